@@ -1,0 +1,245 @@
+"""Where attempts are written and money is held: what a ledger promises, whichever database keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal, Protocol
+
+Outcome = Literal["answered", "failed", "cancelled"]
+CostSource = Literal["reported", "priced", "bound", "unknown"]
+"""Who says what it cost: the vendor, our price list, nobody but it was at most this much, or nobody at all."""
+
+GroupBy = Literal["provider", "model", "use_case", "budget_tier", "client", "day"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Attempt:
+    """One request to one model: one row."""
+
+    call_id: str
+    number: int
+    """1 for a call's first attempt."""
+    session: str
+    """The run of the server it belongs to."""
+    client: str
+    use_case: str
+    budget_tier: str
+    complexity: str
+    inferred: str
+    """Which of the three the router chose itself, comma-separated; empty for none."""
+    model: str
+    """`provider:name`."""
+    why: str
+    """Why this model stood here in the plan."""
+    started_at: float
+    """Seconds since the epoch, UTC."""
+    seconds: float
+    outcome: Outcome
+    error: str | None = None
+    """The kind of failure, one word; None when it answered."""
+    detail: str | None = None
+    """What the provider said, redacted; never the prompt, never a key."""
+    finish_reason: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    searches: int | None = None
+    cost_usd: Decimal | None = None
+    """None where nobody knows; with `bound` it is the most it can have been."""
+    cost_source: CostSource = "unknown"
+    baseline_usd: Decimal | None = None
+    """What the same tokens would have cost at the baseline model; only for an attempt that answered."""
+    baseline: str = ""
+
+    @property
+    def provider(self) -> str:
+        """The part of `model` before the colon."""
+        return self.model.partition(":")[0]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limit:
+    """A budget: the most that may be spent in a period, by one client or by all."""
+
+    name: str
+    """How people name it, say `daily` or `alice monthly`."""
+    period: Literal["day", "month"]
+    limit_usd: Decimal
+    """0 means nothing may be spent."""
+    client: str | None = None
+    """None: everybody together."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rate:
+    """What one provider may be asked a minute; None is no limit."""
+
+    provider: str
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hold:
+    """Money and rate claimed for one attempt before it is sent. A lease: it expires by itself."""
+
+    id: str
+    call_id: str
+    client: str
+    model: str
+    amount_usd: Decimal
+    """The most the attempt can cost."""
+    tokens: int
+    """The most it can count against tokens per minute."""
+    now: float
+    expires_at: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BudgetRefusal:
+    """A hold that a budget did not admit."""
+
+    limit: Limit
+    spent_usd: Decimal
+    held_usd: Decimal
+    resets_at: float
+
+    @property
+    def left_usd(self) -> Decimal:
+        """What would still fit."""
+        return max(Decimal(0), self.limit.limit_usd - self.spent_usd - self.held_usd)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RateRefusal:
+    """A hold that came too early; `wait_seconds` says how long until it would be admitted."""
+
+    provider: str
+    wait_seconds: float
+    what: str
+    """Say `30 requests a minute`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bench:
+    """A provider, key or model that is left alone for a while. Its scope says which:
+    `provider:groq`, `key:groq:<fingerprint>` or `model:groq:openai/gpt-oss-20b`.
+    """
+
+    scope: str
+    until: float
+    """Seconds since the epoch; a later `until` always wins over an earlier one."""
+    reason: str
+    failures: int = 0
+    """How often in a row; the cooldown grows with it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BudgetState:
+    """A budget as it stands now."""
+
+    limit: Limit
+    spent_usd: Decimal
+    held_usd: Decimal
+    resets_at: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RateState:
+    """A provider's last minute."""
+
+    provider: str
+    requests: int
+    tokens: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Totals:
+    """Sums over attempts."""
+
+    calls: int
+    attempts: int
+    failed_attempts: int
+    fallback_calls: int
+    """Calls that needed more than one attempt."""
+    input_tokens: int
+    output_tokens: int
+    cost_usd: Decimal
+    """Everything spent, failed attempts included; `uncertain_usd` of it are upper bounds."""
+    uncertain_usd: Decimal
+    unpriced_attempts: int
+    """Attempts whose cost nobody knows: not in `cost_usd`."""
+    baseline_usd: Decimal
+    seconds: float
+    """Time spent in attempts that answered."""
+    latency_p50_ms: float | None
+    latency_p95_ms: float | None
+
+    @property
+    def saved_usd(self) -> Decimal:
+        """The baseline's cost less everything spent."""
+        return self.baseline_usd - self.cost_usd
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Summary:
+    """Totals of a period, and of its groups."""
+
+    total: Totals
+    groups: dict[str, Totals]
+
+
+class LedgerError(Exception):
+    """The ledger could not be read or written; the text says which one and what to do."""
+
+
+class Ledger(Protocol):
+    """One ledger, many processes. Every method is one short transaction; nothing is awaited inside it."""
+
+    async def hold(self, hold: Hold, limits: Sequence[Limit], rate: Rate | None) -> BudgetRefusal | RateRefusal | None:
+        """Claim money and rate at once, or say what stands in the way and claim nothing."""
+        ...
+
+    async def release(self, hold_id: str) -> None:
+        """Give a claim back that was never used."""
+        ...
+
+    async def settle(self, hold_id: str | None, attempt: Attempt, benches: Sequence[Bench] = ()) -> None:
+        """Write the attempt, put its cost on the budgets, end its hold and note whom to leave alone:
+        all or nothing, once, also when repeated for the same call and number.
+        """
+        ...
+
+    async def benches(self, now: float) -> list[Bench]:
+        """Who is being left alone, and who was of late (its `failures` still count)."""
+        ...
+
+    async def clear_bench(self, scope: str) -> None:
+        """It answered again."""
+        ...
+
+    async def rates(self, now: float) -> list[RateState]:
+        """What each provider was asked in the last minute."""
+        ...
+
+    async def budgets(self, limits: Sequence[Limit], now: float) -> list[BudgetState]:
+        """How each budget stands."""
+        ...
+
+    async def attempts(self, call_id: str) -> list[Attempt]:
+        """A call's attempts, first one first; empty where there is no such call."""
+        ...
+
+    async def summary(
+        self, *, since: float | None, until: float | None, session: str | None, group_by: GroupBy | None
+    ) -> Summary:
+        """Totals over a period (seconds since the epoch, half-open), from rollups."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close the database."""
+        ...
