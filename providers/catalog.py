@@ -124,8 +124,11 @@ class Model:
             return "off"
         rank = EFFORTS.index(wanted)
         weakest: Effort = "low"
-        able = self.thinking.efforts or (weakest,)
-        return next((effort for effort in able if EFFORTS.index(effort) >= rank), able[-1])
+        able: tuple[Effort, ...] = self.thinking.efforts or (weakest,)
+        for effort in able:
+            if EFFORTS.index(effort) >= rank:
+                return effort
+        return able[-1]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
