@@ -1,0 +1,78 @@
+"""What the caller can be told instead of an answer. Each text is written for the agent that reads it.
+
+RouterError
+├── ConfigError                at start-up only: which file, which key, which values there are
+├── UnknownNameError           a name nobody has; says the names there are
+├── BadInputError              the request itself is wrong; nothing was spent
+├── NoCandidateError           no model may answer; says why for each
+├── BudgetExceededError        the money is not there; says limit, spent, held, when it resets
+├── AllCandidatesFailedError   every model was asked and failed; lists the attempts
+└── CallTimeoutError           the whole call's deadline has passed
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import ClassVar
+
+
+class RouterError(Exception):
+    """A call that ends without an answer; `kind` is one word, `call_id` is set once there is one."""
+
+    kind: ClassVar[str] = "failed"
+
+    def __init__(self, message: str, *, call_id: str | None = None) -> None:
+        """The message says what happened to what, with the number, and what to do."""
+        super().__init__(message)
+        self.call_id = call_id
+
+
+class ConfigError(RouterError):
+    """The configuration cannot be used."""
+
+    kind = "configuration"
+
+
+class BadInputError(RouterError):
+    """The request cannot be carried out as it stands."""
+
+    kind = "bad_input"
+
+
+class UnknownNameError(BadInputError):
+    """A name that nobody has."""
+
+    kind = "unknown_name"
+
+    def __init__(self, what: str, name: str, known: Iterable[str], *, hint: str = "") -> None:
+        """`what` says what kind of name it is, `known` are the names there are."""
+        names = list(known)
+        close = get_close_matches(name, names, n=3)
+        guess = f" Did you mean {' or '.join(close)}?" if close else ""
+        there_are = f" There are: {', '.join(names)}." if names else ""
+        super().__init__(f"Unknown {what}: {name!r}.{guess}{there_are}{' ' + hint if hint else ''}")
+
+
+class NoCandidateError(RouterError):
+    """No model may answer this now."""
+
+    kind = "no_candidate"
+
+
+class BudgetExceededError(RouterError):
+    """A budget does not admit the call."""
+
+    kind = "budget_exceeded"
+
+
+class AllCandidatesFailedError(RouterError):
+    """Every candidate was asked and none answered."""
+
+    kind = "all_failed"
+
+
+class CallTimeoutError(RouterError):
+    """The call's deadline passed before any model answered."""
+
+    kind = "deadline"

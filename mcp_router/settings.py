@@ -1,0 +1,220 @@
+"""What the user decided: the configuration file and the environment, read once and checked."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Literal
+
+from platformdirs import user_config_path, user_data_path
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from mcp_router.errors import ConfigError
+from mcp_router.ledger import Limit
+
+APP = "mcp-llm-router"
+
+Usd = Annotated[Decimal, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
+PerMinute = Annotated[int, Field(gt=0, le=1_000_000_000)]
+Seconds = Annotated[float, Field(gt=0, le=3_600)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class BudgetSettings(_Table):
+    """`[budgets]`: absent is no limit, 0 is nothing at all."""
+
+    daily_usd: Usd | None = None
+    monthly_usd: Usd | None = None
+    per_call_usd: Usd | None = None
+    """Tightens every tier's ceiling."""
+    when_ledger_is_lost: Literal["closed", "open"] = "closed"
+    """Whether calls go on while the ledger's database is out of reach."""
+
+
+class ProviderSettings(_Table):
+    """`[providers.NAME]`: one of ours pointed elsewhere, or a new one (which names its `wire`)."""
+
+    base_url: str | None = None
+    api_key_env: str | None = None
+    enabled: bool | None = None
+    rpm: PerMinute | None = None
+    tpm: PerMinute | None = None
+    timeout_s: Seconds | None = None
+    wire: str | None = None
+    models: tuple[dict[str, object], ...] = ()
+    model_path: str | None = None
+    allow_unlisted: bool = False
+    """The user's word that models without a known price may run here."""
+    search_fee_usd: Usd | None = None
+    """What a web search costs this user, where a plan includes some."""
+
+
+class ClientSettings(_Table):
+    """`[clients.NAME]`: who may call over HTTP, and up to how much."""
+
+    token_env: str | None = None
+    token_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    daily_usd: Usd | None = None
+    monthly_usd: Usd | None = None
+
+
+class Configuration(_Table):
+    """The whole file."""
+
+    baseline: str = "claude:claude-opus-5-5"
+    database_url: str | None = None
+    allowed_roots: tuple[str, ...] = ()
+    deadline_s: Seconds = 120.0
+    """How long one call may take, all its attempts together."""
+    store_text: bool = False
+    """Keep prompts and answers in the ledger, so that conversations survive a restart."""
+    learn_from_outcomes: bool = True
+    budgets: BudgetSettings = BudgetSettings()
+    providers: dict[str, ProviderSettings] = Field(default_factory=dict[str, ProviderSettings])
+    routes: dict[str, dict[str, list[str | dict[str, str]]]] = Field(
+        default_factory=dict[str, dict[str, list[str | dict[str, str]]]]
+    )
+    clients: dict[str, ClientSettings] = Field(default_factory=dict[str, ClientSettings])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """The configuration, where it came from, and the environment it was read with."""
+
+    configuration: Configuration
+    path: Path | None
+    """The file it was read from; None where there is none."""
+    environ: Mapping[str, str]
+    working_folder: Path
+
+    @property
+    def database_url(self) -> str:
+        """The ledger's address."""
+        from_environment = self.environ.get("MCP_ROUTER_DATABASE_URL", "").strip()
+        return from_environment or self.configuration.database_url or f"sqlite:///{data_folder() / 'ledger.sqlite3'}"
+
+    @property
+    def allowed_roots(self) -> tuple[Path, ...]:
+        """Where files may be read and written: the folder the server was started in unless told otherwise."""
+        roots = self.configuration.allowed_roots
+        return tuple(Path(root).expanduser() for root in roots) or (self.working_folder,)
+
+    def limits(self) -> tuple[Limit, ...]:
+        """Every budget there is, everybody's first."""
+        budgets = self.configuration.budgets
+        found = [
+            Limit(name="daily", period="day", limit_usd=budgets.daily_usd) if budgets.daily_usd is not None else None,
+            Limit(name="monthly", period="month", limit_usd=budgets.monthly_usd)
+            if budgets.monthly_usd is not None
+            else None,
+        ]
+        for name, client in self.configuration.clients.items():
+            if client.daily_usd is not None:
+                found.append(Limit(name=f"{name} daily", period="day", limit_usd=client.daily_usd, client=name))
+            if client.monthly_usd is not None:
+                found.append(Limit(name=f"{name} monthly", period="month", limit_usd=client.monthly_usd, client=name))
+        return tuple(limit for limit in found if limit is not None)
+
+    def provider(self, name: str) -> ProviderSettings:
+        """What was said of one provider; all defaults where nothing was."""
+        return self.configuration.providers.get(name, ProviderSettings())
+
+    def key(self, name: str, key_env: tuple[str, ...]) -> str | None:
+        """The key for a provider, or None. A placeholder that nobody filled in is no key."""
+        chosen = self.provider(name).api_key_env
+        for variable in (chosen,) if chosen else key_env:
+            value = self.environ.get(variable, "").strip()
+            if value and not value.startswith(("${", "<", "YOUR_", "your-")):
+                return value
+        return None
+
+    def base_url(self, name: str, variables: tuple[str, ...]) -> str | None:
+        """Where the user points a provider, or None for the vendor's own address."""
+        if (configured := self.provider(name).base_url) is not None:
+            return configured
+        for variable in (f"{name.upper()}_BASE_URL", *variables):
+            if value := self.environ.get(variable, "").strip():
+                return value
+        return None
+
+
+def data_folder() -> Path:
+    """Where the ledger lives unless told otherwise."""
+    return user_data_path(APP, appauthor=False)
+
+
+def default_path() -> Path:
+    """Where the configuration is looked for unless told otherwise."""
+    return user_config_path(APP, appauthor=False) / "config.toml"
+
+
+def load(config: str | Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the configuration: the file named, `MCP_ROUTER_CONFIG`, or the platform's.
+
+    Raises:
+        ConfigError: The file is missing though named, is no TOML, or says something it cannot say.
+    """
+    environment = dict(os.environ if environ is None else environ)
+    named = config or environment.get("MCP_ROUTER_CONFIG", "").strip() or None
+    path = Path(named).expanduser() if named else default_path()
+    if named is None and not path.is_file():
+        return Settings(
+            configuration=Configuration(), path=None, environ=environment, working_folder=_working_folder()
+        )
+    configuration = _checked(_read(path), path)
+    return Settings(configuration=configuration, path=path, environ=environment, working_folder=_working_folder())
+
+
+def _working_folder() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return Path.home()
+
+
+def _read(path: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError as exc:
+        raise ConfigError(f"{path}: there is no such file. Create it, or leave out --config.") from exc
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"{path}: it cannot be read ({exc}).") from exc
+    except tomllib.TOMLDecodeError as exc:
+        raise ConfigError(f"{path}: it is not valid TOML: {exc}.") from exc
+
+
+def _checked(table: dict[str, object], path: Path) -> Configuration:
+    try:
+        return TypeAdapter(Configuration).validate_python(table)
+    except ValidationError as exc:
+        lines = [_told(dict(error), path) for error in exc.errors(include_url=False, include_input=False)]
+        raise ConfigError("\n".join(lines)) from exc
+
+
+def _told(error: dict[str, object], path: Path) -> str:
+    location = tuple(str(part) for part in _sequence(error["loc"]))
+    where = f"{path}: {'.'.join(location)}"
+    if error["type"] == "extra_forbidden":
+        return f"{where}: there is no such key. The keys here are: {', '.join(_keys_at(location[:-1]))}."
+    return f"{where}: {str(error['msg']).lower()}."
+
+
+def _sequence(value: object) -> tuple[object, ...]:
+    return tuple(value) if isinstance(value, tuple | list) else ()  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType] -- pydantic's `loc` is an untyped tuple
+
+
+def _keys_at(location: tuple[str, ...]) -> tuple[str, ...]:
+    tables: dict[str, type[BaseModel]] = {
+        "budgets": BudgetSettings,
+        "providers": ProviderSettings,
+        "clients": ClientSettings,
+    }
+    table = tables.get(location[0], Configuration) if location else Configuration
+    return tuple(table.model_fields)
