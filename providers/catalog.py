@@ -48,6 +48,7 @@ class Price:
     cache_read_mtok: Decimal | None = None
     """None: cached tokens cost what fresh ones do, as far as anyone knows."""
     cache_write_mtok: Decimal | None = None
+    """Stated where the vendor writes its cache unasked, so that any prompt may cost it."""
     thinking_output_mtok: Decimal | None = None
     """Where output costs more while the model thinks."""
     steps: tuple[Step, ...] = ()
@@ -94,6 +95,8 @@ class Model:
     thinking: Thinking = field(default_factory=Thinking)
     prices: tuple[Price, ...] = ()
     """Empty: the price is unknown, which is not free."""
+    search_fee_usd: Decimal | None = None
+    """Where a search costs something else than the provider's usual fee."""
     strength: int = 0
     """Our own order of how much a model can do, 0 to 100; only used to sort within a cell."""
     retires: date | None = None
@@ -174,6 +177,8 @@ class Provider:
     peak: PeakHours | None = None
     cache_write_multiple: Decimal = Decimal(1)
     """A written cache token costs this many times an input token where no price says otherwise."""
+    price: Price | None = None
+    """What any model costs here that states no price of its own; None: that price is unknown."""
     retired: date | None = None
     successor: str = ""
     models: tuple[Model, ...] = ()
