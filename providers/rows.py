@@ -22,6 +22,7 @@ from providers.catalog import (
     Thinking,
     Wire,
 )
+from providers.completion import Effort
 from providers.tables import RowError, Table
 
 __all__ = ["NAMES", "RowError", "provider_from_table", "row_text", "shipped", "shipped_provider"]
@@ -66,7 +67,7 @@ _TEMPERATURES: tuple[Literal["yes", "not_while_thinking", "no"], ...] = ("yes", 
 
 
 _HOUR = re.compile(r"([01]\d|2[0-3]):[0-5]\d|24:00")
-_DIAL = EFFORTS[1:]  # `off` is a switch of its own
+_DIAL: tuple[Effort, ...] = EFFORTS[1:]  # `off` is a switch of its own
 
 
 def shipped() -> tuple[Provider, ...]:
@@ -200,7 +201,7 @@ def _thinking(row: Table | None) -> Thinking:
     thinking = Thinking(
         default=row.word("default", _DEFAULTS),
         off=row.maybe_text("off"),
-        efforts=tuple(sorted(efforts, key=EFFORTS.index)),
+        efforts=tuple(effort for effort in _DIAL if effort in efforts),
     )
     row.finish()
     return thinking

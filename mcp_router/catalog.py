@@ -1,0 +1,171 @@
+"""Which providers and models there are, by name, and who stands in for whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
+from functools import cached_property
+from typing import Self
+
+from mcp_router.errors import UnknownNameError
+from providers import rows
+from providers.catalog import Model, Provider
+
+_NEAR = 25
+"""How far apart in strength two models of one lineage may be to stand in for each other."""
+
+
+class Catalog:
+    """Every provider and model one may ask."""
+
+    def __init__(self, providers: Iterable[Provider] | Mapping[str, Provider]) -> None:
+        """Exactly these providers, in this order."""
+        self.providers: Mapping[str, Provider] = (
+            providers if isinstance(providers, Mapping) else {provider.name: provider for provider in providers}
+        )
+
+    @classmethod
+    def with_shipped(cls, own: Iterable[Provider] = ()) -> Self:
+        """The shipped providers and the user's own; one that has a shipped provider's name replaces it."""
+        return cls(_ShippedAnd({provider.name: provider for provider in own}))
+
+    def provider(self, name: str) -> Provider:
+        """One provider.
+
+        Raises:
+            UnknownNameError: Nobody has this name.
+        """
+        try:
+            return self.providers[name]
+        except KeyError:
+            raise UnknownNameError("provider", name, self.providers) from None
+
+    def model(self, id: str) -> Model:  # noqa: A002 -- the house's word
+        """One model by `provider:name`, or by an alias of its provider's.
+
+        Raises:
+            UnknownNameError: The provider or the model is unknown.
+        """
+        provider = self._provider_of(id)
+        found = self._find(provider, id)
+        if found is None:
+            raise UnknownNameError("model", id, [model.id for model in provider.models])
+        return found
+
+    def model_or_unlisted(self, id: str) -> Model:  # noqa: A002 -- the house's word
+        """The same, but a name that its provider may well serve and we do not know is let through:
+        its price is unknown unless the provider has one for everything.
+
+        Raises:
+            UnknownNameError: The provider is unknown, or no model is named.
+        """
+        provider = self._provider_of(id)
+        return self._find(provider, id) or Model(provider=provider.name, name=id.partition(":")[2])
+
+    def models(self) -> Iterator[Model]:
+        """Every model, provider by provider."""
+        for provider in self.providers.values():
+            yield from provider.models
+
+    def hosts(self, family: str) -> tuple[Model, ...]:
+        """Who serves a family: the house it comes from first, then the cheapest."""
+        return tuple(sorted(self._families.get(family, ()), key=_home_then_price))
+
+    def stand_ins(self, model: Model) -> tuple[Model, ...]:
+        """What other providers serve in a model's place, best first: its own family (same generation
+        first, a steady price before a volatile one, then the cheapest), then its lineage within reach.
+        """
+        family = [other for other in self._families.get(model.family, ()) if other.provider != model.provider]
+        lineage = [
+            other
+            for other in self._lineages.get(model.lineage, ())
+            if other.provider != model.provider
+            and other.family != model.family
+            and abs(other.strength - model.strength) <= _NEAR
+        ]
+
+        def nearest(other: Model) -> tuple[int, bool, bool, Decimal]:
+            return (
+                abs(other.strength - model.strength),
+                other.deprecated or other.preview,
+                other.volatile_price,
+                _list_price(other),
+            )
+
+        return (*sorted(family, key=nearest), *sorted(lineage, key=nearest))
+
+    def _provider_of(self, id: str) -> Provider:  # noqa: A002 -- the house's word
+        name, colon, model = id.partition(":")
+        if not colon or not model:
+            raise UnknownNameError(
+                "model", id, (), hint=f"A model is written provider:name; providers are {', '.join(self.providers)}."
+            )
+        return self.provider(name)
+
+    def _find(self, provider: Provider, id: str) -> Model | None:  # noqa: A002 -- the house's word
+        name = id.partition(":")[2]
+        return next((model for model in provider.models if name == model.name or name in model.aliases), None)
+
+    @cached_property
+    def _families(self) -> dict[str, list[Model]]:
+        return _grouped((model.family, model) for model in self.models())
+
+    @cached_property
+    def _lineages(self) -> dict[str, list[Model]]:
+        return _grouped((model.lineage, model) for model in self.models())
+
+
+class _ShippedAnd(Mapping[str, Provider]):
+    """Shipped rows and one's own under one roof; a shipped one is read when it is asked for."""
+
+    def __init__(self, own: Mapping[str, Provider]) -> None:
+        self._own = own
+        self._names = (*rows.NAMES, *(name for name in own if name not in rows.NAMES))
+
+    def __getitem__(self, name: str) -> Provider:
+        if name in self._own:
+            return self._own[name]
+        if name in self._names:
+            return rows.shipped_provider(name)
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def _grouped(pairs: Iterable[tuple[str, Model]]) -> dict[str, list[Model]]:
+    found: dict[str, list[Model]] = {}
+    for key, model in pairs:
+        if key:
+            found.setdefault(key, []).append(model)
+    return found
+
+
+_HOMES = {
+    "claude": "claude",
+    "gpt": "openai",
+    "mistral": "mistral",
+    "gemini": "gemini",
+    "gemma": "gemini",
+    "qwen": "qwen",
+    "deepseek": "deepseek",
+    "kimi": "kimi",
+    "glm": "glm",
+    "grok": "grok",
+    "sonar": "perplexity",
+}
+"""The provider that makes a lineage."""
+
+
+def _home_then_price(model: Model) -> tuple[bool, Decimal]:
+    return (_HOMES.get(model.lineage) != model.provider, _list_price(model))
+
+
+def _list_price(model: Model) -> Decimal:
+    """Input and output together: good enough to sort by; an unknown price comes last."""
+    if not model.prices:
+        return Decimal("Infinity")
+    return model.prices[0].input_mtok + model.prices[0].output_mtok
