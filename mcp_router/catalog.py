@@ -18,16 +18,16 @@ _NEAR = 25
 class Catalog:
     """Every provider and model one may ask."""
 
-    def __init__(self, providers: Iterable[Provider] | Mapping[str, Provider]) -> None:
+    def __init__(self, providers: Iterable[Provider]) -> None:
         """Exactly these providers, in this order."""
-        self.providers: Mapping[str, Provider] = (
-            providers if isinstance(providers, Mapping) else {provider.name: provider for provider in providers}
-        )
+        self.providers: Mapping[str, Provider] = {provider.name: provider for provider in providers}
 
     @classmethod
     def with_shipped(cls, own: Iterable[Provider] = ()) -> Self:
         """The shipped providers and the user's own; one that has a shipped provider's name replaces it."""
-        return cls(_ShippedAnd({provider.name: provider for provider in own}))
+        catalog = cls(())
+        catalog.providers = _ShippedAnd({provider.name: provider for provider in own})
+        return catalog
 
     def provider(self, name: str) -> Provider:
         """One provider.
