@@ -163,9 +163,9 @@ def _cells(
 ) -> dict[tuple[UseCase, Tier], Cell]:
     found: dict[tuple[UseCase, Tier], Cell] = {}
     for use_case_name, tiers in tables.items():
-        use_case = _known("use case", use_case_name, USE_CASES, f"{file}: routes")
+        use_case: UseCase = _known("use case", use_case_name, USE_CASES, f"{file}: routes")
         for tier_name, listed in tiers.items():
-            tier = _known("budget tier", tier_name, TIERS, f"{file}: routes.{use_case}")
+            tier: Tier = _known("budget tier", tier_name, TIERS, f"{file}: routes.{use_case}")
             where = f"routes.{use_case}.{tier}"
             if not listed:
                 raise ConfigError(f"{file}: {where}: it is empty. Name at least one model, or leave the key out.")
