@@ -32,8 +32,7 @@ class Rates:
     cache_read_mtok: Decimal
     cache_write_mtok: Decimal
     thinking_output_mtok: Decimal
-    written_unasked: bool
-    """The vendor may write its cache although nobody asked for it."""
+    caches_unasked: bool
 
     def output(self, *, thinking: bool) -> Decimal:
         """What output costs, as the model thinks or not."""
@@ -41,7 +40,7 @@ class Rates:
 
     def dearest_input(self, input_tokens: int, *, cache_writes: bool) -> Decimal:
         """The most an input token can cost."""
-        if cache_writes or (self.written_unasked and input_tokens >= CACHED_FROM):
+        if cache_writes or (self.caches_unasked and input_tokens >= CACHED_FROM):
             return max(self.input_mtok, self.cache_write_mtok)
         return self.input_mtok
 
@@ -58,7 +57,7 @@ def price_at(provider: Provider, model: Model, at: datetime, input_tokens: int) 
     factor = ONE
     if provider.peak is not None and not _is_peak(provider.peak, moment):
         factor = provider.peak.off_peak_multiple
-    return _rates(provider, price, factor, input_tokens)
+    return _rates(provider, model, price, factor, input_tokens)
 
 
 def cost_usd(
@@ -153,7 +152,7 @@ def _holds(price: Price, first: date, last: date) -> bool:
     return (price.since is None or price.since <= last) and (price.until is None or first < price.until)
 
 
-def _rates(provider: Provider, price: Price, factor: Decimal, input_tokens: int) -> Rates:
+def _rates(provider: Provider, model: Model, price: Price, factor: Decimal, input_tokens: int) -> Rates:
     fresh, out, cached = price.input_mtok, price.output_mtok, price.cache_read_mtok
     for step in price.steps:
         if input_tokens > step.above_input_tokens:
@@ -171,7 +170,7 @@ def _rates(provider: Provider, price: Price, factor: Decimal, input_tokens: int)
         cache_read_mtok=(fresh if cached is None else cached) * factor,
         cache_write_mtok=fresh * multiple * factor,
         thinking_output_mtok=thinking * factor,
-        written_unasked=price.cache_write_mtok is not None,
+        caches_unasked=model.caches_unasked,
     )
 
 
@@ -185,7 +184,7 @@ def _all_rates(
     if not all(any(_holds(price, day, day) for price in holding) for day in {first.date(), last.date()}):
         return None
     factors = {ONE} if provider.peak is None else set(_factors(provider.peak, first, last))
-    return [_rates(provider, price, factor, input_tokens) for price in holding for factor in factors]
+    return [_rates(provider, model, price, factor, input_tokens) for price in holding for factor in factors]
 
 
 def _search_fee(provider: Provider, model: Model, searches: int) -> Decimal | None:

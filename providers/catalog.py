@@ -48,7 +48,6 @@ class Price:
     cache_read_mtok: Decimal | None = None
     """None: cached tokens cost what fresh ones do, as far as anyone knows."""
     cache_write_mtok: Decimal | None = None
-    """Stated where the vendor writes its cache unasked, so that any prompt may cost it."""
     thinking_output_mtok: Decimal | None = None
     """Where output costs more while the model thinks."""
     steps: tuple[Step, ...] = ()
@@ -95,6 +94,8 @@ class Model:
     thinking: Thinking = field(default_factory=Thinking)
     prices: tuple[Price, ...] = ()
     """Empty: the price is unknown, which is not free."""
+    caches_unasked: bool = False
+    """True where the vendor writes prompts into its cache although nobody asked, and bills it."""
     search_fee_usd: Decimal | None = None
     """Where a search costs something else than the provider's usual fee."""
     strength: int = 0

@@ -132,6 +132,7 @@ def _model(provider: str, row: Table) -> Model:
         features=frozenset(row.words("features", _FEATURES)),
         thinking=_thinking(row.table("thinking")),
         prices=_prices(row),
+        caches_unasked=row.flag("caches_unasked"),
         search_fee_usd=row.number("search_fee_usd"),
         strength=row.count("strength") or 0,
         retires=row.day("retires"),
