@@ -1,0 +1,115 @@
+"""Opens the wires of a provider, each with its SDK only when it is first used."""
+
+from __future__ import annotations
+
+from typing import assert_never
+from urllib.parse import urlsplit
+
+import anyio
+import anyio.to_thread
+
+from providers.catalog import Model, Provider, Wire
+from providers.completion import Adapter, Completion, OnText, Prompt
+from providers.errors import AuthenticationError, InvalidRequestError
+
+
+def connect(
+    provider: Provider, *, key: str | None, base_url: str | None = None, model_path: str | None = None
+) -> Adapter:
+    """An adapter for every wire of a provider; `base_url` stands in for the provider's own."""
+    return Connection(provider, key=key, base_url=address(provider, base_url), model_path=model_path)
+
+
+def address(provider: Provider, override: str | None) -> str:
+    """Where to post, without a slash at the end; an override without a path takes the provider's."""
+    if not override:
+        return provider.base_url.rstrip("/")
+    override = override.strip().rstrip("/")
+    if urlsplit(override).path:
+        return override
+    return f"{override}{urlsplit(provider.base_url).path}".rstrip("/")
+
+
+def wire_of(provider: Provider, model: Model, prompt: Prompt) -> Wire:
+    """The wire this prompt goes over.
+
+    Raises:
+        InvalidRequestError: It wants a search and the provider has none.
+    """
+    if prompt.max_searches < 1:
+        return model.wire or provider.wire
+    if provider.search is None:
+        raise InvalidRequestError(f"{provider.name} cannot search the web")
+    return provider.search.wire
+
+
+class Connection:
+    """A provider's wires; it remembers those that were opened."""
+
+    def __init__(self, provider: Provider, *, key: str | None, base_url: str, model_path: str | None) -> None:
+        self._provider = provider
+        self._key = key.strip() if key else None
+        self._base_url = base_url
+        self._model_path = model_path
+        self._wires: dict[Wire, Adapter] = {}
+        self._opening = anyio.Lock()
+
+    async def complete(self, model: Model, prompt: Prompt, *, on_text: OnText | None = None) -> Completion:
+        """Ask once, over the wire that this model and prompt need.
+
+        Raises:
+            ProviderError: Whatever went wrong.
+        """
+        if self._key and not (self._key.isascii() and self._key.isprintable()):
+            raise AuthenticationError(f"the key for {self._provider.name} holds characters that no key has")
+        adapter = await self._opened(wire_of(self._provider, model, prompt))
+        return await adapter.complete(model, prompt, on_text=on_text)
+
+    async def aclose(self) -> None:
+        """Close every wire that was opened."""
+        while self._wires:
+            _, adapter = self._wires.popitem()
+            await adapter.aclose()
+
+    async def _opened(self, wire: Wire) -> Adapter:
+        if (adapter := self._wires.get(wire)) is not None:
+            return adapter
+        async with self._opening:
+            if wire not in self._wires:
+                # In a thread: importing an SDK takes up to a second, and others are being served.
+                self._wires[wire] = await anyio.to_thread.run_sync(self._open, wire)
+        return self._wires[wire]
+
+    def _open(self, wire: Wire) -> Adapter:  # noqa: PLR0911 - one line a wire
+        provider, key, url = self._provider, self._key, self._base_url
+        match wire:
+            case "openai_chat":
+                from providers.openai_chat import open_wire  # noqa: PLC0415
+
+                return open_wire(provider, key=key, base_url=url)
+            case "openai_responses":
+                from providers.openai_responses import open_wire  # noqa: PLC0415
+
+                return open_wire(provider, key=key, base_url=url)
+            case "groq_chat":
+                from providers.groq_chat import open_wire  # noqa: PLC0415
+
+                return open_wire(provider, key=key, base_url=url)
+            case "mistral_chat":
+                from providers.mistral_chat import open_wire  # noqa: PLC0415
+
+                return open_wire(provider, key=key, base_url=url)
+            case "anthropic_messages":
+                from providers.anthropic_messages import open_wire  # noqa: PLC0415
+
+                return open_wire(provider, key=key, base_url=url)
+            case "gemini_generate":
+                from providers.gemini_generate import open_wire  # noqa: PLC0415
+
+                return open_wire(provider, key=key, base_url=url)
+            case "embedded":
+                from providers.embedded import EmbeddedAdapter  # noqa: PLC0415
+
+                return EmbeddedAdapter(self._model_path)
+            case _:
+                assert_never(wire)

@@ -1,0 +1,103 @@
+"""What a vendor said, made fit to be shown: no key, no prompt, one line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from providers.completion import Prompt
+
+LONGEST = 300
+GONE = "[...]"
+
+_PROMPT_PIECE = 20
+_KEY_PIECE = 8
+_CONSIDERED = 2000
+"""A longer text is cut before it is searched: nobody is shown more of it anyway."""
+
+_KEY_SHAPED = (
+    re.compile(r"(?i)\bbearer\s+[^\s\"',]+"),
+    re.compile(r"(?i)\b(?:api[-_ ]?key|token|key)(?:\s*[=:]\s*|=)[\"']?[A-Za-z0-9][\w.*-]{7,}"),
+    re.compile(r"\b(?:sk|gsk|xai|pplx|hf|ghp|gho|ghu|ghs|github_pat|AIza|rk|pk)[-_]?[A-Za-z0-9][\w*.-]{7,}"),
+)
+_WORD = re.compile(r"[A-Za-z0-9_+/=-]{20,}")
+_ESCAPES = re.compile(r"\\[nrt]")
+_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]+")
+
+
+def redacted(said: str, *, secret: str | None = None, prompt: Prompt | None = None) -> str:
+    """One line of at most 300 characters, without the key, anything shaped like one, or pieces of the prompt."""
+    line = _one_line(said[:_CONSIDERED])
+    if secret:
+        line = _without_pieces(line, secret, _KEY_PIECE)
+    for words in _words_of(prompt):
+        line = _without_pieces(line, _one_line(words), _PROMPT_PIECE)
+    for shape in _KEY_SHAPED:
+        line = shape.sub(GONE, line)
+    line = _WORD.sub(lambda found: GONE if _looks_random(found.group()) else found.group(), line)
+    return line if len(line) <= LONGEST else line[: LONGEST - 3] + "..."
+
+
+def _one_line(said: str) -> str:
+    return " ".join(_ESCAPES.sub(" ", _UNSEEN.sub(" ", said)).split())
+
+
+def _words_of(prompt: Prompt | None) -> Iterator[str]:
+    if prompt is None:
+        return
+    if prompt.system:
+        yield prompt.system
+    for message in prompt.messages:
+        yield message.content
+        yield from (attachment.name for attachment in message.attachments)
+
+
+def _without_pieces(line: str, source: str, at_least: int) -> str:
+    spans = sorted(_shared(line, source, at_least))
+    kept: list[str] = []
+    end = 0
+    for start, stop in spans:
+        if start > end:
+            kept += [line[end:start], GONE]
+        elif stop > end and not kept:
+            kept.append(GONE)
+        end = max(end, stop)
+    return "".join([*kept, line[end:]])
+
+
+def _shared(line: str, source: str, at_least: int) -> Iterator[tuple[int, int]]:
+    # Any piece long enough holds one whole block of the source that starts at a multiple of half its length,
+    # so that a prompt of megabytes is walked in steps and not letter by letter.
+    size = at_least // 2
+    starts: dict[str, list[int]] = {}
+    for start in range(len(line) - size + 1):
+        starts.setdefault(line[start : start + size], []).append(start)
+    seen: set[tuple[int, int]] = set()
+    for at in range(0, len(source) - size + 1, size):
+        for start in starts.get(source[at : at + size], ()):
+            span = _grown(line, start, source, at, size)
+            if span[1] - span[0] >= at_least and span not in seen:
+                seen.add(span)
+                yield span
+
+
+def _grown(line: str, start: int, source: str, at: int, size: int) -> tuple[int, int]:
+    before = _alike(zip(reversed(line[:start]), reversed(source[max(0, at - start) : at]), strict=False))
+    after = _alike(zip(line[start + size :], source[at + size : at + size + len(line)], strict=False))
+    return start - before, start + size + after
+
+
+def _alike(pairs: Iterable[tuple[str, str]]) -> int:
+    run = 0
+    for left, right in pairs:
+        if left != right:
+            break
+        run += 1
+    return run
+
+
+def _looks_random(word: str) -> bool:
+    # Names of models are long too, but they are words with a few digits between hyphens.
+    longest = max(re.split(r"[-_/]", word), key=len)
+    digits = sum(letter.isdigit() for letter in longest)
+    return len(longest) >= 16 and digits >= 2 and digits < len(longest)  # noqa: PLR2004 - a key's shape, not a limit
