@@ -165,9 +165,7 @@ def load(config: str | Path | None = None, environ: Mapping[str, str] | None = N
     named = config or environment.get("MCP_ROUTER_CONFIG", "").strip() or None
     path = Path(named).expanduser() if named else default_path()
     if named is None and not path.is_file():
-        return Settings(
-            configuration=Configuration(), path=None, environ=environment, working_folder=_working_folder()
-        )
+        return Settings(configuration=Configuration(), path=None, environ=environment, working_folder=_working_folder())
     configuration = _checked(_read(path), path)
     return Settings(configuration=configuration, path=path, environ=environment, working_folder=_working_folder())
 

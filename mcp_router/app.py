@@ -1,0 +1,177 @@
+"""Builds everything from the settings; the only room that knows every other."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cached_property
+
+from mcp_router import routes as tables
+from mcp_router.attempts import Baseline, Desk
+from mcp_router.catalog import Catalog
+from mcp_router.connections import Connections, Door
+from mcp_router.errors import ConfigError, UnknownNameError
+from mcp_router.ledger import Ledger, Rate
+from mcp_router.ledger.opening import open_ledger
+from mcp_router.own import own_providers
+from mcp_router.plan import Access
+from mcp_router.router import Ground, Router
+from mcp_router.routes import Routes
+from mcp_router.settings import Settings
+from providers import embedded
+from providers.catalog import Provider
+
+DEFAULT_TIMEOUT = 60.0
+"""Seconds one attempt may take where the configuration says nothing."""
+
+
+class App:
+    """The parts of one running server, each made when it is first needed."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Check what can be checked without opening anything.
+
+        Raises:
+            ConfigError: The configuration names what there is not.
+        """
+        self.settings = settings
+        self.session = f"{int(time.time()):x}{secrets.token_hex(3)}"
+        configuration = settings.configuration
+        if configuration.providers:
+            _ = self.catalog
+        if configuration.routes:
+            self.routes.check(self.catalog, unlisted=self.unlisted)
+        if configuration.baseline != type(configuration).model_fields["baseline"].default:
+            _ = self.baseline
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """Shipped providers, changed and joined by the user's."""
+        return Catalog.with_shipped(own_providers(self.settings))
+
+    @cached_property
+    def routes(self) -> Routes:
+        """The shipped table with the user's cells."""
+        where = str(self.settings.path or "config.toml")
+        return tables.shipped().merged(self.settings.configuration.routes, file=where)
+
+    @cached_property
+    def baseline(self) -> Baseline:
+        """The model that savings are told against."""
+        name = self.settings.configuration.baseline
+        try:
+            model = self.catalog.model(name)
+        except UnknownNameError as exc:
+            raise ConfigError(f"{self.settings.path}: baseline: {exc}") from exc
+        return Baseline(provider=self.catalog.provider(model.provider), model=model)
+
+    @cached_property
+    def unlisted(self) -> frozenset[str]:
+        """Providers where models may run that nobody knows the price of: by the user's word, or where no
+        budget is set and the provider's models cannot be known.
+        """
+        budgeted = bool(self.settings.limits())
+        return frozenset(
+            name
+            for name, provider in self.catalog.providers.items()
+            if self.settings.provider(name).allow_unlisted or (not provider.models and not budgeted)
+        )
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """Where everything is written down; opened at first use."""
+        return open_ledger(self.settings.database_url)
+
+    @cached_property
+    def connections(self) -> Connections:
+        """Adapters, each opened at first use."""
+        return Connections(self.door)
+
+    @cached_property
+    def router(self) -> Router:
+        """The router over all of it."""
+        desk = Desk(
+            ledger=self.ledger,
+            connections=self.connections,
+            limits=self.settings.limits(),
+            rates=self.rate,
+            key_scope=self.key_scope,
+            baseline=self.baseline,
+            session=self.session,
+            clock=time.time,
+        )
+        ground = Ground(
+            catalog=self.catalog,
+            routes=self.routes,
+            access=self.access,
+            unlisted=self.unlisted,
+            deadline_seconds=self.settings.configuration.deadline_s,
+        )
+        return Router(ground=ground, desk=desk)
+
+    def door(self, name: str) -> Door:
+        """What it takes to reach a provider."""
+        provider, said = self.catalog.provider(name), self.settings.provider(name)
+        return Door(
+            provider=provider,
+            key=self.key(provider),
+            base_url=self.settings.base_url(name, provider.base_url_env),
+            model_path=said.model_path,
+            timeout_seconds=said.timeout_s or DEFAULT_TIMEOUT,
+        )
+
+    def key(self, provider: Provider) -> str | None:
+        """A provider's key, or None."""
+        return self.settings.key(provider.name, provider.key_env)
+
+    def key_scope(self, name: str) -> str:
+        """Name a provider's key without telling it."""
+        key = self.key(self.catalog.provider(name))
+        mark = hashlib.sha256(key.encode()).hexdigest()[:8] if key else "none"
+        return f"key:{name}:{mark}"
+
+    def rate(self, name: str) -> Rate | None:
+        """What the configuration lets a provider be asked a minute."""
+        said = self.settings.provider(name)
+        if said.rpm is None and said.tpm is None:
+            return None
+        return Rate(provider=name, requests_per_minute=said.rpm, tokens_per_minute=said.tpm)
+
+    def access(self) -> Mapping[str, Access]:
+        """Who can be asked, and what to do about the others."""
+        return self._access
+
+    @cached_property
+    def _access(self) -> Mapping[str, Access]:
+        today = datetime.now(UTC).date()
+        found: dict[str, Access] = {}
+        for name, provider in self.catalog.providers.items():
+            elsewhere = self.settings.base_url(name, provider.base_url_env) is not None
+            retired = provider.retired is not None and provider.retired <= today and not elsewhere
+            reason = self._why_closed(provider, retired=retired, elsewhere=elsewhere)
+            found[name] = Access(reason=reason, key_scope=self.key_scope(name), retired=retired)
+        return found
+
+    def _why_closed(self, provider: Provider, *, retired: bool, elsewhere: bool) -> str | None:
+        said = self.settings.provider(provider.name)
+        if said.enabled is False:
+            return f"switched off: set [providers.{provider.name}] enabled = true"
+        if retired:
+            return f"retired on {provider.retired}: {provider.successor}"
+        if provider.wire == "embedded":
+            return embedded.available(said.model_path)
+        if provider.name == "local" and not elsewhere and not said.enabled:
+            return "set [providers.local] enabled = true, or OLLAMA_BASE_URL"
+        if provider.key_env and self.key(provider) is None:
+            return f"set {said.api_key_env or provider.key_env[0]}"
+        return None
+
+    async def aclose(self) -> None:
+        """Close what was opened."""
+        if "connections" in self.__dict__:
+            await self.connections.aclose()
+        if "ledger" in self.__dict__:
+            await self.ledger.aclose()

@@ -1,0 +1,288 @@
+"""One attempt: hold the money, ask the model, write down what came of it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import anyio
+
+from mcp_router import benching
+from mcp_router.connections import Connections
+from mcp_router.fit import Candidate
+from mcp_router.ledger import (
+    Attempt,
+    Bench,
+    BudgetRefusal,
+    CostSource,
+    Hold,
+    Ledger,
+    LedgerError,
+    Limit,
+    Outcome,
+    Rate,
+    RateRefusal,
+)
+from mcp_router.plan import Task
+from mcp_router.prices import cost_usd
+from providers.catalog import Model, Provider
+from providers.completion import Completion, Message, OnText, Prompt, Usage
+from providers.errors import BrokenAnswerError, ProviderError
+
+_LEASE_SPARE = 30.0
+"""Seconds a hold outlives the longest its attempt may take."""
+
+Judge = Callable[[Completion], ProviderError | None]
+"""Says what is wrong with an answer that came back whole; None where it will do."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ask:
+    """A task and the words that go with it."""
+
+    task: Task
+    messages: tuple[Message, ...]
+    system: str | None = None
+    temperature: float | None = None
+    response_schema: dict[str, object] | None = None
+    shared_prefix: bool = False
+    client: str = "local"
+    judge: Judge | None = None
+    on_text: OnText | None = None
+
+
+@dataclass(kw_only=True, slots=True)
+class Call:
+    """One `generate` while it runs."""
+
+    ask: Ask
+    id: str = field(default_factory=lambda: secrets.token_hex(5))
+    attempts: list[Attempt] = field(default_factory=list[Attempt])
+    warnings: list[str] = field(default_factory=list[str])
+    deadline: float
+    """On the event loop's clock."""
+
+    @property
+    def spent_usd(self) -> Decimal:
+        """What it has cost so far, upper bounds where nobody knows better."""
+        return sum((attempt.cost_usd or Decimal(0) for attempt in self.attempts), Decimal(0))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answered:
+    """An attempt that will do."""
+
+    completion: Completion
+    attempt: Attempt
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failed:
+    """An attempt that will not."""
+
+    error: ProviderError
+    attempt: Attempt
+    bench: Bench | None
+    said: str | None = None
+    """What the model said, where it answered but the answer was no good."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Baseline:
+    """The model that savings are told against."""
+
+    provider: Provider
+    model: Model
+
+    def cost_usd(self, usage: Usage, at: datetime) -> Decimal | None:
+        """Return what the same tokens would have cost there."""
+        plain = replace(usage, reported_cost_usd=None, cache_read_tokens=0, cache_write_tokens=0, searches=0)
+        return cost_usd(self.provider, self.model, plain, at=at, thinking=False)[0]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Desk:
+    """What every attempt needs: the ledger, the adapters, the budgets."""
+
+    ledger: Ledger
+    connections: Connections
+    limits: Sequence[Limit]
+    rates: Callable[[str], Rate | None]
+    key_scope: Callable[[str], str]
+    baseline: Baseline
+    session: str
+    clock: Callable[[], float]
+    """Seconds since the epoch."""
+
+    async def attempt(
+        self, call: Call, candidate: Candidate, messages: tuple[Message, ...], remembered: dict[str, Bench]
+    ) -> Answered | Failed | BudgetRefusal | RateRefusal:
+        """Ask one candidate once. `remembered` are the benches known of, by scope; it is kept up to date."""
+        hold = self._hold(call, candidate)
+        refusal = await self.ledger.hold(hold, self._limits(call), self.rates(candidate.model.provider))
+        if refusal is not None:
+            return refusal
+        started, began = self.clock(), anyio.current_time()
+        record = _Record(desk=self, call=call, candidate=candidate, hold=hold, started=started, began=began)
+        try:
+            completion = await self._ask(call, candidate, messages)
+        except ProviderError as error:
+            bench = self._bench(error, candidate, remembered)
+            attempt = await record.write("failed", error=error, usage=error.usage, bench=bench)
+            return Failed(error=error, attempt=attempt, bench=bench)
+        except anyio.get_cancelled_exc_class():
+            await record.write("cancelled", error=_Cancelled("the caller hung up"), usage=None, bench=None)
+            raise
+        problem = call.ask.judge(completion) if call.ask.judge is not None else None
+        await self._forgive(candidate, remembered)
+        if problem is not None:
+            attempt = await record.write("failed", error=problem, usage=completion.usage, completion=completion)
+            return Failed(error=problem, attempt=attempt, bench=None, said=completion.text)
+        attempt = await record.write("answered", usage=completion.usage, completion=completion)
+        return Answered(completion=completion, attempt=attempt)
+
+    async def _ask(self, call: Call, candidate: Candidate, messages: tuple[Message, ...]) -> Completion:
+        """Send the prompt, with one deadline for connecting, waiting and reading."""
+        ask = call.ask
+        adapter = await self.connections.adapter(candidate.model.provider)
+        allowed = min(self.connections.timeout_seconds(candidate.model.provider), call.deadline - anyio.current_time())
+        prompt = Prompt(
+            messages=messages,
+            max_output_tokens=candidate.fit.max_output_tokens,
+            system=ask.system,
+            temperature=ask.temperature,
+            effort=candidate.fit.effort,
+            response_schema=ask.response_schema,
+            max_searches=candidate.fit.searches,
+            shared_prefix=ask.shared_prefix,
+        )
+        try:
+            with anyio.fail_after(max(0.0, allowed)):
+                return await adapter.complete(candidate.model, prompt, on_text=ask.on_text)
+        except TimeoutError as exc:
+            raise _SilentError(f"no answer within {allowed:.0f} s") from exc
+
+    def _hold(self, call: Call, candidate: Candidate) -> Hold:
+        now = self.clock()
+        timeout = self.connections.timeout_seconds(candidate.model.provider)
+        return Hold(
+            id=secrets.token_hex(8),
+            call_id=call.id,
+            client=call.ask.client,
+            model=candidate.model.id,
+            amount_usd=candidate.fit.worst_usd or Decimal(0),
+            tokens=call.ask.task.need.input_tokens + candidate.fit.max_output_tokens,
+            now=now,
+            expires_at=now + timeout + _LEASE_SPARE,
+        )
+
+    def _limits(self, call: Call) -> tuple[Limit, ...]:
+        return tuple(limit for limit in self.limits if limit.client in (None, call.ask.client))
+
+    def _bench(self, error: ProviderError, candidate: Candidate, remembered: dict[str, Bench]) -> Bench | None:
+        model = candidate.model
+        scope = benching.scope_of(error, model=model.id, key_scope=self.key_scope(model.provider))
+        if scope is None:
+            return None
+        bench = benching.after(error, scope=scope, before=remembered.get(scope), now=self.clock())
+        remembered[scope] = bench
+        return bench
+
+    async def _forgive(self, candidate: Candidate, remembered: dict[str, Bench]) -> None:
+        model = candidate.model
+        for scope in (f"provider:{model.provider}", f"model:{model.id}", self.key_scope(model.provider)):
+            if scope in remembered:
+                del remembered[scope]
+                await self.ledger.clear_bench(scope)
+
+
+class _SilentError(BrokenAnswerError):
+    """Nothing came back in time."""
+
+    kind = "timeout"
+
+
+class _Cancelled(BrokenAnswerError):
+    """The caller did not wait for the answer."""
+
+    kind = "cancelled"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Record:
+    """Turns what happened into a row, and writes it even when the caller has hung up."""
+
+    desk: Desk
+    call: Call
+    candidate: Candidate
+    hold: Hold
+    started: float
+    began: float
+
+    async def write(
+        self,
+        outcome: Outcome,
+        *,
+        usage: Usage | None,
+        error: ProviderError | None = None,
+        bench: Bench | None = None,
+        completion: Completion | None = None,
+    ) -> Attempt:
+        attempt = self._attempt(outcome, usage, error, completion)
+        self.call.attempts.append(attempt)
+        with anyio.CancelScope(shield=True):
+            try:
+                await self.desk.ledger.settle(self.hold.id, attempt, (bench,) if bench is not None else ())
+            except LedgerError as lost:
+                self.call.warnings.append(f"not in the ledger yet: {lost}")
+        return attempt
+
+    def _attempt(
+        self, outcome: Outcome, usage: Usage | None, error: ProviderError | None, completion: Completion | None
+    ) -> Attempt:
+        task, model = self.call.ask.task, self.candidate.model
+        at = datetime.fromtimestamp(self.desk.clock(), UTC)
+        cost, source = self._cost(usage, error, at)
+        answered = outcome == "answered" and usage is not None
+        return Attempt(
+            call_id=self.call.id,
+            number=len(self.call.attempts) + 1,
+            session=self.desk.session,
+            client=self.call.ask.client,
+            use_case=task.use_case,
+            budget_tier=task.budget_tier,
+            complexity=task.complexity,
+            inferred=",".join(task.inferred),
+            model=model.id,
+            why=self.candidate.why,
+            started_at=self.started,
+            seconds=anyio.current_time() - self.began,
+            outcome=outcome,
+            error=error.kind if error is not None else None,
+            detail=str(error) if error is not None else None,
+            finish_reason=completion.finish_reason if completion is not None else None,
+            input_tokens=usage.input_tokens if usage else None,
+            output_tokens=usage.output_tokens if usage else None,
+            cache_read_tokens=usage.cache_read_tokens if usage else None,
+            cache_write_tokens=usage.cache_write_tokens if usage else None,
+            reasoning_tokens=usage.reasoning_tokens if usage else None,
+            searches=usage.searches if usage else None,
+            cost_usd=cost,
+            cost_source=source,
+            baseline_usd=self.desk.baseline.cost_usd(usage, at) if answered and usage else None,
+            baseline=self.desk.baseline.model.id,
+        )
+
+    def _cost(
+        self, usage: Usage | None, error: ProviderError | None, at: datetime
+    ) -> tuple[Decimal | None, CostSource]:
+        candidate = self.candidate
+        if usage is not None:
+            return cost_usd(candidate.provider, candidate.model, usage, at=at, thinking=candidate.fit.effort != "off")
+        if error is not None and not error.maybe_billed:
+            return Decimal(0), "priced"
+        worst = candidate.fit.worst_usd
+        return (worst, "bound") if worst is not None else (None, "unknown")

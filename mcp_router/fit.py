@@ -1,0 +1,187 @@
+"""Whether a model can take a task within a ceiling, with how many tokens, and what that may cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from mcp_router import tokens
+from mcp_router.prices import affordable_output, estimate_usd
+from mcp_router.routes import Reference
+from providers.catalog import Feature, Model, Provider
+from providers.completion import Effort
+
+_THINKING_ROOM: dict[Effort, int] = {"off": 0, "minimal": 1, "low": 2, "medium": 3, "high": 5, "xhigh": 8, "max": 12}
+"""How many times the reference request's hidden tokens an answer is given room for."""
+_LEAST_OUTPUT = 16
+_SEARCHES = 3
+"""How often a model may search for one answer where the number can be limited."""
+_LONGEST_ATTEMPT = timedelta(minutes=2)
+_NO_PRICE = (
+    "its price is unknown, so no budget can be held: give it one under [providers.NAME] models, "
+    "or say allow_unlisted = true there"
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Need:
+    """What a task asks of a model."""
+
+    input_tokens: int
+    """Estimated by `tokens.count_prompt`."""
+    reference: Reference
+    """What tasks of its use case usually come to."""
+    max_output_tokens: int | None = None
+    """What the caller set, visible tokens only."""
+    features: frozenset[Feature] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fit:
+    """How one model would be asked."""
+
+    effort: Effort
+    max_output_tokens: int
+    """Visible and hidden together."""
+    estimated_usd: Decimal | None
+    """What it will probably cost; None where the price is unknown."""
+    worst_usd: Decimal | None
+    """The most it can cost."""
+    searches: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NoFit:
+    """Why a model cannot take a task."""
+
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Candidate:
+    """One model of a plan."""
+
+    model: Model
+    provider: Provider
+    fit: Fit
+    why: str
+
+
+def fit(
+    provider: Provider,
+    model: Model,
+    *,
+    effort: Effort,
+    need: Need,
+    ceiling_usd: Decimal,
+    now: datetime,
+    unpriced_ok: bool = False,
+) -> Fit | NoFit:
+    """Fit a task to a model under a ceiling in US dollars; `unpriced_ok` lets one through whose price nobody knows."""
+    if missing := _missing(provider, model, need):
+        return NoFit(reason=missing)
+    searches = _searches(provider, need)
+    held_input = tokens.at_most(need.input_tokens)
+    hidden = need.reference.hidden_tokens if effort != "off" else 0
+    least = min(need.max_output_tokens or _LEAST_OUTPUT * 64, max(_LEAST_OUTPUT, need.reference.output_tokens // 4))
+    least += hidden // 2
+    room = _room(model, need, least)
+    if isinstance(room, NoFit):
+        return room
+    ends = now + _LONGEST_ATTEMPT
+    thinking = effort != "off"
+    if (
+        estimate_usd(
+            provider, model, input_tokens=0, output_tokens=1, searches=0, starts=now, ends=ends, thinking=thinking
+        )
+        is None
+    ):
+        return _unpriced(need, effort, room, searches) if unpriced_ok else NoFit(reason=_NO_PRICE)
+
+    def affordable(usd: Decimal) -> int:
+        return affordable_output(
+            provider,
+            model,
+            ceiling_usd=usd,
+            input_tokens=held_input,
+            searches=searches,
+            starts=now,
+            ends=ends,
+            thinking=thinking,
+        )
+
+    def costs(input_tokens: int, output_tokens: int, times: int) -> Decimal | None:
+        return estimate_usd(
+            provider,
+            model,
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
+            searches=times,
+            starts=now,
+            ends=ends,
+            thinking=thinking,
+        )
+
+    most = affordable(ceiling_usd)
+    if most < least:
+        cost = costs(held_input, least, searches)
+        return NoFit(reason=f"over the ceiling: {least} output tokens may cost {cost:.6f} USD of {ceiling_usd} USD")
+    wanted = _wanted(need, effort)
+    if need.max_output_tokens is None:
+        # Half the ceiling leaves the other half for a fallback after an attempt that was billed for nothing.
+        wanted = min(wanted, max(affordable(ceiling_usd / 2), need.reference.output_tokens + hidden))
+    output = min(wanted, most, room)
+    expected = min(output, (need.max_output_tokens or need.reference.output_tokens) + hidden)
+    return Fit(
+        effort=effort,
+        max_output_tokens=output,
+        estimated_usd=costs(need.input_tokens, expected, min(1, searches)),
+        worst_usd=costs(held_input, output, searches),
+        searches=searches,
+    )
+
+
+def _missing(provider: Provider, model: Model, need: Need) -> str | None:
+    for feature in sorted(need.features):
+        if feature == "web_search":
+            # The user's own server may well search by itself; nobody else does unasked.
+            if provider.name != "local" and (provider.search is None or "web_search" not in model.features):
+                return "cannot search the web here"
+        elif feature not in model.features:
+            return f"does not take {'images' if feature == 'vision' else feature.upper()}"
+    return None
+
+
+def _searches(provider: Provider, need: Need) -> int:
+    return _SEARCHES if "web_search" in need.features and provider.search is not None else 0
+
+
+def _room(model: Model, need: Need, least: int) -> int | NoFit:
+    """Say how many output tokens window and model leave."""
+    room = model.max_output or 1_000_000
+    if model.max_input is not None and need.input_tokens > model.max_input:
+        return NoFit(reason=f"prompt too long: about {need.input_tokens} tokens, it takes {model.max_input}")
+    if model.context_window is not None:
+        room = min(room, model.context_window - need.input_tokens)
+        if room < least:
+            return NoFit(
+                reason=f"window too small: about {need.input_tokens} tokens and {least} for the answer, "
+                f"it has {model.context_window}"
+            )
+    return room
+
+
+def _wanted(need: Need, effort: Effort) -> int:
+    visible = need.max_output_tokens or max(256, min(8_192, 4 * need.reference.output_tokens))
+    return visible + need.reference.hidden_tokens * _THINKING_ROOM[effort]
+
+
+def _unpriced(need: Need, effort: Effort, room: int, searches: int) -> Fit:
+    return Fit(
+        effort=effort,
+        max_output_tokens=min(_wanted(need, effort), room),
+        estimated_usd=None,
+        worst_usd=None,
+        searches=searches,
+    )

@@ -1,0 +1,296 @@
+"""Which models may answer a task, in which order, with how many tokens, and why each of the others may not.
+
+One pure function, `plan`. What `explain_route` shows is what `generate` runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+from mcp_router.catalog import Catalog
+from mcp_router.errors import UnknownNameError
+from mcp_router.fit import Candidate, Fit, Need, NoFit, fit
+from mcp_router.ledger import Bench
+from mcp_router.routes import TIERS, Complexity, Entry, Routes, Tier, UseCase
+from providers.catalog import Model, Provider
+from providers.completion import Effort
+
+ENOUGH = 2
+"""With fewer candidates than this, models from the use case's other tiers fill up, so that there is a fallback."""
+
+_RETIRES_SOON = timedelta(days=30)
+_LAST_RESORT = "embedded"
+_STRONGER: Mapping[Effort, Effort] = {"off": "low", "minimal": "low", "low": "medium", "medium": "high"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Task:
+    """A subtask with nothing left to guess."""
+
+    use_case: UseCase
+    complexity: Complexity
+    budget_tier: Tier
+    inferred: Mapping[str, float] = field(default_factory=dict[str, float])
+    """Which of the three the router chose itself, and how sure it was."""
+    pin: str | None = None
+    """`provider:model` or `provider`, where the caller insists."""
+    ceiling_usd: Decimal
+    need: Need
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Access:
+    """Whether a provider can be asked at all."""
+
+    reason: str | None = None
+    """What to do so that it can; None where it can."""
+    key_scope: str = ""
+    """Names the key without telling it; benches of a key hang on it."""
+    retired: bool = False
+
+    @property
+    def open(self) -> bool:
+        """Whether it can be asked."""
+        return self.reason is None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class World:
+    """Everything outside the task that a plan depends on."""
+
+    catalog: Catalog
+    routes: Routes
+    now: datetime
+    access: Mapping[str, Access]
+    benches: Mapping[str, Bench] = field(default_factory=dict[str, Bench])
+    """By scope; only those still in force."""
+    busy: Mapping[str, float] = field(default_factory=dict[str, float])
+    """Seconds until a provider at its rate limit may be asked again."""
+    unlisted: frozenset[str] = frozenset()
+    """Providers where a model that the catalog does not know may run, at an unknown price."""
+    preferences: Mapping[str, float] = field(default_factory=dict[str, float])
+    """By model: how well it did on this cell before, where enough is known; above 0 moves it forward."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rejection:
+    """A model that may not answer, and why."""
+
+    model: str
+    reason: str
+    wait_seconds: float | None = None
+    """How long until it might; None where waiting does not help."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """Who is asked, in order, and who is not."""
+
+    task: Task
+    candidates: tuple[Candidate, ...]
+    rejected: tuple[Rejection, ...]
+    waiting: tuple[tuple[Candidate, float], ...] = ()
+    """Those who could answer if one waited, with the seconds; asked only when nobody else is left."""
+
+
+def plan(task: Task, world: World) -> Plan:
+    """Plan a task. Pure: the same task in the same world gives the same plan.
+
+    Raises:
+        UnknownNameError: The pin names a provider or model that nobody has.
+    """
+    desk = _Desk(task=task, world=world)
+    for entry, why in _entries(task, world):
+        desk.consider(entry, why)
+    if task.pin is None and len([c for c in desk.candidates if c.model.provider != _LAST_RESORT]) < ENOUGH:
+        for entry, why in _neighbours(task, world):
+            desk.consider_neighbour(entry, why)
+    return Plan(
+        task=task,
+        candidates=tuple(_ordered(desk.candidates, task, world)),
+        rejected=tuple(desk.rejected),
+        waiting=tuple(sorted(desk.waiting, key=lambda pair: pair[1])),
+    )
+
+
+@dataclass(kw_only=True, slots=True)
+class _Desk:
+    """Collects what becomes of each entry while one plan is made."""
+
+    task: Task
+    world: World
+    candidates: list[Candidate] = field(default_factory=list[Candidate])
+    rejected: list[Rejection] = field(default_factory=list[Rejection])
+    waiting: list[tuple[Candidate, float]] = field(default_factory=list[tuple[Candidate, float]])
+    seen: set[str] = field(default_factory=set[str])
+
+    def consider(self, entry: Entry, why: str) -> None:
+        for model in _models(entry, self.world):
+            if model.id in self.seen:
+                continue
+            self.seen.add(model.id)
+            why_not = _closed(model, self.world)
+            if why_not is None:
+                self._admit(model, entry.thinking, why)
+            elif (substitute := self._substitute(model)) is not None and self.task.pin is None:
+                self.seen.add(substitute.id)
+                self.rejected.append(Rejection(model=model.id, reason=f"{why_not}; {substitute.id} takes its place"))
+                self._admit(substitute, entry.thinking, f"stands in for {model.id}: {why_not}")
+            else:
+                self.rejected.append(Rejection(model=model.id, reason=why_not))
+
+    def consider_neighbour(self, entry: Entry, why: str) -> None:
+        """Like `consider`, but a model that does not fit is not worth a word: it was not asked for."""
+        for model in _models(entry, self.world):
+            if model.id not in self.seen and _closed(model, self.world) is None:
+                self.seen.add(model.id)
+                rejected = len(self.rejected)
+                self._admit(model, entry.thinking, why)
+                del self.rejected[rejected:]
+
+    def _substitute(self, model: Model) -> Model | None:
+        """Find another host of the same family, or failing that of the same lineage, that can be asked."""
+        hosts = (
+            host
+            for host in self.world.catalog.stand_ins(model)
+            if host.id not in self.seen and _closed(host, self.world) is None
+        )
+        return next((host for host in hosts if not isinstance(self._fit(host, "off"), NoFit)), None)
+
+    def _admit(self, model: Model, wanted: Effort, why: str) -> None:
+        fitted = self._fit(model, wanted)
+        if isinstance(fitted, NoFit):
+            self.rejected.append(Rejection(model=model.id, reason=fitted.reason))
+            return
+        provider = self.world.catalog.provider(model.provider)
+        candidate = Candidate(model=model, provider=provider, fit=fitted, why=_with_warnings(why, model, self.world))
+        held_back = _held_back(model, self.world)
+        if held_back is None:
+            self.candidates.append(candidate)
+        else:
+            reason, seconds = held_back
+            self.waiting.append((candidate, seconds))
+            self.rejected.append(Rejection(model=model.id, reason=reason, wait_seconds=seconds))
+
+    def _fit(self, model: Model, wanted: Effort) -> Fit | NoFit:
+        return fit(
+            self.world.catalog.provider(model.provider),
+            model,
+            effort=model.effort_for(_effort(wanted, self.task.complexity)),
+            need=self.task.need,
+            ceiling_usd=self.task.ceiling_usd,
+            now=self.world.now,
+            unpriced_ok=model.provider in self.world.unlisted,
+        )
+
+
+def _entries(task: Task, world: World) -> Iterator[tuple[Entry, str]]:
+    if task.pin is None:
+        for entry in world.routes.cell(task.use_case, task.budget_tier):
+            yield entry, f"{task.use_case} at {task.budget_tier}"
+        return
+    provider_name, _, model_name = task.pin.partition(":")
+    provider = world.catalog.provider(provider_name)
+    if model_name:
+        yield _as_in_tables(task, world, task.pin), "pinned by the caller"
+        return
+    for model in _best_of(provider, task, world) or (None,):
+        name = model.id if model is not None else provider_name
+        yield _as_in_tables(task, world, name), f"{provider_name} was asked for"
+
+
+def _best_of(provider: Provider, task: Task, world: World) -> list[Model]:
+    """Order a provider's models for a task: those of the cell, of its neighbours, then by what they can do."""
+    rank = {entry.model: position for position, entry in enumerate(_nearest(task, world))}
+    usable = [model for model in provider.models if not model.deprecated]
+    return sorted(usable, key=lambda model: (rank.get(model.id, len(rank)), -model.strength))
+
+
+def _as_in_tables(task: Task, world: World, name: str) -> Entry:
+    """Let a pinned model think as much as the tables let it."""
+    return next((entry for entry in _nearest(task, world) if entry.model == name), Entry(model=name))
+
+
+def _neighbours(task: Task, world: World) -> Iterator[tuple[Entry, str]]:
+    own = {entry.model for entry in world.routes.cell(task.use_case, task.budget_tier)}
+    for entry in _nearest(task, world):
+        if entry.model not in own and entry.model != _LAST_RESORT:
+            yield entry, f"from another tier of {task.use_case}: too few of this cell's models can be asked"
+
+
+def _nearest(task: Task, world: World) -> Iterator[Entry]:
+    """All entries of a use case: its own tier's, then those of the tiers beside it, the cheaper side first."""
+    own = TIERS.index(task.budget_tier)
+    for tier in sorted(TIERS, key=lambda tier: abs(TIERS.index(tier) - own)):
+        yield from world.routes.cell(task.use_case, tier)
+
+
+def _models(entry: Entry, world: World) -> Iterable[Model]:
+    provider_name, _, model_name = entry.model.partition(":")
+    provider = world.catalog.provider(provider_name)
+    if not model_name:
+        return provider.models or (Model(provider=provider_name, name=""),)
+    try:
+        return (world.catalog.model(entry.model),)
+    except UnknownNameError:
+        if provider.price is None and provider_name not in world.unlisted:
+            raise
+        return (Model(provider=provider_name, name=model_name),)
+
+
+def _closed(model: Model, world: World) -> str | None:
+    """Say why a model cannot be asked at all, whatever the task."""
+    access = world.access[model.provider]
+    if access.reason is not None:
+        return access.reason
+    if model.retires is not None and model.retires <= world.now.date():
+        return f"retired on {model.retires}"
+    if not model.name:
+        return f"no model of {model.provider} is known: name one as {model.provider}:MODEL"
+    bench = world.benches.get(access.key_scope)
+    return None if bench is None else f"its key is benched {_until(bench, world)}: {bench.reason}"
+
+
+def _held_back(model: Model, world: World) -> tuple[str, float] | None:
+    for scope in (f"model:{model.id}", f"provider:{model.provider}"):
+        if (bench := world.benches.get(scope)) is not None:
+            return f"benched {_until(bench, world)}: {bench.reason}", bench.until - world.now.timestamp()
+    if (seconds := world.busy.get(model.provider)) is not None:
+        return f"at its rate limit: free in {seconds:.0f} s", seconds
+    return None
+
+
+def _until(bench: Bench, world: World) -> str:
+    return f"for {max(1, round(bench.until - world.now.timestamp()))} s more"
+
+
+def _effort(wanted: Effort, complexity: Complexity) -> Effort:
+    if complexity == "simple":
+        return "off"
+    return _STRONGER.get(wanted, wanted) if complexity == "complex" else wanted
+
+
+def _ordered(candidates: list[Candidate], task: Task, world: World) -> list[Candidate]:
+    """Keep the table's order, or the cheapest first, or the strongest first; the last resort always last."""
+
+    def rank(candidate: Candidate) -> tuple[bool, float, float]:
+        cost = float(candidate.fit.estimated_usd or 0)
+        chosen = {"simple": cost, "medium": 0.0, "complex": -float(candidate.model.strength)}[task.complexity]
+        learned = -world.preferences.get(candidate.model.id, 0.0)
+        return (candidate.model.provider == _LAST_RESORT, learned, chosen)
+
+    return sorted(candidates, key=rank)
+
+
+def _with_warnings(why: str, model: Model, world: World) -> str:
+    if retires_soon(model, world.now.date()):
+        return f"{why}; it retires on {model.retires}"
+    return why
+
+
+def retires_soon(model: Model, today: date) -> bool:
+    """Whether a model that still answers is about to be gone."""
+    return model.retires is not None and today < model.retires <= today + _RETIRES_SOON

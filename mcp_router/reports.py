@@ -1,0 +1,123 @@
+"""Failure texts for an agent: what happened to which model, with the number, and what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from mcp_router.attempts import Failed
+from mcp_router.fit import Candidate
+from mcp_router.ledger import Attempt, BudgetRefusal, RateRefusal
+from mcp_router.plan import Plan
+
+_AT_MOST = 8
+"""Rejected models named in a text; the rest are counted."""
+
+
+def usd(amount: Decimal | None) -> str:
+    """Write an amount as people read it."""
+    if amount is None:
+        return "unknown"
+    text = f"{amount:.9f}".rstrip("0").rstrip(".")
+    return f"{text or '0'} USD"
+
+
+def no_candidate(plan: Plan, refusals: Sequence[BudgetRefusal | RateRefusal]) -> str:
+    """Tell why nobody may answer."""
+    task = plan.task
+    reasons = [f"{rejection.model}: {rejection.reason}" for rejection in plan.rejected]
+    reasons += [
+        f"{refusal.provider}: at {refusal.what}, free in {refusal.wait_seconds:.0f} s"
+        for refusal in refusals
+        if isinstance(refusal, RateRefusal)
+    ]
+    return (
+        f"No model can answer {task.use_case} at {task.budget_tier} (ceiling {usd(task.ceiling_usd)}). "
+        f"{_listed(reasons)} Next: {_advice(plan, refusals)}."
+    )
+
+
+def all_failed(
+    attempts: Sequence[Attempt],
+    failures: Sequence[tuple[Candidate, Failed]],
+    refusals: Sequence[BudgetRefusal | RateRefusal],
+    plan: Plan,
+) -> str:
+    """Tell what became of each attempt, and what to do."""
+    spent = sum((attempt.cost_usd or Decimal(0) for attempt in attempts), Decimal(0))
+    told = [f"{attempt.model}: {attempt.error} ({attempt.detail})" for attempt in attempts]
+    told += [
+        f"budget {refusal.limit.name}: too little left" for refusal in refusals if isinstance(refusal, BudgetRefusal)
+    ]
+    count = "1 attempt" if len(attempts) == 1 else f"{len(attempts)} attempts"
+    return (
+        f"No model answered: {count}, {usd(spent)} spent. {_listed(told)} "
+        f"Next: {_after_failures([failed for _, failed in failures], plan)}."
+    )
+
+
+def over_budget(refusal: BudgetRefusal) -> str:
+    """Tell which budget is used up, how far, and when it starts again."""
+    limit = refusal.limit
+    resets = datetime.fromtimestamp(refusal.resets_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return (
+        f"The {limit.name} budget does not admit this call: limit {usd(limit.limit_usd)}, "
+        f"spent {usd(refusal.spent_usd)}, held by calls under way {usd(refusal.held_usd)}, "
+        f"still free {usd(refusal.left_usd)}; it resets at {resets}. "
+        "Next: take a cheaper budget_tier, a lower max_output_tokens or max_cost_usd, "
+        "or ask the user to raise the budget in the configuration."
+    )
+
+
+def deadline(attempts: Sequence[Attempt], seconds: float) -> str:
+    """Tell that time is up, and what it was spent on."""
+    told = [f"{attempt.model}: {attempt.error} after {attempt.seconds:.1f} s" for attempt in attempts]
+    return (
+        f"The call's deadline of {seconds:.0f} s has passed. {_listed(told)} "
+        "Next: ask for less output, or raise deadline_s in the configuration."
+    )
+
+
+def _listed(lines: Sequence[str]) -> str:
+    shown = "; ".join(lines[:_AT_MOST])
+    more = f"; and {len(lines) - _AT_MOST} more" if len(lines) > _AT_MOST else ""
+    return f"{shown}{more}." if lines else ""
+
+
+def _advice(plan: Plan, refusals: Sequence[BudgetRefusal | RateRefusal]) -> str:
+    reasons = " ".join(rejection.reason for rejection in plan.rejected)
+    advice: list[str] = []
+    if "set " in reasons:
+        advice.append("set one of the keys named")
+    if "over the ceiling" in reasons:
+        advice.append("take a higher budget_tier or a shorter prompt")
+    if "window too small" in reasons or "prompt too long" in reasons:
+        advice.append("shorten the prompt or use use_case long_context")
+    waits = [rejection.wait_seconds for rejection in plan.rejected if rejection.wait_seconds is not None]
+    waits += [refusal.wait_seconds for refusal in refusals if isinstance(refusal, RateRefusal)]
+    if waits:
+        advice.append(f"call again in {max(1.0, min(waits)):.0f} s")
+    return _joined(advice) or "see list_providers for what can be asked"
+
+
+def _after_failures(failures: Iterable[Failed], plan: Plan) -> str:
+    advice: list[str] = []
+    for failed in failures:
+        error = failed.error
+        if error.fatal:
+            return "correct the request; no other model would take it either"
+        if error.bench == "key":
+            advice.append(f"check the key or the balance at {failed.attempt.provider}")
+        if error.retry_after is not None:
+            advice.append(f"call again in {error.retry_after:.0f} s")
+        if error.kind == "context_length":
+            advice.append("shorten the prompt or use use_case long_context")
+    missing = sorted({r.reason.partition(";")[0] for r in plan.rejected if r.reason.startswith("set ")})
+    if missing:
+        advice.append(f"{missing[0]} to have a fallback")
+    return _joined(advice) or "call again later, or pin another model"
+
+
+def _joined(advice: Sequence[str]) -> str:
+    return ", or ".join(dict.fromkeys(advice))

@@ -1,0 +1,81 @@
+"""Turns what a caller asked into a task with nothing left to guess."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from mcp_router import tokens
+from mcp_router.fit import Need
+from mcp_router.plan import Task
+from mcp_router.requests import RouteArguments
+from mcp_router.routes import Routes
+from mcp_router.rules import infer
+from providers.catalog import Feature
+from providers.completion import Message
+
+Conversation = tuple[str | None, tuple[Message, ...]]
+"""System text and messages."""
+
+
+def conversation(arguments: RouteArguments) -> Conversation:
+    """Bring a prompt, or messages, into one form; system messages join the system text."""
+    if arguments.messages is None:
+        messages = (Message(role="user", content=arguments.prompt),) if arguments.prompt is not None else ()
+        return arguments.system, messages
+    system = [arguments.system] if arguments.system else []
+    system += [turn.content for turn in arguments.messages if turn.role == "system"]
+    messages = tuple(
+        Message(role=turn.role, content=turn.content) for turn in arguments.messages if turn.role != "system"
+    )
+    return "\n\n".join(system) or None, messages
+
+
+def understood(
+    arguments: RouteArguments, said: Conversation, routes: Routes, *, most_per_call_usd: Decimal | None
+) -> Task:
+    """Fill in what the caller left out, and say so in `inferred`."""
+    system, messages = said
+    inferred: dict[str, float] = {}
+    use_case = arguments.use_case
+    complexity = arguments.complexity
+    if use_case is None or complexity is None:
+        guess = infer(_words(arguments, messages))
+        if use_case is None:
+            use_case, inferred["use_case"] = guess.use_case, guess.use_case_confidence
+        if complexity is None:
+            complexity, inferred["complexity"] = guess.complexity, guess.complexity_confidence
+    tier = arguments.budget_tier
+    if tier is None:
+        tier, inferred["budget_tier"] = routes.use_cases[use_case].default_tier, 1.0
+    ceiling = routes.ceilings[tier]
+    for tighter in (arguments.max_cost_usd, most_per_call_usd):
+        ceiling = ceiling if tighter is None else min(ceiling, tighter)
+    reference = routes.use_cases[use_case].reference
+    return Task(
+        use_case=use_case,
+        complexity=complexity,
+        budget_tier=tier,
+        inferred=inferred,
+        pin=arguments.model,
+        ceiling_usd=ceiling,
+        need=Need(
+            input_tokens=tokens.count_prompt(system, messages) if messages else reference.input_tokens,
+            reference=reference,
+            max_output_tokens=arguments.max_output_tokens,
+            features=_features(use_case, messages),
+        ),
+    )
+
+
+def _words(arguments: RouteArguments, messages: tuple[Message, ...]) -> str:
+    """The text that tells what is wanted: the last thing the user said."""
+    said = [message.content for message in messages if message.role == "user"]
+    return said[-1] if said else arguments.prompt or ""
+
+
+def _features(use_case: str, messages: tuple[Message, ...]) -> frozenset[Feature]:
+    found: set[Feature] = {"web_search"} if use_case == "web_research" else set()
+    for message in messages:
+        for item in message.attachments:
+            found.add("pdf" if item.media_type == "application/pdf" else "vision")
+    return frozenset(found)
