@@ -1,0 +1,22 @@
+"""Files in, files out: what a call names is read and what it answers is saved, inside the allowed folders only."""
+
+from mcp_router.files.fences import fenced, unwrapped
+from mcp_router.files.opening import Fingerprint
+from mcp_router.files.reading import FoundFile, Reading, ReadLimits, SourceFile, find_files, read_file, read_files
+from mcp_router.files.roots import FileRefusedError, Place, Roots
+
+__all__ = [
+    "FileRefusedError",
+    "Fingerprint",
+    "FoundFile",
+    "Place",
+    "ReadLimits",
+    "Reading",
+    "Roots",
+    "SourceFile",
+    "fenced",
+    "find_files",
+    "read_file",
+    "read_files",
+    "unwrapped",
+]

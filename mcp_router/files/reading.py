@@ -1,0 +1,198 @@
+"""Reads the files that a call names, so that the caller need not spend tokens on their content."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio.to_thread
+from anyio.from_thread import check_cancelled
+
+from mcp_router.files.decoding import decoded, media_type
+from mcp_router.files.globs import globs, is_glob, matches
+from mcp_router.files.opening import Fingerprint, content, opened_folder, refuse_special, refusing
+from mcp_router.files.roots import FileRefusedError, Place, Roots, name_of, path_of, shown
+from providers.completion import Attachment
+
+_SHOWN_PROBLEMS = 3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReadLimits:
+    """What one call may read."""
+
+    max_file_bytes: int = 5_000_000
+    max_files: int = 2_000
+    max_total_bytes: int = 50_000_000
+    """Of files read together into one prompt; `per_file` holds one at a time."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FoundFile:
+    """A file that a call names, not yet read."""
+
+    place: Place
+    globbed: bool
+    """Found by a glob rather than named itself."""
+
+    @property
+    def name(self) -> str:
+        """Its path from the base, with `/`."""
+        return self.place.name
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceFile:
+    """A file that was read."""
+
+    name: str
+    content: str | Attachment
+    """Text, or an image or PDF for a model that takes them."""
+    encoding: str | None
+    """Of the text on disk; None for an attachment."""
+    fingerprint: Fingerprint
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reading:
+    """What a call's files turned out to be."""
+
+    files: tuple[SourceFile, ...]
+    skipped: tuple[str, ...] = ()
+    """Why, for each file that only a glob named and that could not be read: the others are read all the same."""
+
+    @property
+    def texts(self) -> tuple[SourceFile, ...]:
+        """Those that go into the prompt's text."""
+        return tuple(file for file in self.files if isinstance(file.content, str))
+
+    @property
+    def attachments(self) -> tuple[Attachment, ...]:
+        """Those that travel beside it."""
+        return tuple(file.content for file in self.files if isinstance(file.content, Attachment))
+
+
+async def read_files(specs: Sequence[str], roots: Roots, *, base: Path, limits: ReadLimits | None = None) -> Reading:
+    """Find and read what paths, globs and `file://` URIs name, in their order, each file once.
+
+    Raises:
+        FileRefusedError: A file that was named itself cannot be read, a glob finds nothing that can, or it is too much.
+    """
+    return await anyio.to_thread.run_sync(_read_all, specs, roots, base, limits or ReadLimits())
+
+
+async def find_files(
+    specs: Sequence[str], roots: Roots, *, base: Path, limits: ReadLimits | None = None
+) -> list[FoundFile]:
+    """What `read_files` would read, without reading it: a glob's files in order of their paths.
+
+    Raises:
+        FileRefusedError: A path is missing, outside the roots or no file; a glob matches nothing; they are too many.
+    """
+    return await anyio.to_thread.run_sync(_find_all, specs, roots, base, limits or ReadLimits())
+
+
+async def read_file(found: FoundFile, *, limits: ReadLimits | None = None) -> SourceFile:
+    """Read one file.
+
+    Raises:
+        FileRefusedError: It is missing, too large, neither text nor image nor PDF, or became a link meanwhile.
+    """
+    return await anyio.to_thread.run_sync(_read, found, limits or ReadLimits())
+
+
+def _read_all(specs: Sequence[str], roots: Roots, base: Path, limits: ReadLimits) -> Reading:
+    files: list[SourceFile] = []
+    skipped: list[str] = []
+    refused: list[str] = []
+    total = 0
+    for found in _find_all(specs, roots, base, limits):
+        check_cancelled()
+        try:
+            file = _read(found, limits)
+        except FileRefusedError as exc:
+            (skipped if found.globbed else refused).append(str(exc))
+            continue
+        total += file.fingerprint.size
+        if total > limits.max_total_bytes:
+            raise FileRefusedError(
+                f"The files have more than {limits.max_total_bytes:,} bytes together: name fewer, or use per_file."
+            )
+        files.append(file)
+    if refused or (skipped and not files):
+        raise _together(refused or skipped)
+    return Reading(files=tuple(files), skipped=tuple(skipped))
+
+
+def _read(found: FoundFile, limits: ReadLimits) -> SourceFile:
+    data, fingerprint = content(found.place, max_bytes=limits.max_file_bytes)
+    media = media_type(data)
+    if media is not None:
+        attachment = Attachment(name=found.name, media_type=media, data=data)
+        return SourceFile(name=found.name, content=attachment, encoding=None, fingerprint=fingerprint)
+    text = decoded(data)
+    if text is None:
+        raise FileRefusedError(
+            f"{found.name} is binary ({len(data):,} bytes): only text, png, jpeg, webp, gif and PDF are read."
+        )
+    return SourceFile(name=found.name, content=text[0], encoding=text[1], fingerprint=fingerprint)
+
+
+def _find_all(specs: Sequence[str], roots: Roots, base: Path, limits: ReadLimits) -> list[FoundFile]:
+    found: dict[Path, FoundFile] = {}
+    refused: list[str] = []
+    for spec in specs:
+        try:
+            for file in _find(spec, roots, base):
+                known = found.setdefault(file.place.path, file)
+                if known.globbed and not file.globbed:
+                    # Named itself as well: then it matters whether it can be read.
+                    found[file.place.path] = file
+                if len(found) > limits.max_files:
+                    break
+        except FileRefusedError as exc:
+            refused.append(str(exc))
+        if len(found) > limits.max_files:
+            refused.append(f"More than {limits.max_files:,} files match: narrow {shown(spec)}.")
+            break
+    if refused:
+        raise _together(refused)
+    return list(found.values())
+
+
+def _find(spec: str, roots: Roots, base: Path) -> Iterator[FoundFile]:
+    if is_glob(spec) and not _is_uri(spec) and not os.path.lexists(base / path_of(spec)):
+        yield from _match(spec, roots, base)
+        return
+    place = roots.place(spec, base=base)
+    with refusing(place), opened_folder(place) as folder:
+        if not place.parts:
+            raise FileRefusedError(f"{place.name} is a folder: write {shown(str(place.path))}/**/* for its files.")
+        refuse_special(place, folder.stat(place.parts[-1]))
+    yield FoundFile(place=place, globbed=False)
+
+
+def _match(spec: str, roots: Roots, base: Path) -> Iterator[FoundFile]:
+    count = 0
+    for glob in globs(str(path_of(spec))):
+        start = roots.place(glob.folder or ".", base=base).path
+        for path in matches(glob, start, going_on=check_cancelled):
+            place = roots.containing(path, name=name_of(path, base=base))
+            if place is not None:
+                count += 1
+                yield FoundFile(place=place, globbed=True)
+    if not count:
+        raise FileRefusedError(
+            f"{shown(spec)} matches no file (what is hidden, linked or ignored by git is left out: name it itself)."
+        )
+
+
+def _is_uri(spec: str) -> bool:
+    return spec[:5].lower() == "file:"
+
+
+def _together(problems: list[str]) -> FileRefusedError:
+    more = len(problems) - _SHOWN_PROBLEMS
+    return FileRefusedError("\n".join(problems[:_SHOWN_PROBLEMS]) + (f"\n… and {more} more." if more > 0 else ""))
