@@ -2,10 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, Protocol
+
+from mcp_router.ledger.totals import Summary, Totals
+from providers.completion import Limits
+
+__all__ = [
+    "Attempt",
+    "Bench",
+    "BudgetRefusal",
+    "BudgetState",
+    "CostSource",
+    "GroupBy",
+    "Hold",
+    "Learned",
+    "Ledger",
+    "LedgerError",
+    "Limit",
+    "Outcome",
+    "Rate",
+    "RateRefusal",
+    "RateState",
+    "Recorded",
+    "Summary",
+    "Totals",
+]
 
 Outcome = Literal["answered", "failed", "cancelled"]
 CostSource = Literal["reported", "priced", "bound", "unknown"]
@@ -120,6 +144,7 @@ class RateRefusal:
 
     provider: str
     wait_seconds: float
+    """Infinite where no waiting helps: one call is more than the limit itself."""
     what: str
     """Say `30 requests a minute`."""
 
@@ -158,39 +183,42 @@ class RateState:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Totals:
-    """Sums over attempts."""
+class Learned:
+    """What a vendor's headers said is left, until its reset; None where they were silent or that time has come."""
 
-    calls: int
-    attempts: int
-    failed_attempts: int
-    fallback_calls: int
-    """Calls that needed more than one attempt."""
-    input_tokens: int
-    output_tokens: int
-    cost_usd: Decimal
-    """Everything spent, failed attempts included; `uncertain_usd` of it are upper bounds."""
-    uncertain_usd: Decimal
-    unpriced_attempts: int
-    """Attempts whose cost nobody knows: not in `cost_usd`."""
-    baseline_usd: Decimal
-    seconds: float
-    """Time spent in attempts that answered."""
-    latency_p50_ms: float | None
-    latency_p95_ms: float | None
-
-    @property
-    def saved_usd(self) -> Decimal:
-        """The baseline's cost less everything spent."""
-        return self.baseline_usd - self.cost_usd
+    scope: str
+    """A provider, or `provider:name` where the vendor counts by model."""
+    noted_at: float
+    requests_limit: int | None = None
+    requests_left: int | None = None
+    requests_reset_at: float | None = None
+    tokens_limit: int | None = None
+    tokens_left: int | None = None
+    tokens_reset_at: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Summary:
-    """Totals of a period, and of its groups."""
+class Recorded:
+    """One call as it was: what is needed to ask what it would have cost elsewhere."""
 
-    total: Totals
-    groups: dict[str, Totals]
+    call_id: str
+    started_at: float
+    client: str
+    use_case: str
+    budget_tier: str
+    complexity: str
+    model: str
+    """Who answered, or was asked last."""
+    outcome: Outcome
+    attempts: int
+    input_tokens: int | None
+    output_tokens: int | None
+    cache_read_tokens: int | None
+    cache_write_tokens: int | None
+    reasoning_tokens: int | None
+    searches: int | None
+    cost_usd: Decimal | None
+    """All its attempts together; None where one of them is unknown."""
 
 
 class LedgerError(Exception):
@@ -208,9 +236,10 @@ class Ledger(Protocol):
         """Give a claim back that was never used."""
         ...
 
-    async def settle(self, hold_id: str | None, attempt: Attempt, benches: Sequence[Bench] = ()) -> None:
+    async def settle(self, hold_id: str | None, attempt: Attempt, benches: Sequence[Bench] = ()) -> bool:
         """Write the attempt, put its cost on the budgets, end its hold and note whom to leave alone:
-        all or nothing, once, also when repeated for the same call and number.
+        all or nothing, once, also when repeated for the same call and number. False: the database is away,
+        the attempt is kept beside it and written when it returns.
         """
         ...
 
@@ -226,6 +255,14 @@ class Ledger(Protocol):
         """What each provider was asked in the last minute."""
         ...
 
+    async def learn(self, scope: str, limits: Limits, now: float) -> None:
+        """Share what a vendor's headers said; `scope` is a provider, or a model where the vendor counts by model."""
+        ...
+
+    async def learned(self, now: float) -> list[Learned]:
+        """What vendors' headers said and still holds."""
+        ...
+
     async def budgets(self, limits: Sequence[Limit], now: float) -> list[BudgetState]:
         """How each budget stands."""
         ...
@@ -237,7 +274,25 @@ class Ledger(Protocol):
     async def summary(
         self, *, since: float | None, until: float | None, session: str | None, group_by: GroupBy | None
     ) -> Summary:
-        """Totals over a period (seconds since the epoch, half-open), from rollups."""
+        """Totals over a period from rollups: every UTC day that `since` (inclusive) to `until` (exclusive) touches;
+        None is no bound.
+        """
+        ...
+
+    async def recent(self, limit: int, before: float | None = None) -> list[Attempt]:
+        """The latest attempts, newest first; `before` turns the page."""
+        ...
+
+    def cells(self, since: float | None, until: float | None) -> AsyncIterator[list[Recorded]]:
+        """Every recorded call that began in the period, oldest first, a chunk at a time."""
+        ...
+
+    async def check(self) -> list[str]:
+        """Where rows, rollups and balances disagree, in words; empty when all is well."""
+        ...
+
+    async def prune(self, before: float) -> int:
+        """Drop the rows of the UTC days that ended by then and say how many; rollups stay."""
         ...
 
     async def aclose(self) -> None:

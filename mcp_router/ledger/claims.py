@@ -1,0 +1,172 @@
+"""Claiming money and rate before an attempt is sent: budgets, requests and tokens a minute, what vendors said is left.
+
+A hold is a lease: it counts until it expires, is settled or released. A claim is its trace in the last minute.
+When the clock jumps back, a lease made in what is now the future starts anew at the present, so that nobody's
+money is held longer than the lease says; a claim from further ahead than a minute counts no more.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from mcp_router.ledger import BudgetRefusal, BudgetState, Hold, Limit, Rate, RateRefusal, RateState
+from mcp_router.ledger.learning import vendor_refusal
+from mcp_router.ledger.nano import claim_nano, limit_nano, usd
+from mcp_router.ledger.periods import DAY_SECONDS, SKEW_SECONDS, days_of
+from mcp_router.ledger.rows import clean
+from mcp_router.ledger.statements import Row, Script, Statement, Value, ask, real, tell, text, whole
+
+WINDOW_SECONDS = 60.0
+
+_EXPIRE = "DELETE FROM holds WHERE expires_at <= ?"
+_RESTART = "UPDATE holds SET expires_at = expires_at - made_at + ?, made_at = ? WHERE made_at > ?"
+_FORGET = "DELETE FROM claims WHERE provider = ? AND made_at <= ?"
+_HOLD = (
+    "INSERT INTO holds (id, call_id, client, amount_nano, made_at, expires_at) VALUES (?, ?, ?, ?, ?, ?) "
+    "ON CONFLICT (id) DO NOTHING"
+)
+_CLAIM = "INSERT INTO claims (id, provider, model, made_at, tokens) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"
+_WINDOW = (
+    "SELECT made_at, tokens FROM claims WHERE provider = ? AND made_at > ? AND made_at <= ? AND id <> ? "
+    "ORDER BY made_at"
+)
+_RATES = (
+    "SELECT provider, COUNT(*), CAST(SUM(tokens) AS BIGINT) FROM claims WHERE made_at > ? AND made_at <= ? "
+    "GROUP BY provider ORDER BY provider"
+)
+
+
+def hold(claim: Hold, limits: Sequence[Limit], rate: Rate | None) -> Script[BudgetRefusal | RateRefusal | None]:
+    """Claim money and rate at once, or say what stands in the way and claim nothing."""
+    amount = claim_nano(claim.amount_usd)
+    provider = clean(claim.model).partition(":")[0] if rate is None else clean(rate.provider)
+    now = claim.now
+    yield from tell(
+        Statement(_EXPIRE, (now,)),
+        Statement(_RESTART, (now, now, now + SKEW_SECONDS)),
+        Statement(_FORGET, (provider, now - WINDOW_SECONDS)),
+    )
+    refusal = (
+        (yield from _over_budget(claim, amount, limits))
+        or (yield from _over_rate(claim, rate))
+        or (yield from vendor_refusal(claim, provider))
+    )
+    if refusal is not None:
+        return refusal
+    held = (clean(claim.id), clean(claim.call_id), clean(claim.client), amount, now, float(claim.expires_at))
+    claimed = (clean(claim.id), provider, clean(claim.model), now, claim.tokens)
+    yield from tell(Statement(_HOLD, held), Statement(_CLAIM, claimed))
+    return None
+
+
+def release(hold_id: str) -> Script[None]:
+    """Give a claim back that was never used."""
+    held = (clean(hold_id),)
+    yield from tell(
+        Statement("DELETE FROM holds WHERE id = ?", held), Statement("DELETE FROM claims WHERE id = ?", held)
+    )
+
+
+def ended(hold_id: str, tokens: int | None) -> tuple[Statement, Statement]:
+    """The hold of an attempt that is over, and its claim at the tokens it really took, where they are known."""
+    held = clean(hold_id)
+    return (
+        Statement("DELETE FROM holds WHERE id = ?", (held,)),
+        Statement("UPDATE claims SET tokens = COALESCE(?, tokens) WHERE id = ?", (tokens, held)),
+    )
+
+
+def budgets(limits: Sequence[Limit], now: float) -> Script[list[BudgetState]]:
+    """How each budget stands."""
+    balances = yield from _balances(limits, now, but_not="")
+    return [
+        BudgetState(limit=limit, spent_usd=usd(spent), held_usd=usd(held), resets_at=_resets_at(limit, now))
+        for limit, spent, held in balances
+    ]
+
+
+def rates(now: float) -> Script[list[RateState]]:
+    """What each provider was asked in the last minute."""
+    rows = yield from ask(_RATES, now - WINDOW_SECONDS, now + SKEW_SECONDS)
+    return [RateState(provider=text(row[0]), requests=whole(row[1]), tokens=whole(row[2])) for row in rows]
+
+
+def _over_budget(claim: Hold, amount: int, limits: Sequence[Limit]) -> Script[BudgetRefusal | None]:
+    applying = [limit for limit in limits if limit.client is None or limit.client == claim.client]
+    if amount == 0 or not applying:
+        return None
+    balances = yield from _balances(applying, claim.now, but_not=clean(claim.id))
+    refusals = [
+        BudgetRefusal(limit=limit, spent_usd=usd(spent), held_usd=usd(held), resets_at=_resets_at(limit, claim.now))
+        for limit, spent, held in balances
+        if spent + held + amount > limit_nano(limit.limit_usd)
+    ]
+    return min(refusals, key=lambda refusal: (refusal.left_usd, -refusal.resets_at), default=None)
+
+
+def _balances(limits: Sequence[Limit], now: float, *, but_not: str) -> Script[list[tuple[Limit, int, int]]]:
+    """Spent and held in one statement: PostgreSQL shows both as of one moment, so that
+    money on its way from held to spent is never missed.
+    """
+    if not limits:
+        return []
+    clients = sorted({clean(limit.client) for limit in limits if limit.client is not None})
+    first, after = days_of("month", now)
+    sql = (
+        "SELECT dim, value, day, cost_nano FROM rollups WHERE session = '' AND day >= ? AND day < ? AND "  # noqa: S608 - only question marks
+        f"((dim = 'all' AND value = '') OR (dim = 'client' AND value IN ({', '.join('?' * len(clients))}))) "
+        "UNION ALL SELECT 'held', client, 0, CAST(SUM(amount_nano) AS BIGINT) FROM holds "
+        "WHERE expires_at > ? AND id <> ? GROUP BY client"
+    )
+    if not clients:
+        sql = sql.replace("OR (dim = 'client' AND value IN ())", "")
+    rows = yield from ask(sql, first, after, *clients, now, but_not)
+    return [(limit, _spent(rows, limit, now), _held(rows, limit)) for limit in limits]
+
+
+def _spent(rows: Iterable[Row], limit: Limit, now: float) -> int:
+    first, after = days_of(limit.period, now)
+    of: tuple[Value, Value] = ("all", "") if limit.client is None else ("client", clean(limit.client))
+    return sum(whole(row[3]) for row in rows if (row[0], row[1]) == of and first <= whole(row[2]) < after)
+
+
+def _held(rows: Iterable[Row], limit: Limit) -> int:
+    whose = None if limit.client is None else clean(limit.client)
+    return sum(whole(row[3]) for row in rows if row[0] == "held" and whose in (None, row[1]))
+
+
+def _resets_at(limit: Limit, now: float) -> float:
+    return float(days_of(limit.period, now)[1] * DAY_SECONDS)
+
+
+def _over_rate(claim: Hold, rate: Rate | None) -> Script[RateRefusal | None]:
+    if rate is None or (rate.requests_per_minute is None and rate.tokens_per_minute is None):
+        return None
+    now = claim.now
+    rows = yield from ask(_WINDOW, clean(rate.provider), now - WINDOW_SECONDS, now + SKEW_SECONDS, clean(claim.id))
+    asked = [(real(row[0]), whole(row[1])) for row in rows]
+    waits: list[tuple[float, str]] = []
+    if rate.requests_per_minute is not None:
+        requests = _wait([(at, 1) for at, _ in asked], 1, rate.requests_per_minute, now)
+        waits.append((requests, f"{rate.requests_per_minute} requests a minute"))
+    if rate.tokens_per_minute is not None:
+        waits.append(
+            (_wait(asked, claim.tokens, rate.tokens_per_minute, now), f"{rate.tokens_per_minute} tokens a minute")
+        )
+    wait, what = max(waits)
+    return RateRefusal(provider=rate.provider, wait_seconds=wait, what=what) if wait > 0 else None
+
+
+def _wait(asked: Sequence[tuple[float, int]], wanted: int, allowed: int, now: float) -> float:
+    """Seconds until `wanted` fits beside what was asked, as the oldest leaves the window first."""
+    if wanted > allowed:
+        return math.inf
+    count = sum(amount for _, amount in asked)
+    wait = 0.0
+    for at, amount in asked:
+        if count + wanted <= allowed:
+            break
+        count -= amount
+        wait = at + WINDOW_SECONDS - now
+    return wait

@@ -1,0 +1,146 @@
+"""The ledger over any database that can run a script as one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Protocol, TypeVar
+
+from anyio import CancelScope
+
+from mcp_router.ledger import (
+    Attempt,
+    Bench,
+    BudgetRefusal,
+    BudgetState,
+    GroupBy,
+    Hold,
+    Learned,
+    Limit,
+    Rate,
+    RateRefusal,
+    RateState,
+    Recorded,
+    Summary,
+    benches,
+    claims,
+    learning,
+    rows,
+    settling,
+    summaries,
+    upkeep,
+)
+from mcp_router.ledger.periods import DAY_SECONDS, day_of
+from mcp_router.ledger.statements import Mode, Script
+from providers.completion import Limits
+
+T = TypeVar("T")
+
+
+class Database(Protocol):
+    """Runs scripts: each one transaction, all or nothing."""
+
+    async def run(self, mode: Mode, script: Callable[[], Script[T]]) -> T:
+        """Run a script and return what it found. It may be started over: nothing of the first run then remains.
+
+        Raises:
+            LedgerError: The database could not be read or written.
+        """
+        ...
+
+    async def shrink(self) -> None:
+        """Give room back that dropped rows left, where the database does not do so by itself."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        ...
+
+
+class DatabaseLedger:
+    """Attempts, budgets and rates in one database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def hold(self, hold: Hold, limits: Sequence[Limit], rate: Rate | None) -> BudgetRefusal | RateRefusal | None:
+        """Claim money and rate at once, or say what stands in the way and claim nothing."""
+        return await self._database.run("exclusive", lambda: claims.hold(hold, limits, rate))
+
+    async def release(self, hold_id: str) -> None:
+        """Give a claim back that was never used; a cancelled caller still gives it back."""
+        with CancelScope(shield=True):
+            await self._database.run("write", lambda: claims.release(hold_id))
+
+    async def settle(self, hold_id: str | None, attempt: Attempt, benches: Sequence[Bench] = ()) -> bool:
+        """Write the attempt once and all that hangs on it; a cancelled caller still pays for what it asked."""
+        with CancelScope(shield=True):
+            await self._database.run("write", lambda: settling.settle(hold_id, attempt, benches))
+        return True
+
+    async def benches(self, now: float) -> list[Bench]:
+        """Who is being left alone, and who was of late."""
+        return await self._database.run("read", lambda: benches.standing(now))
+
+    async def clear_bench(self, scope: str) -> None:
+        """It answered again."""
+        await self._database.run("write", lambda: benches.clear(scope))
+
+    async def rates(self, now: float) -> list[RateState]:
+        """What each provider was asked in the last minute."""
+        return await self._database.run("read", lambda: claims.rates(now))
+
+    async def learn(self, scope: str, limits: Limits, now: float) -> None:
+        """Share what a vendor's headers said."""
+        await self._database.run("write", lambda: learning.learn(scope, limits, now))
+
+    async def learned(self, now: float) -> list[Learned]:
+        """What vendors' headers said and still holds."""
+        return await self._database.run("read", lambda: learning.learned(now))
+
+    async def budgets(self, limits: Sequence[Limit], now: float) -> list[BudgetState]:
+        """How each budget stands."""
+        return await self._database.run("read", lambda: claims.budgets(limits, now))
+
+    async def attempts(self, call_id: str) -> list[Attempt]:
+        """A call's attempts, first one first; empty where there is no such call."""
+        return await self._database.run("read", lambda: rows.of_call(call_id))
+
+    async def summary(
+        self, *, since: float | None, until: float | None, session: str | None, group_by: GroupBy | None
+    ) -> Summary:
+        """Totals of every UTC day that the period touches."""
+        return await self._database.run(
+            "read", lambda: summaries.summary(since=since, until=until, session=session, group_by=group_by)
+        )
+
+    async def recent(self, limit: int, before: float | None = None) -> list[Attempt]:
+        """The latest attempts, newest first."""
+        return await self._database.run("read", lambda: rows.recent(limit, before))
+
+    async def cells(self, since: float | None, until: float | None) -> AsyncIterator[list[Recorded]]:
+        """Every recorded call that began in the period, oldest first, a chunk at a time."""
+        last: Recorded | None = None
+        while chunk := await self._recorded(since, until, last):
+            yield chunk
+            last = chunk[-1]
+
+    async def check(self) -> list[str]:
+        """Where rows, rollups and balances disagree, in words; empty when all is well."""
+        return await self._database.run("read", upkeep.check)
+
+    async def prune(self, before: float) -> int:
+        """Drop the rows of the UTC days that ended by then and say how many; rollups stay."""
+        day = day_of(before)
+        await self._database.run("write", lambda: upkeep.keep_from(day))
+        dropped = 0
+        while chunk := await self._database.run("write", lambda: upkeep.drop(day * DAY_SECONDS)):
+            dropped += chunk
+        await self._database.shrink()
+        return dropped
+
+    async def aclose(self) -> None:
+        """Close the database."""
+        await self._database.aclose()
+
+    async def _recorded(self, since: float | None, until: float | None, after: Recorded | None) -> list[Recorded]:
+        return await self._database.run("read", lambda: rows.recorded(since, until, after))

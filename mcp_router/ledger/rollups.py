@@ -1,0 +1,97 @@
+"""Sums by UTC day and thing grouped by, kept beside the rows, so that a summary costs the same over any number of them.
+
+A rollup row is one day of one value of one dimension (`model`, `client`, ...; `all` has one value), once for
+everybody (session '') and once for the session. Providers are the models' sums by the part before the colon.
+Budgets read the same rows: there is no second book that could disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+
+from mcp_router.ledger import Attempt
+from mcp_router.ledger.latency import bucket_of
+from mcp_router.ledger.nano import cost_nano
+from mcp_router.ledger.periods import day_of
+from mcp_router.ledger.rows import clean, micros
+from mcp_router.ledger.statements import Statement, Value
+
+SUMS = (
+    "attempts",
+    "calls",
+    "fallbacks",
+    "failed",
+    "answered",
+    "input_tokens",
+    "output_tokens",
+    "answered_output_tokens",
+    "cost_nano",
+    "uncertain_nano",
+    "unpriced",
+    "baseline_nano",
+    "answered_micros",
+)
+"""What a rollup row adds up, in the order of its columns."""
+
+DIMS = ("all", "model", "use_case", "budget_tier", "client")
+
+
+def add(attempt: Attempt) -> tuple[Statement, ...]:
+    """Put an attempt on every rollup it belongs to."""
+    keys = sorted(_keys(attempt))  # one order everywhere: no two writers wait for each other in a ring
+    sums = _sums(attempt)
+    rolled = Statement(_upsert_rollups(len(keys)), [value for key in keys for value in (*key, *sums)])
+    if attempt.outcome != "answered":
+        return (rolled,)
+    bucket = bucket_of(micros(attempt.seconds))
+    counted = Statement(_upsert_latencies(len(keys)), [value for key in keys for value in (*key, bucket, 1)])
+    return rolled, counted
+
+
+def _keys(attempt: Attempt) -> Iterable[tuple[str, str, str, int]]:
+    day = day_of(attempt.started_at)
+    values = ("", attempt.model, attempt.use_case, attempt.budget_tier, attempt.client)
+    for session in {"", clean(attempt.session)}:
+        for dim, value in zip(DIMS, values, strict=True):
+            yield session, dim, clean(value), day
+
+
+def _sums(attempt: Attempt) -> tuple[Value, ...]:
+    answered = attempt.outcome == "answered"
+    cost = 0 if attempt.cost_usd is None else cost_nano(attempt.cost_usd)
+    baseline = 0 if attempt.baseline_usd is None else cost_nano(attempt.baseline_usd)
+    return (
+        1,
+        int(attempt.number == 1),
+        int(attempt.number == 2),  # noqa: PLR2004 - a call's second attempt makes it a call that fell back
+        int(attempt.outcome == "failed"),
+        int(answered),
+        attempt.input_tokens or 0,
+        attempt.output_tokens or 0,
+        (attempt.output_tokens or 0) if answered else 0,
+        cost,
+        cost if attempt.cost_source == "bound" else 0,
+        int(attempt.cost_usd is None),
+        baseline if answered else 0,
+        micros(attempt.seconds) if answered else 0,
+    )
+
+
+@cache
+def _upsert_rollups(count: int) -> str:
+    row = f"({', '.join('?' * (4 + len(SUMS)))})"
+    return (
+        f"INSERT INTO rollups (session, dim, value, day, {', '.join(SUMS)}) VALUES {', '.join([row] * count)} "  # noqa: S608 - only our own names
+        "ON CONFLICT (session, dim, value, day) DO UPDATE SET "
+        + ", ".join(f"{name} = rollups.{name} + excluded.{name}" for name in SUMS)
+    )
+
+
+@cache
+def _upsert_latencies(count: int) -> str:
+    return (
+        "INSERT INTO latencies (session, dim, value, day, bucket, attempts) "  # noqa: S608 - only question marks
+        f"VALUES {', '.join(['(?, ?, ?, ?, ?, ?)'] * count)} "
+        "ON CONFLICT (session, dim, value, day, bucket) DO UPDATE SET attempts = latencies.attempts + excluded.attempts"
+    )

@@ -1,0 +1,141 @@
+"""The ledger's tables, by version. A migration that was shipped is never changed: the next one is added below it.
+
+Types are named so that both databases take them: SQLite reads BIGINT as INTEGER and DOUBLE PRECISION as REAL.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+CLUSTERED: Final = "/*clustered*/"
+"""Where SQLite can keep a table inside its own primary key."""
+
+_ATTEMPTS = """
+CREATE TABLE attempts (
+    call_id TEXT NOT NULL,
+    number BIGINT NOT NULL,
+    session TEXT NOT NULL,
+    client TEXT NOT NULL,
+    use_case TEXT NOT NULL,
+    budget_tier TEXT NOT NULL,
+    complexity TEXT NOT NULL,
+    inferred TEXT NOT NULL,
+    model TEXT NOT NULL,
+    why TEXT NOT NULL,
+    started_at DOUBLE PRECISION NOT NULL,
+    micros BIGINT NOT NULL,
+    outcome TEXT NOT NULL,
+    error TEXT,
+    detail TEXT,
+    finish_reason TEXT,
+    input_tokens BIGINT,
+    output_tokens BIGINT,
+    cache_read_tokens BIGINT,
+    cache_write_tokens BIGINT,
+    reasoning_tokens BIGINT,
+    searches BIGINT,
+    cost_nano BIGINT,
+    cost_source TEXT NOT NULL,
+    baseline_nano BIGINT,
+    baseline TEXT NOT NULL,
+    day BIGINT NOT NULL,
+    PRIMARY KEY (call_id, number)
+)
+"""
+
+_ROLLUPS = f"""
+CREATE TABLE rollups (
+    session TEXT NOT NULL,
+    dim TEXT NOT NULL,
+    value TEXT NOT NULL,
+    day BIGINT NOT NULL,
+    attempts BIGINT NOT NULL,
+    calls BIGINT NOT NULL,
+    fallbacks BIGINT NOT NULL,
+    failed BIGINT NOT NULL,
+    answered BIGINT NOT NULL,
+    input_tokens BIGINT NOT NULL,
+    output_tokens BIGINT NOT NULL,
+    answered_output_tokens BIGINT NOT NULL,
+    cost_nano BIGINT NOT NULL,
+    uncertain_nano BIGINT NOT NULL,
+    unpriced BIGINT NOT NULL,
+    baseline_nano BIGINT NOT NULL,
+    answered_micros BIGINT NOT NULL,
+    PRIMARY KEY (session, dim, value, day)
+) {CLUSTERED}
+"""
+
+_LATENCIES = f"""
+CREATE TABLE latencies (
+    session TEXT NOT NULL,
+    dim TEXT NOT NULL,
+    value TEXT NOT NULL,
+    day BIGINT NOT NULL,
+    bucket BIGINT NOT NULL,
+    attempts BIGINT NOT NULL,
+    PRIMARY KEY (session, dim, value, day, bucket)
+) {CLUSTERED}
+"""
+
+_HOLDS = f"""
+CREATE TABLE holds (
+    id TEXT NOT NULL PRIMARY KEY,
+    call_id TEXT NOT NULL,
+    client TEXT NOT NULL,
+    amount_nano BIGINT NOT NULL,
+    made_at DOUBLE PRECISION NOT NULL,
+    expires_at DOUBLE PRECISION NOT NULL
+) {CLUSTERED}
+"""
+
+_CLAIMS = f"""
+CREATE TABLE claims (
+    id TEXT NOT NULL PRIMARY KEY,
+    provider TEXT NOT NULL,
+    model TEXT NOT NULL,
+    made_at DOUBLE PRECISION NOT NULL,
+    tokens BIGINT NOT NULL
+) {CLUSTERED}
+"""
+
+_BENCHES = f"""
+CREATE TABLE benches (
+    scope TEXT NOT NULL PRIMARY KEY,
+    until DOUBLE PRECISION NOT NULL,
+    reason TEXT NOT NULL,
+    failures BIGINT NOT NULL,
+    noted_at DOUBLE PRECISION NOT NULL
+) {CLUSTERED}
+"""
+
+_LEARNED = f"""
+CREATE TABLE learned (
+    scope TEXT NOT NULL PRIMARY KEY,
+    noted_at DOUBLE PRECISION NOT NULL,
+    requests_limit BIGINT,
+    requests_left BIGINT,
+    requests_reset_at DOUBLE PRECISION,
+    tokens_limit BIGINT,
+    tokens_left BIGINT,
+    tokens_reset_at DOUBLE PRECISION
+) {CLUSTERED}
+"""
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
+    (
+        _ATTEMPTS,
+        "CREATE INDEX attempts_by_time ON attempts (started_at)",
+        _ROLLUPS,
+        _LATENCIES,
+        _HOLDS,
+        _CLAIMS,
+        "CREATE INDEX claims_by_provider ON claims (provider, made_at)",
+        _BENCHES,
+        _LEARNED,
+        "CREATE TABLE facts (name TEXT NOT NULL PRIMARY KEY, value BIGINT NOT NULL)",
+    ),
+)
+"""Entry n leads from version n to version n + 1."""
+
+VERSION: Final = len(MIGRATIONS)

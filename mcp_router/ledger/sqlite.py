@@ -1,0 +1,211 @@
+"""SQLite: one file, any number of processes, one thread of ours."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from anyio import CapacityLimiter, to_thread
+
+from mcp_router.ledger import LedgerError
+from mcp_router.ledger.schema import CLUSTERED, MIGRATIONS, VERSION
+from mcp_router.ledger.statements import Mode, Row, Script
+
+T = TypeVar("T")
+
+_OLDEST = (3, 35, 0)
+_PATIENCE_SECONDS = 10.0
+_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_DAMAGED = frozenset({sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT})
+_CLOSED_TO_US = frozenset(
+    {
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_AUTH,
+    }
+)
+
+
+class SqliteDatabase:
+    """One file. It is opened at the first use, so that starting costs nothing."""
+
+    def __init__(self, path: Path, *, patience_seconds: float = _PATIENCE_SECONDS) -> None:
+        """`patience_seconds` is how long to wait for another process to finish writing."""
+        self._path = path
+        self._patience = patience_seconds
+        self._connection: sqlite3.Connection | None = None
+        # One thread: SQLite lets one write at a time anyway, and a connection must not be shared by two.
+        self._thread = CapacityLimiter(1)
+
+    async def run(self, mode: Mode, script: Callable[[], Script[T]]) -> T:
+        """Run a script as one transaction.
+
+        Raises:
+            LedgerError: The file could not be read or written.
+        """
+        return await to_thread.run_sync(self._run, mode, script, limiter=self._thread)
+
+    async def shrink(self) -> None:
+        """Give free pages back to the file system."""
+        await to_thread.run_sync(self._shrink, limiter=self._thread)
+
+    async def aclose(self) -> None:
+        """Close the file."""
+        await to_thread.run_sync(self._close, limiter=self._thread)
+
+    def _run(self, mode: Mode, script: Callable[[], Script[T]]) -> T:
+        try:
+            connection = self._connection or self._open()
+            return _transaction(connection, mode, script())
+        except sqlite3.Error as error:
+            if _code(error) not in _BUSY:
+                self._close()  # the next use opens the file afresh, repaired or not
+            raise _explained(error, self._path) from error
+        except OSError as error:
+            raise _unreachable(self._path, error.strerror or str(error)) from error
+
+    def _open(self) -> sqlite3.Connection:
+        if sqlite3.sqlite_version_info < _OLDEST:
+            raise LedgerError(
+                f"the ledger needs SQLite 3.35 or newer, this Python has {sqlite3.sqlite_version}: use a newer Python"
+            )
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+        connection = sqlite3.connect(self._path, timeout=self._patience, isolation_level=None, check_same_thread=False)
+        try:
+            self._prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        if _version(connection) == 0:
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # only takes in an empty file
+        _patiently(self._patience, lambda: connection.execute("PRAGMA journal_mode = WAL"))
+        connection.execute("PRAGMA synchronous = NORMAL")
+        if _version(connection) != VERSION:
+            _migrate(connection, self._path)
+
+    def _shrink(self) -> None:
+        if self._connection is None:
+            return
+        try:
+            self._connection.execute("PRAGMA incremental_vacuum").fetchall()
+        except sqlite3.Error as error:
+            raise _explained(error, self._path) from error
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+
+
+def _transaction(connection: sqlite3.Connection, mode: Mode, script: Script[T]) -> T:
+    connection.execute("BEGIN" if mode == "read" else "BEGIN IMMEDIATE")
+    try:
+        found = _played(connection, script)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return found
+
+
+def _played(connection: sqlite3.Connection, script: Script[T]) -> T:
+    try:
+        statements = next(script)
+        while True:
+            rows: list[Row] = []
+            for statement in statements:
+                rows = connection.execute(statement.sql, statement.values).fetchall()
+            statements = script.send(rows)
+    except StopIteration as end:
+        return end.value
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    connection.execute(
+        "BEGIN EXCLUSIVE"
+    )  # of several processes that start together one migrates, the rest find it done
+    try:
+        for step in MIGRATIONS[_our_version(connection, path) :]:
+            for sql in step:
+                connection.execute(sql.replace(CLUSTERED, "WITHOUT ROWID"))
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _our_version(connection: sqlite3.Connection, path: Path) -> int:
+    version = _version(connection)
+    if version > VERSION:
+        raise LedgerError(
+            f"the ledger {path} has version {version}, this mcp-llm-router knows {VERSION}: "
+            "install a newer one, or set database_url to another file"
+        )
+    if version == 0 and connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+        raise LedgerError(f"{path} is another program's database: set database_url to another file")
+    return version
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _patiently(seconds: float, act: Callable[[], object]) -> None:
+    """Switching to WAL does not wait for others by itself."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            act()
+        except sqlite3.OperationalError as error:
+            if _code(error) not in _BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.005)
+        else:
+            return
+
+
+def _code(error: sqlite3.Error) -> int:
+    """The primary result code, https://www.sqlite.org/rescode.html; 0 where the driver itself complained."""
+    code: int | None = getattr(error, "sqlite_errorcode", None)
+    return 0 if code is None else code & 0xFF
+
+
+def _explained(error: sqlite3.Error, path: Path) -> LedgerError:
+    code = _code(error)
+    if code in _BUSY:
+        return LedgerError(
+            f"the ledger {path} is locked by another program: close what has it open (a backup? a database browser?) "
+            "and try again; nothing was written"
+        )
+    if code in _DAMAGED:
+        return LedgerError(
+            f"the ledger {path} is damaged ({error}): move it away and restore a backup, or start with an empty one; "
+            "nothing was written"
+        )
+    if code == sqlite3.SQLITE_FULL:
+        return LedgerError(
+            f"the disk of the ledger {path} is full: make room, or run `mcp-llm-router ledger prune`; "
+            "nothing was written"
+        )
+    if code in _CLOSED_TO_US:
+        return _unreachable(path, str(error))
+    return LedgerError(f"the ledger {path} failed ({error}); nothing was written")
+
+
+def _unreachable(path: Path, reason: str) -> LedgerError:
+    return LedgerError(
+        f"cannot open the ledger {path} ({reason}): make the folder writable, or set database_url to a file that is"
+    )

@@ -1,0 +1,73 @@
+"""What a transaction says to a database, whichever it is: statements out, rows in, no I/O of its own.
+
+A script is a generator, so that the same one runs in SQLite's worker thread and on PostgreSQL's async driver.
+SQL here is what both understand; a parameter is written `?`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Literal, NamedTuple, TypeVar
+
+Value = str | int | float | None
+Row = tuple[Value, ...]
+Mode = Literal["read", "write", "exclusive"]
+"""`read` sees one moment; `exclusive` admits one such transaction at a time, on all machines."""
+
+
+class Statement(NamedTuple):
+    """One SQL statement and its parameters."""
+
+    sql: str
+    values: Sequence[Value] = ()
+
+
+T = TypeVar("T")
+Script = Generator[Sequence[Statement], list[Row], T]
+"""Yields statements to be run in order, is sent the rows of the last one, returns what the transaction found."""
+
+
+def ask(sql: str, *values: Value) -> Script[list[Row]]:
+    """Run one statement and get its rows."""
+    return (yield (Statement(sql, values),))
+
+
+def tell(*statements: Statement) -> Script[list[Row]]:
+    """Run several statements in one go and get the rows of the last one."""
+    return (yield statements)
+
+
+def text(value: Value) -> str:
+    """A column that is text and never null."""
+    if not isinstance(value, str):
+        raise TypeError(f"expected text, read {value!r}")
+    return value
+
+
+def whole(value: Value) -> int:
+    """A column that is a whole number and never null."""
+    if not isinstance(value, int):
+        raise TypeError(f"expected a whole number, read {value!r}")
+    return value
+
+
+def real(value: Value) -> float:
+    """A column that is a number and never null."""
+    if not isinstance(value, int | float):
+        raise TypeError(f"expected a number, read {value!r}")
+    return float(value)
+
+
+def text_or_none(value: Value) -> str | None:
+    """A column that is text or null."""
+    return None if value is None else text(value)
+
+
+def whole_or_none(value: Value) -> int | None:
+    """A column that is a whole number or null."""
+    return None if value is None else whole(value)
+
+
+def real_or_none(value: Value) -> float | None:
+    """A column that is a number or null."""
+    return None if value is None else real(value)

@@ -1,0 +1,113 @@
+"""Looking after the books: do rows and rollups agree, and dropping rows that nobody needs any more."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from mcp_router.ledger.nano import usd
+from mcp_router.ledger.periods import iso
+from mcp_router.ledger.rollups import DIMS, SUMS
+from mcp_router.ledger.statements import Row, Script, Statement, ask, tell, text, whole
+
+CHUNK = 1_000
+"""Rows dropped in one transaction: a few milliseconds, so that calls under way are not kept waiting."""
+
+_KEPT_FROM = "SELECT value FROM facts WHERE name = 'kept_from_day'"
+_KEEP_FROM = (
+    "INSERT INTO facts (name, value) VALUES ('kept_from_day', ?) ON CONFLICT (name) DO UPDATE SET "
+    "value = CASE WHEN excluded.value > facts.value THEN excluded.value ELSE facts.value END"
+)
+_DROP = (
+    "DELETE FROM attempts WHERE (call_id, number) IN "
+    "(SELECT call_id, number FROM attempts WHERE started_at < ? ORDER BY started_at LIMIT ?) RETURNING number"
+)
+_FROM_ROWS = """
+SELECT session, model, use_case, budget_tier, client, day,
+    COUNT(*),
+    COUNT(CASE WHEN number = 1 THEN 1 END),
+    COUNT(CASE WHEN number = 2 THEN 1 END),
+    COUNT(CASE WHEN outcome = 'failed' THEN 1 END),
+    COUNT(CASE WHEN outcome = 'answered' THEN 1 END),
+    CAST(SUM(COALESCE(input_tokens, 0)) AS BIGINT),
+    CAST(SUM(COALESCE(output_tokens, 0)) AS BIGINT),
+    CAST(SUM(CASE WHEN outcome = 'answered' THEN COALESCE(output_tokens, 0) ELSE 0 END) AS BIGINT),
+    CAST(SUM(COALESCE(cost_nano, 0)) AS BIGINT),
+    CAST(SUM(CASE WHEN cost_source = 'bound' THEN COALESCE(cost_nano, 0) ELSE 0 END) AS BIGINT),
+    COUNT(CASE WHEN cost_nano IS NULL THEN 1 END),
+    CAST(SUM(CASE WHEN outcome = 'answered' THEN COALESCE(baseline_nano, 0) ELSE 0 END) AS BIGINT),
+    CAST(SUM(CASE WHEN outcome = 'answered' THEN micros ELSE 0 END) AS BIGINT)
+FROM attempts WHERE day >= ? GROUP BY session, model, use_case, budget_tier, client, day
+"""
+_FROM_ROLLUPS = f"SELECT session, dim, value, day, {', '.join(SUMS)} FROM rollups WHERE day >= ?"  # noqa: S608 - only our own names
+_FROM_LATENCIES = (
+    "SELECT session, dim, value, day, CAST(SUM(attempts) AS BIGINT) FROM latencies WHERE day >= ? "
+    "GROUP BY session, dim, value, day"
+)
+_ANSWERED = SUMS.index("answered")
+
+_Key = tuple[str, str, str, int]
+_Books = dict[_Key, list[int]]
+
+
+def check() -> Script[list[str]]:
+    """Where rows and rollups disagree, in words. Days whose rows were dropped have nothing to be compared with."""
+    kept = yield from ask(_KEPT_FROM)
+    first = whole(kept[0][0]) if kept else -(10**9)
+    from_rows = _added_up((yield from ask(_FROM_ROWS, first)))
+    from_rollups: _Books = {
+        _key(row): [whole(value) for value in row[4:]] for row in (yield from ask(_FROM_ROLLUPS, first))
+    }
+    from_latencies = {_key(row): whole(row[4]) for row in (yield from ask(_FROM_LATENCIES, first))}
+    nothing = [0] * len(SUMS)
+    found: list[str] = []
+    for key in sorted(from_rows.keys() | from_rollups.keys() | from_latencies.keys()):
+        rows, rolled = from_rows.get(key, nothing), from_rollups.get(key, nothing)
+        differing = [at for at, name in enumerate(SUMS) if rows[at] != rolled[at] and name]
+        found.extend(
+            f"{_where(key)}: {SUMS[at]} is {_said(at, rows)} in rows, {_said(at, rolled)} in rollups"
+            for at in differing
+        )
+        if from_latencies.get(key, 0) != rows[_ANSWERED]:
+            timed = from_latencies.get(key, 0)
+            found.append(f"{_where(key)}: {rows[_ANSWERED]} answered attempts in rows, {timed} timed in rollups")
+    return found
+
+
+def _added_up(groups: list[Row]) -> _Books:
+    books = defaultdict[_Key, list[int]](lambda: [0] * len(SUMS))
+    for group in groups:
+        values = ("", *(text(value) for value in group[1:5]))
+        sums = [whole(value) for value in group[6:]]
+        for session in {"", text(group[0])}:
+            for dim, value in zip(DIMS, values, strict=True):
+                key = (session, dim, value, whole(group[5]))
+                books[key] = [have + more for have, more in zip(books[key], sums, strict=True)]
+    return books
+
+
+def _key(row: Row) -> _Key:
+    return text(row[0]), text(row[1]), text(row[2]), whole(row[3])
+
+
+def _where(key: _Key) -> str:
+    session, dim, value, day = key
+    whose = f" of session {session}" if session else ""
+    return f"{iso(day)}, {dim} {value}{whose}".replace("all ", "all", 1)
+
+
+def _said(at: int, sums: list[int]) -> str:
+    return f"{usd(sums[at])} USD" if SUMS[at].endswith("_nano") else str(sums[at])
+
+
+def keep_from(day: int) -> Script[None]:
+    """Rows before a day are about to be dropped: their rollups stand alone from now on, a session's go with them."""
+    yield from tell(
+        Statement(_KEEP_FROM, (day,)),
+        Statement("DELETE FROM rollups WHERE session <> '' AND day < ?", (day,)),
+        Statement("DELETE FROM latencies WHERE session <> '' AND day < ?", (day,)),
+    )
+
+
+def drop(before: float) -> Script[int]:
+    """Drop one chunk of rows from before a moment and say how many there were."""
+    return len((yield from ask(_DROP, before, CHUNK)))
