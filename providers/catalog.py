@@ -173,6 +173,10 @@ class Provider:
     reasoning_outside_output: bool = False
     """True where the vendor's output count leaves reasoning out, so that it must be added."""
     reported_cost: Literal["none", "usage_cost", "usage_cost_total", "usd_ticks", "copilot"] = "none"
+    keeps_responses: bool = False
+    """True where answers on Responses are kept at the vendor's unless it is told not to."""
+    responses_schema: Literal["text", "response_format"] = "text"
+    """Where a schema travels on Responses."""
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     search: Search | None = None
     peak: PeakHours | None = None

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from typing import assert_never
-from urllib.parse import urlsplit
 
 import anyio
 import anyio.to_thread
 
+from providers.addresses import address
 from providers.catalog import Model, Provider, Wire
 from providers.completion import Adapter, Completion, OnText, Prompt
 from providers.errors import AuthenticationError, InvalidRequestError
@@ -18,16 +18,6 @@ def connect(
 ) -> Adapter:
     """An adapter for every wire of a provider; `base_url` stands in for the provider's own."""
     return Connection(provider, key=key, base_url=address(provider, base_url), model_path=model_path)
-
-
-def address(provider: Provider, override: str | None) -> str:
-    """Where to post, without a slash at the end; an override without a path takes the provider's."""
-    if not override:
-        return provider.base_url.rstrip("/")
-    override = override.strip().rstrip("/")
-    if urlsplit(override).path:
-        return override
-    return f"{override}{urlsplit(provider.base_url).path}".rstrip("/")
 
 
 def wire_of(provider: Provider, model: Model, prompt: Prompt) -> Wire:

@@ -51,7 +51,8 @@ _MONEY = {
     *("1113", "1308", "1309", "1310", "1311"),
     *(str(code) for code in range(1313, 1322)),
 }
-_KEY = {"api_key_invalid", "invalid_api_key", "authentication_error", "permission_error", "permission_denied"}
+_BAD_KEY = {"api_key_invalid", "invalid_api_key"}
+_KEY = {"authentication_error", "permission_error", "permission_denied"}
 _KEY_TEXTS = ("personal access tokens are not supported",)
 _MODEL = {"model_not_found", "model_decommissioned", "model_not_exist", "invalid_model", "1211", "not_found_error"}
 _MODEL_TEXTS = ("is not a valid model id",)
@@ -97,7 +98,7 @@ class Lost(Exception):  # noqa: N818 - it is what happened to the connection; `l
 
 _MEANINGS: tuple[tuple[type[errors.ProviderError], set[int], set[str], tuple[str, ...]], ...] = (
     (errors.QuotaError, {402}, _MONEY, ()),
-    (errors.AuthenticationError, {401, 403}, _KEY, _KEY_TEXTS),
+    (errors.AuthenticationError, {401, 403}, _KEY, ()),
     (errors.ModelNotFoundError, {404, 410}, _MODEL, _MODEL_TEXTS),
     (errors.RateLimitError, {429}, _RATE, ()),
 )
@@ -137,19 +138,15 @@ def _named(status: int | None, words: set[str], said: str, body: object) -> type
 
 
 def _by_code(words: set[str], said: str, body: object) -> type[errors.ProviderError] | None:
-    if words & _CONTEXT:
-        return errors.ContextLengthError
-    if words & _REFUSED or _moderated(body):
-        return errors.ContentFilterError
-    if words & _MONEY or _spent_for_the_day(body):
-        return errors.QuotaError
-    if words & {"api_key_invalid", "invalid_api_key"} or any(phrase in said for phrase in _KEY_TEXTS):
-        return errors.AuthenticationError
-    if words & _OVERLOADED:
-        return errors.UnavailableError
-    if words & _GARBLED:
-        return errors.BrokenAnswerError
-    return None
+    certain: tuple[tuple[type[errors.ProviderError], bool], ...] = (
+        (errors.ContextLengthError, bool(words & _CONTEXT)),
+        (errors.ContentFilterError, bool(words & _REFUSED) or _moderated(body)),
+        (errors.QuotaError, bool(words & _MONEY) or _spent_for_the_day(body)),
+        (errors.AuthenticationError, bool(words & _BAD_KEY) or any(phrase in said for phrase in _KEY_TEXTS)),
+        (errors.UnavailableError, bool(words & _OVERLOADED)),
+        (errors.BrokenAnswerError, bool(words & _GARBLED)),
+    )
+    return next((named for named, found in certain if found), None)
 
 
 def _by_status(status: int | None, words: set[str], said: str) -> type[errors.ProviderError] | None:

@@ -12,7 +12,7 @@ from providers.chat_thinking import thinking
 from providers.completion import Attachment, Message, Prompt
 from providers.exchange import Dialect, WireAdapter
 
-_KEYLESS = "none"
+KEYLESS = "none"
 """SDKs insist on a key; servers that need none ignore it."""
 
 
@@ -28,7 +28,7 @@ def opened(provider: Provider, dialect: Dialect, *, key: str | None, base_url: s
 
     from providers.stainless import Faults, sender  # noqa: PLC0415
 
-    shown = key or _KEYLESS
+    shown = key or KEYLESS
     client = openai.AsyncOpenAI(
         api_key=shown,
         base_url=base_url,

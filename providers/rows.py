@@ -62,6 +62,7 @@ _REPORTED: tuple[Literal["none", "usage_cost", "usage_cost_total", "usd_ticks", 
     "usd_ticks",
     "copilot",
 )
+_RESPONSES_SCHEMAS: tuple[Literal["text", "response_format"], ...] = ("text", "response_format")
 _DEFAULTS: tuple[Literal["none", "off", "on", "always", "unknown"], ...] = ("none", "off", "on", "always", "unknown")
 _TEMPERATURES: tuple[Literal["yes", "not_while_thinking", "no"], ...] = ("yes", "not_while_thinking", "no")
 
@@ -106,6 +107,8 @@ def provider_from_table(name: str, table: Mapping[str, object]) -> Provider:
         thinking_field=row.word("thinking_field", _THINKING_FIELDS, "none"),
         reasoning_outside_output=row.flag("reasoning_outside_output"),
         reported_cost=row.word("reported_cost", _REPORTED, "none"),
+        keeps_responses=row.flag("keeps_responses"),
+        responses_schema=row.word("responses_schema", _RESPONSES_SCHEMAS, "text"),
         headers=row.mapping("headers"),
         search=_search(row.table("search")),
         peak=_peak(row.table("peak")),

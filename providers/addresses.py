@@ -1,0 +1,27 @@
+"""Where a provider is posted to, however its address was written."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from providers.catalog import Provider
+
+
+def address(provider: Provider, override: str | None) -> str:
+    """Where to post, without a slash at the end; an override without a path takes the provider's."""
+    if not override:
+        return provider.base_url.rstrip("/")
+    override = override.strip().rstrip("/")
+    if urlsplit(override).path:
+        return override
+    return f"{override}{urlsplit(provider.base_url).path}".rstrip("/")
+
+
+def without_version(base_url: str) -> str:
+    """For an SDK that adds `/v1` by itself."""
+    return base_url.removesuffix("/v1")
+
+
+def gemini_native(base_url: str) -> str:
+    """The native endpoint beside Gemini's OpenAI-compatible one."""
+    return base_url.removesuffix("/openai")
