@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import cached_property
+
+import anyio
 
 from mcp_router import routes as tables
 from mcp_router.attempts import Baseline, Desk
 from mcp_router.catalog import Catalog
 from mcp_router.connections import Connections, Door
 from mcp_router.errors import ConfigError, UnknownNameError
-from mcp_router.ledger import Ledger, Rate
+from mcp_router.ledger import Ledger, LedgerError, Rate
 from mcp_router.ledger.opening import open_ledger
 from mcp_router.own import own_providers
 from mcp_router.plan import Access
@@ -31,13 +34,14 @@ DEFAULT_TIMEOUT = 60.0
 class App:
     """The parts of one running server, each made when it is first needed."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Check what can be checked without opening anything.
+    def __init__(self, settings: Settings, ledger: Ledger) -> None:
+        """Check what can be checked without opening anything. The ledger opens itself at its first use.
 
         Raises:
             ConfigError: The configuration names what there is not.
         """
         self.settings = settings
+        self.ledger = ledger
         self.session = f"{int(time.time()):x}{secrets.token_hex(3)}"
         configuration = settings.configuration
         if configuration.providers:
@@ -79,11 +83,6 @@ class App:
             for name, provider in self.catalog.providers.items()
             if self.settings.provider(name).allow_unlisted or (not provider.models and not budgeted)
         )
-
-    @cached_property
-    def ledger(self) -> Ledger:
-        """Where everything is written down; opened at first use."""
-        return open_ledger(self.settings.database_url)
 
     @cached_property
     def connections(self) -> Connections:
@@ -173,5 +172,23 @@ class App:
         """Close what was opened."""
         if "connections" in self.__dict__:
             await self.connections.aclose()
-        if "ledger" in self.__dict__:
-            await self.ledger.aclose()
+        await self.ledger.aclose()
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncGenerator[App]:
+    """Build an app, and close what it opened when it is done.
+
+    Raises:
+        ConfigError: The configuration names what there is not.
+    """
+    try:
+        ledger = await open_ledger(settings.database_url)
+    except LedgerError as exc:
+        raise ConfigError(f"{settings.path or 'environment'}: database_url: {exc}") from exc
+    app = App(settings, ledger)
+    try:
+        yield app
+    finally:
+        with anyio.CancelScope(shield=True):
+            await app.aclose()

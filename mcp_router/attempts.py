@@ -134,7 +134,7 @@ class Desk:
             attempt = await record.write("failed", error=error, usage=error.usage, bench=bench)
             return Failed(error=error, attempt=attempt, bench=bench)
         except anyio.get_cancelled_exc_class():
-            await record.write("cancelled", error=_Cancelled("the caller hung up"), usage=None, bench=None)
+            await record.write("cancelled", error=_CancelledError("the caller hung up"), usage=None, bench=None)
             raise
         problem = call.ask.judge(completion) if call.ask.judge is not None else None
         await self._forgive(candidate, remembered)
@@ -205,7 +205,7 @@ class _SilentError(BrokenAnswerError):
     kind = "timeout"
 
 
-class _Cancelled(BrokenAnswerError):
+class _CancelledError(BrokenAnswerError):
     """The caller did not wait for the answer."""
 
     kind = "cancelled"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from mcp_router import tokens
+from mcp_router.money import usd
 from mcp_router.prices import affordable_output, estimate_usd
 from mcp_router.routes import Reference
 from providers.catalog import Feature, Model, Provider
@@ -82,64 +83,70 @@ def fit(
     if missing := _missing(provider, model, need):
         return NoFit(reason=missing)
     searches = _searches(provider, need)
-    held_input = tokens.at_most(need.input_tokens)
     hidden = need.reference.hidden_tokens if effort != "off" else 0
     least = min(need.max_output_tokens or _LEAST_OUTPUT * 64, max(_LEAST_OUTPUT, need.reference.output_tokens // 4))
     least += hidden // 2
     room = _room(model, need, least)
     if isinstance(room, NoFit):
         return room
-    ends = now + _LONGEST_ATTEMPT
-    thinking = effort != "off"
-    if (
-        estimate_usd(
-            provider, model, input_tokens=0, output_tokens=1, searches=0, starts=now, ends=ends, thinking=thinking
-        )
-        is None
-    ):
+    till = _Till(provider=provider, model=model, now=now, thinking=effort != "off", searches=searches)
+    held_input = tokens.at_most(need.input_tokens)
+    most, half = till.affords(ceiling_usd, held_input), till.affords(ceiling_usd / 2, held_input)
+    if most is None or half is None:
         return _unpriced(need, effort, room, searches) if unpriced_ok else NoFit(reason=_NO_PRICE)
-
-    def affordable(usd: Decimal) -> int:
-        return affordable_output(
-            provider,
-            model,
-            ceiling_usd=usd,
-            input_tokens=held_input,
-            searches=searches,
-            starts=now,
-            ends=ends,
-            thinking=thinking,
-        )
-
-    def costs(input_tokens: int, output_tokens: int, times: int) -> Decimal | None:
-        return estimate_usd(
-            provider,
-            model,
-            input_tokens=input_tokens,
-            output_tokens=output_tokens,
-            searches=times,
-            starts=now,
-            ends=ends,
-            thinking=thinking,
-        )
-
-    most = affordable(ceiling_usd)
     if most < least:
-        cost = costs(held_input, least, searches)
-        return NoFit(reason=f"over the ceiling: {least} output tokens may cost {cost:.6f} USD of {ceiling_usd} USD")
+        cost = usd(till.asks(held_input, least))
+        return NoFit(reason=f"over the ceiling: {least} output tokens may cost {cost} of {usd(ceiling_usd)}")
     wanted = _wanted(need, effort)
     if need.max_output_tokens is None:
         # Half the ceiling leaves the other half for a fallback after an attempt that was billed for nothing.
-        wanted = min(wanted, max(affordable(ceiling_usd / 2), need.reference.output_tokens + hidden))
+        wanted = min(wanted, max(half, need.reference.output_tokens + hidden))
     output = min(wanted, most, room)
     expected = min(output, (need.max_output_tokens or need.reference.output_tokens) + hidden)
     return Fit(
         effort=effort,
         max_output_tokens=output,
-        estimated_usd=costs(need.input_tokens, expected, min(1, searches)),
-        worst_usd=costs(held_input, output, searches),
+        estimated_usd=replace(till, searches=min(1, searches)).asks(need.input_tokens, expected),
+        worst_usd=till.asks(held_input, output),
         searches=searches,
     )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Till:
+    """What one model asks for tokens from now until the longest attempt has ended."""
+
+    provider: Provider
+    model: Model
+    now: datetime
+    thinking: bool
+    searches: int
+
+    def affords(self, usd: Decimal, input_tokens: int) -> int | None:
+        """Count the output tokens that so many dollars buy behind a prompt; None at an unknown price."""
+        return affordable_output(
+            self.provider,
+            self.model,
+            ceiling_usd=usd,
+            input_tokens=input_tokens,
+            searches=self.searches,
+            starts=self.now,
+            ends=self.now + _LONGEST_ATTEMPT,
+            thinking=self.thinking,
+        )
+
+    def asks(self, input_tokens: int, output_tokens: int) -> Decimal | None:
+        """Say what so many tokens cost at most, in US dollars."""
+        return estimate_usd(
+            self.provider,
+            self.model,
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
+            searches=self.searches,
+            starts=self.now,
+            ends=self.now + _LONGEST_ATTEMPT,
+            thinking=self.thinking,
+        )
 
 
 def _missing(provider: Provider, model: Model, need: Need) -> str | None:

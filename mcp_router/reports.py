@@ -9,18 +9,11 @@ from decimal import Decimal
 from mcp_router.attempts import Failed
 from mcp_router.fit import Candidate
 from mcp_router.ledger import Attempt, BudgetRefusal, RateRefusal
+from mcp_router.money import usd
 from mcp_router.plan import Plan
 
 _AT_MOST = 8
 """Rejected models named in a text; the rest are counted."""
-
-
-def usd(amount: Decimal | None) -> str:
-    """Write an amount as people read it."""
-    if amount is None:
-        return "unknown"
-    text = f"{amount:.9f}".rstrip("0").rstrip(".")
-    return f"{text or '0'} USD"
 
 
 def no_candidate(plan: Plan, refusals: Sequence[BudgetRefusal | RateRefusal]) -> str:

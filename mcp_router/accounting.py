@@ -1,0 +1,77 @@
+"""What calls cost and saved, and how budgets stand, as JSON for MCP, HTTP and the command line alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from mcp_router.app import App
+from mcp_router.ledger import Totals
+from mcp_router.money import number
+from mcp_router.requests import CostArguments, Period
+
+Json = dict[str, object]
+
+
+async def costs(app: App, arguments: CostArguments) -> Json:
+    """Sum up a period."""
+    now = datetime.now(UTC)
+    since, session = _since(arguments.period, now), app.session if arguments.period == "session" else None
+    summary = await app.ledger.summary(since=since, until=None, session=session, group_by=arguments.group_by)
+    view = {"period": arguments.period, **totals_view(summary.total), "baseline": app.baseline.model.id}
+    if arguments.group_by is not None:
+        view["groups"] = {name: totals_view(totals) for name, totals in summary.groups.items()}
+    budgets = await app.ledger.budgets(app.settings.limits(), now.timestamp())
+    view["budgets"] = [
+        {
+            "name": state.limit.name,
+            "limit_usd": number(state.limit.limit_usd),
+            "spent_usd": number(state.spent_usd),
+            "held_usd": number(state.held_usd),
+            "resets_at": datetime.fromtimestamp(state.resets_at, UTC).isoformat(),
+        }
+        for state in budgets
+    ]
+    return view
+
+
+def _since(period: Period, now: datetime) -> float | None:
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    begins = {
+        "today": midnight,
+        "7d": midnight - timedelta(days=6),
+        "30d": midnight - timedelta(days=29),
+        "month": midnight.replace(day=1),
+    }.get(period)
+    return None if begins is None else begins.timestamp()
+
+
+def totals_view(totals: Totals) -> Json:
+    """Show sums as the contract names them."""
+    view: Json = {
+        "calls": totals.calls,
+        "attempts": totals.attempts,
+        "failed_attempts": totals.failed_attempts,
+        "fallback_rate": round(totals.fallback_calls / totals.calls, 4) if totals.calls else None,
+        "input_tokens": totals.input_tokens,
+        "output_tokens": totals.output_tokens,
+        "cost_usd": number(totals.cost_usd),
+        "baseline_usd": number(totals.baseline_usd),
+        "saved_usd": number(totals.saved_usd),
+        "latency_ms": latency(totals),
+        "tokens_per_second": _rounded(totals.tokens_per_second),
+    }
+    if totals.uncertain_usd:
+        view["uncertain_usd"] = number(totals.uncertain_usd)
+    if totals.unpriced_attempts:
+        view["unpriced_attempts"] = totals.unpriced_attempts
+    return view
+
+
+def latency(totals: Totals) -> Mapping[str, float | None]:
+    """Show how long attempts took, in milliseconds."""
+    return {"p50": _rounded(totals.latency_p50_ms), "p95": _rounded(totals.latency_p95_ms)}
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 1)

@@ -1,0 +1,84 @@
+"""The command line: `mcp-llm-router`."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from typing import get_args
+
+from mcp_router import __version__
+
+DONE, FAILED, USAGE = 0, 1, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0 done, 1 the call failed, 2 usage or configuration."""
+    given = _parser().parse_args(_with_serve(list(sys.argv[1:] if arguments is None else arguments)))
+    # Imported here, not above: hosts start one process a session, and `serve` needs none of the others.
+    from mcp_router.cli.running import run  # noqa: PLC0415
+
+    return run(given)
+
+
+def _with_serve(arguments: list[str]) -> list[str]:
+    """`mcp-llm-router` alone, or with options only, means `serve`."""
+    if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help", "--version")):
+        return ["serve", *arguments]
+    return arguments
+
+
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(
+        prog="mcp-llm-router",
+        description="Hands an agent's subtasks to the cheapest language model that can do them.",
+        epilog="Without a command it serves MCP over stdio.",
+    )
+    parser.add_argument("--version", action="version", version=f"mcp-llm-router {__version__}")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, about: str) -> ArgumentParser:
+        added = subparsers.add_parser(name, help=about, description=about[0].upper() + about[1:] + ".")
+        added.add_argument("--config", metavar="FILE", help="configuration file (TOML)")
+        return added
+
+    command("serve", "serve MCP over stdio")
+    _ask(command("ask", "hand over one subtask and print the answer"))
+    _routing(command("explain", "show which models would be asked, and why; spends nothing"))
+    providers = command("providers", "show which providers can be asked")
+    providers.add_argument("provider", nargs="?", help="one provider in full")
+    providers.add_argument("--json", action="store_true", help="print JSON")
+    _costs(command("costs", "show what calls cost and saved"))
+    doctor = command("doctor", "check configuration, keys, tables and ledger")
+    doctor.add_argument("--live", action="store_true", help="ask each configured provider for one token")
+    doctor.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def _ask(parser: ArgumentParser) -> None:
+    _routing(parser)
+    parser.add_argument("--system", metavar="TEXT", help="system text")
+    parser.add_argument("--temperature", type=float, metavar="NUMBER")
+
+
+def _routing(parser: ArgumentParser) -> None:
+    parser.add_argument("prompt", nargs="?", help="the subtask; read from standard input where it is left out or -")
+    parser.add_argument("--use-case", metavar="NAME", help="what kind of task it is; inferred otherwise")
+    parser.add_argument("--tier", metavar="NAME", help="budget tier: what one call may cost")
+    parser.add_argument("--complexity", metavar="NAME", help="simple, medium or complex")
+    parser.add_argument("--model", metavar="NAME", help="pin provider:model or provider")
+    parser.add_argument(
+        "--file", action="append", default=[], metavar="PATH", help="a file or glob to read; repeatable"
+    )
+    parser.add_argument("--max-output-tokens", type=int, metavar="NUMBER")
+    parser.add_argument("--max-cost-usd", metavar="USD", help="tighten the tier's ceiling for this call")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _costs(parser: ArgumentParser) -> None:
+    from mcp_router.ledger import GroupBy  # noqa: PLC0415
+
+    parser.add_argument("--period", default="today", metavar="PERIOD", help="session, today, 7d, 30d, month or all")
+    parser.add_argument("--group-by", metavar="WHAT", help=", ".join(get_args(GroupBy)))
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--csv", action="store_true", help="print CSV")

@@ -1,0 +1,37 @@
+"""`ask`: one subtask from the shell."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from rich.console import Console
+
+from mcp_router import delegating
+from mcp_router.app import App
+from mcp_router.cli import DONE
+from mcp_router.cli.words import arguments, rows
+from mcp_router.requests import GenerateArguments, checked
+from mcp_router.wording import dumped
+
+
+async def run(app: App, given: Namespace) -> int:
+    """Print the answer on standard output, and what it cost on standard error."""
+    answer = await delegating.generate(app, checked(GenerateArguments, arguments(given)), client="cli")
+    if given.json:
+        print(dumped(answer))
+        return DONE
+    print(answer["text"])
+    console = Console(stderr=True, highlight=False)
+    (inferred,) = rows([answer.get("inferred", {})])
+    guessed = "".join(f" · inferred {value}" for value in inferred.values())
+    console.print(
+        f"[dim]{answer['model']} · {_usd(answer['cost_usd'])} · saved {_usd(answer['saved_usd'])} against "
+        f"{app.baseline.model.id} · call {answer['call_id']}{guessed}[/dim]"
+    )
+    if warning := answer.get("warning"):
+        console.print(f"[yellow]{warning}[/yellow]")
+    return DONE
+
+
+def _usd(amount: object) -> str:
+    return f"{amount:.6f} USD" if isinstance(amount, int | float) else "cost unknown"

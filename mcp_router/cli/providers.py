@@ -1,0 +1,54 @@
+"""`providers`: who can be asked, as a table."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from mcp_router import describing
+from mcp_router.app import App
+from mcp_router.cli import DONE
+from mcp_router.cli.words import rows
+from mcp_router.wording import dumped
+
+_COLOURS = {"active": "green", "degraded": "yellow", "inactive": "dim", "retired": "dim"}
+
+
+async def run(app: App, given: Namespace) -> int:
+    """Print the providers, or one in full."""
+    view = await describing.providers(app, given.provider)
+    if given.json:
+        print(dumped(view))
+        return DONE
+    console = Console(highlight=False)
+    if given.provider is None:
+        console.print(_overview(rows(view["providers"])))
+        return DONE
+    (one,) = rows(view["providers"])
+    console.print(f"[bold]{one['title']}[/bold] ({one['name']}): {one['status']} {escape(str(one.get('reason', '')))}")
+    console.print(f"[dim]{one['docs']}[/dim]")
+    console.print(_models(rows(one["models"])))
+    return DONE
+
+
+def _overview(providers: list[dict[str, object]]) -> Table:
+    table = Table("provider", "status", "models", "what to do", box=None)
+    for provider in providers:
+        status = str(provider["status"])
+        models = provider.get("models")
+        count = str(len(models)) if isinstance(models, list) else ""  # pyright: ignore[reportUnknownArgumentType] -- a list of names
+        reason = escape(str(provider.get("reason", "")))
+        table.add_row(str(provider["name"]), f"[{_COLOURS[status]}]{status}[/]", count, reason)
+    return table
+
+
+def _models(models: list[dict[str, object]]) -> Table:
+    table = Table("model", "window", "USD in / 1M", "USD out / 1M", "checked", "", box=None)
+    for model in models:
+        warning = str(model.get("warning", model.get("note", "")))
+        keys = ("model", "context_window", "input_mtok", "output_mtok", "checked")
+        table.add_row(*("?" if model[key] is None else str(model[key]) for key in keys), warning)
+    return table

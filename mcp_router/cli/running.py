@@ -1,0 +1,40 @@
+"""Runs the command that was given, and turns errors into texts and exit codes."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from argparse import Namespace
+from importlib import import_module
+
+import anyio
+
+from mcp_router.app import running
+from mcp_router.cli import FAILED, USAGE
+from mcp_router.errors import BadInputError, ConfigError, RouterError
+from mcp_router.ledger import LedgerError
+from mcp_router.settings import load
+
+
+def run(given: Namespace) -> int:
+    """Run a command to its exit code."""
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    # SDKs log whole requests at this level and above it bodies of errors; neither is anybody's business.
+    for chatty in ("httpx", "httpx2", "httpcore", "httpcore2", "openai", "anthropic", "groq", "mistralai"):
+        logging.getLogger(chatty).setLevel(logging.CRITICAL)
+    try:
+        return anyio.run(_run, given)
+    except (ConfigError, BadInputError) as error:
+        print(f"mcp-llm-router: {error}", file=sys.stderr)
+        return USAGE
+    except (RouterError, LedgerError) as error:
+        print(f"mcp-llm-router: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        return 130
+
+
+async def _run(given: Namespace) -> int:
+    command = import_module(f"mcp_router.cli.{given.command}")
+    async with running(load(given.config)) as app:
+        return await command.run(app, given)

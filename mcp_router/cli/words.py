@@ -1,0 +1,34 @@
+"""The command line's words for a request, and the shapes of answers."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+
+
+def arguments(given: Namespace) -> dict[str, object]:
+    """Turn the command line's words into those of the tools."""
+    named = {
+        "use_case": given.use_case,
+        "budget_tier": given.tier,
+        "complexity": given.complexity,
+        "model": given.model,
+        "files": given.file,
+        "max_output_tokens": given.max_output_tokens,
+        "max_cost_usd": given.max_cost_usd,
+        "system": getattr(given, "system", None),
+        "temperature": getattr(given, "temperature", None),
+        "prompt": _prompt(given.prompt),
+    }
+    return {name: value for name, value in named.items() if value not in (None, [])}
+
+
+def _prompt(given: str | None) -> str | None:
+    if given == "-" or (given is None and not sys.stdin.isatty()):
+        return sys.stdin.read()
+    return given
+
+
+def rows(value: object) -> list[dict[str, object]]:
+    """Take a list of objects out of an answer."""
+    return value if isinstance(value, list) else []  # pyright: ignore[reportUnknownVariableType] -- made by `plan_view`

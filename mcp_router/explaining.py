@@ -1,0 +1,115 @@
+"""How a call would go, and how a past one went, as JSON for MCP, HTTP and the command line alike."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from mcp_router.app import App
+from mcp_router.errors import UnknownNameError
+from mcp_router.fit import Candidate
+from mcp_router.ledger import Attempt
+from mcp_router.money import number
+from mcp_router.plan import Plan, Rejection, Task
+from mcp_router.requests import ExplainArguments
+from mcp_router.understanding import conversation, understood
+
+Json = dict[str, object]
+
+
+async def explanation(app: App, arguments: ExplainArguments) -> Json:
+    """Plan without spending, or tell what happened in a past call.
+
+    Raises:
+        RouterError: A name is unknown.
+    """
+    if arguments.call_id is not None:
+        return await call(app, arguments.call_id)
+    task = understood(
+        arguments,
+        conversation(arguments),
+        app.routes,
+        most_per_call_usd=app.settings.configuration.budgets.per_call_usd,
+    )
+    return plan_view(await app.router.plan(task), app)
+
+
+def plan_view(plan: Plan, app: App) -> Json:
+    """Show a plan."""
+    task = plan.task
+    return {
+        "use_case": _chosen(task, "use_case", task.use_case),
+        "complexity": _chosen(task, "complexity", task.complexity),
+        "budget_tier": _chosen(task, "budget_tier", task.budget_tier),
+        "ceiling_usd": number(task.ceiling_usd),
+        "candidates": [_candidate(candidate) for candidate in plan.candidates],
+        "rejected": [_rejection(rejection) for rejection in plan.rejected],
+        "baseline": app.baseline.model.id,
+    }
+
+
+def _chosen(task: Task, what: str, value: str) -> Json:
+    if what not in task.inferred:
+        return {"value": value, "inferred": False}
+    return {"value": value, "inferred": True, "confidence": round(task.inferred[what], 2)}
+
+
+def _candidate(candidate: Candidate) -> Json:
+    return {
+        "model": candidate.model.id,
+        "estimated_usd": number(candidate.fit.estimated_usd),
+        "at_most_usd": number(candidate.fit.worst_usd),
+        "max_output_tokens": candidate.fit.max_output_tokens,
+        "thinking": candidate.fit.effort,
+        "why": candidate.why,
+    }
+
+
+def _rejection(rejection: Rejection) -> Json:
+    return {"model": rejection.model, "reason": rejection.reason}
+
+
+async def call(app: App, call_id: str) -> Json:
+    """Tell what happened in a call, attempt by attempt.
+
+    Raises:
+        UnknownNameError: There is no such call.
+    """
+    attempts = await app.ledger.attempts(call_id)
+    if not attempts:
+        raise UnknownNameError("call", call_id, (), hint="A call's id is in the result of generate.")
+    first = attempts[0]
+    inferred = first.inferred.split(",")
+    return {
+        "call_id": call_id,
+        **{
+            what: {"value": value, "inferred": what in inferred}
+            for what, value in (
+                ("use_case", first.use_case),
+                ("complexity", first.complexity),
+                ("budget_tier", first.budget_tier),
+            )
+        },
+        "attempts": [attempt_view(attempt) for attempt in attempts],
+        "baseline": first.baseline,
+    }
+
+
+def attempt_view(attempt: Attempt) -> Json:
+    """Show one attempt."""
+    view: Json = {
+        "number": attempt.number,
+        "model": attempt.model,
+        "why": attempt.why,
+        "outcome": attempt.outcome,
+        "started_at": datetime.fromtimestamp(attempt.started_at, UTC).isoformat(timespec="milliseconds"),
+        "seconds": round(attempt.seconds, 3),
+        "input_tokens": attempt.input_tokens,
+        "output_tokens": attempt.output_tokens,
+        "cost_usd": number(attempt.cost_usd),
+        "cost_source": attempt.cost_source,
+        "baseline_usd": number(attempt.baseline_usd),
+    }
+    for name in ("error", "detail", "finish_reason", "cache_read_tokens", "reasoning_tokens", "searches"):
+        if value := getattr(attempt, name):
+            view[name] = value
+    return view

@@ -1,0 +1,99 @@
+"""The routing tables, providers, calls and costs as MCP resources."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import mcp_types as types
+
+from mcp_router import accounting, describing, explaining
+from mcp_router.app import App
+from mcp_router.errors import UnknownNameError
+from mcp_router.requests import CostArguments, Period, checked
+from mcp_router.routes import COMPLEXITIES, TIERS, USE_CASES
+from mcp_router.wording import dumped
+
+_JSON = "application/json"
+_FOR_LONG = 3_600_000
+_FOR_NOW = 5_000
+
+RESOURCES = (
+    types.Resource(uri="router://use-cases", name="use-cases", mime_type=_JSON, description="The eight use cases"),
+    types.Resource(uri="router://budget-tiers", name="budget-tiers", mime_type=_JSON, description="Tiers and ceilings"),
+    types.Resource(uri="router://providers", name="providers", mime_type=_JSON, description="Who can be asked now"),
+    types.Resource(uri="router://models", name="models", mime_type=_JSON, description="Every model, with its prices"),
+)
+TEMPLATES = (
+    types.ResourceTemplate(
+        uri_template="router://routes/{use_case}",
+        name="routes",
+        mime_type=_JSON,
+        description="Which models a use case asks, tier by tier",
+    ),
+    types.ResourceTemplate(
+        uri_template="router://calls/{call_id}",
+        name="calls",
+        mime_type=_JSON,
+        description="Every attempt of a call",
+    ),
+    types.ResourceTemplate(
+        uri_template="router://costs/{period}",
+        name="costs",
+        mime_type=_JSON,
+        description="What a period cost and saved",
+    ),
+)
+
+_NAMES = tuple(str(resource.uri) for resource in RESOURCES) + tuple(one.uri_template for one in TEMPLATES)
+
+
+async def read(app: App, uri: str) -> types.ReadResourceResult:
+    """Read a resource.
+
+    Raises:
+        UnknownNameError: There is no such resource.
+    """
+    kind, _, name = uri.removeprefix("router://").partition("/")
+    if not uri.startswith("router://"):
+        raise UnknownNameError("resource", uri, _NAMES)
+    ttl_ms = _FOR_NOW
+    match kind, name:
+        case "use-cases", "":
+            view, ttl_ms = describing.use_cases(app), _FOR_LONG
+        case "budget-tiers", "":
+            view, ttl_ms = describing.budget_tiers(app), _FOR_LONG
+        case "models", "":
+            view, ttl_ms = describing.models(app), _FOR_LONG
+        case "providers", "":
+            view = await describing.providers(app)
+        case "routes", _ if name:
+            view, ttl_ms = describing.route(app, name), _FOR_LONG
+        case "calls", _ if name:
+            view = await explaining.call(app, name)
+        case "costs", _ if name:
+            view = await accounting.costs(app, checked(CostArguments, {"period": name}))
+        case _:
+            raise UnknownNameError("resource", uri, _NAMES)
+    return types.ReadResourceResult(
+        contents=[types.TextResourceContents(uri=uri, mime_type=_JSON, text=dumped(view))],
+        ttl_ms=ttl_ms,
+        cache_scope="private",
+    )
+
+
+def completed(app: App, params: types.CompleteRequestParams) -> types.Completion:
+    """Complete the value of an argument of a template or a prompt."""
+    values = _VALUES.get(params.argument.name, ())
+    if params.argument.name == "model":
+        values = tuple(model.id for model in app.catalog.models())
+    begun = params.argument.value.lower()
+    matching = [value for value in values if begun in value.lower()]
+    return types.Completion(values=matching[:100], total=len(matching), has_more=len(matching) > len(matching[:100]))
+
+
+_VALUES: dict[str, tuple[str, ...]] = {
+    "use_case": USE_CASES,
+    "budget_tier": TIERS,
+    "complexity": COMPLEXITIES,
+    "period": get_args(Period),
+}

@@ -1,0 +1,154 @@
+"""The router as an MCP server: translates between the protocol and the house, and does nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import mcp_types as types
+from mcp.server.caching import CacheHint
+from mcp.server.context import ServerRequestContext
+from mcp.server.lowlevel import Server
+from mcp.shared.exceptions import MCPError
+
+from mcp_router import __version__, accounting, delegating, describing, explaining, resources
+from mcp_router.app import App
+from mcp_router.errors import BadInputError, RouterError, UnknownNameError
+from mcp_router.ledger import LedgerError
+from mcp_router.requests import (
+    CostArguments,
+    ExplainArguments,
+    GenerateArguments,
+    ProviderArguments,
+    checked,
+)
+from mcp_router.tools import TOOLS
+from mcp_router.wording import dumped
+
+PROGRESS_EVERY = 5.0
+"""Seconds between signs of life: hosts cut a call that is silent for a minute."""
+
+INSTRUCTIONS = (
+    "Hands subtasks to cheaper language models within a budget. Call generate for anything self-contained: "
+    "classifying, summarizing, drafting, boilerplate code, extraction, many files at once. Refer to files by path "
+    "(files, save_to) so that their content never enters your context. explain_route shows a plan for free."
+)
+
+Context = ServerRequestContext[Any, Any]  # the SDK's own type parameters; nothing of ours rides on them
+Json = dict[str, object]
+Tool = Callable[[App, Json, Context], Awaitable[Json]]
+
+
+def create_server(app: App) -> Server[Any]:
+    """Publish an app's tools, resources and prompts on a server that any transport can run."""
+
+    async def list_tools(_ctx: Context, _params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
+        return types.ListToolsResult(tools=list(TOOLS))
+
+    async def call_tool(ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
+        return await _called(app, params, ctx)
+
+    async def list_resources(_ctx: Context, _params: types.PaginatedRequestParams | None) -> types.ListResourcesResult:
+        return types.ListResourcesResult(resources=list(resources.RESOURCES))
+
+    async def list_templates(
+        _ctx: Context, _params: types.PaginatedRequestParams | None
+    ) -> types.ListResourceTemplatesResult:
+        return types.ListResourceTemplatesResult(resource_templates=list(resources.TEMPLATES))
+
+    async def read_resource(_ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
+        try:
+            return await resources.read(app, params.uri)
+        except UnknownNameError as error:
+            raise MCPError(types.INVALID_PARAMS, str(error)) from error
+        except (RouterError, LedgerError) as error:
+            raise MCPError(types.INTERNAL_ERROR, str(error)) from error
+
+    async def complete(_ctx: Context, params: types.CompleteRequestParams) -> types.CompleteResult:
+        return types.CompleteResult(completion=resources.completed(app, params))
+
+    return Server(
+        "mcp-llm-router",
+        version=__version__,
+        title="LLM Router",
+        instructions=INSTRUCTIONS,
+        cache_hints={
+            "tools/list": CacheHint(ttl_ms=3_600_000, scope="public"),
+            "resources/list": CacheHint(ttl_ms=3_600_000, scope="public"),
+            "resources/templates/list": CacheHint(ttl_ms=3_600_000, scope="public"),
+        },
+        on_list_tools=list_tools,
+        on_call_tool=call_tool,
+        on_list_resources=list_resources,
+        on_list_resource_templates=list_templates,
+        on_read_resource=read_resource,
+        on_completion=complete,
+    )
+
+
+async def _called(app: App, params: types.CallToolRequestParams, ctx: Context) -> types.CallToolResult:
+    """Run a tool; whatever goes wrong becomes a tool error that the agent can act on."""
+    tool = _TOOLS.get(params.name)
+    try:
+        if tool is None:
+            raise UnknownNameError("tool", params.name, _TOOLS)
+        answer = await tool(app, dict(params.arguments or {}), ctx)
+    except BadInputError as error:
+        return _error(f"{error.kind}: {error} Nothing was spent.")
+    except RouterError as error:
+        trail = f" Attempts: router://calls/{error.call_id}" if error.call_id else ""
+        return _error(f"{error.kind}: {error}{trail}")
+    except LedgerError as error:
+        return _error(f"ledger: {error}")
+    return types.CallToolResult(
+        content=[types.TextContent(type="text", text=dumped(answer))], structured_content=answer
+    )
+
+
+def _error(text: str) -> types.CallToolResult:
+    return types.CallToolResult(content=[types.TextContent(type="text", text=text)], is_error=True)
+
+
+async def _generate(app: App, given: Json, ctx: Context) -> Json:
+    arguments = checked(GenerateArguments, given)
+    async with _signs_of_life(ctx):
+        return await delegating.generate(app, arguments)
+
+
+async def _list_providers(app: App, given: Json, _ctx: Context) -> Json:
+    return await describing.providers(app, checked(ProviderArguments, given).provider)
+
+
+async def _explain_route(app: App, given: Json, _ctx: Context) -> Json:
+    return await explaining.explanation(app, checked(ExplainArguments, given))
+
+
+async def _cost_summary(app: App, given: Json, _ctx: Context) -> Json:
+    return await accounting.costs(app, checked(CostArguments, given))
+
+
+_TOOLS: dict[str, Tool] = {
+    "generate": _generate,
+    "list_providers": _list_providers,
+    "explain_route": _explain_route,
+    "cost_summary": _cost_summary,
+}
+
+
+@asynccontextmanager
+async def _signs_of_life(ctx: Context):  # noqa: ANN202 -- an async context manager of nothing
+    """Report progress every few seconds while a call runs."""
+
+    async def tick() -> None:
+        began = anyio.current_time()
+        while True:
+            await anyio.sleep(PROGRESS_EVERY)
+            seconds = anyio.current_time() - began
+            await ctx.session.report_progress(seconds, None, f"waiting for the model, {seconds:.0f} s")
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(tick)
+        yield
+        group.cancel_scope.cancel()
