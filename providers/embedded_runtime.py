@@ -43,9 +43,10 @@ class Ask:
     kind: Literal["chat", "text"]
     """`chat` goes through the model's own template, `text` is continued as it stands."""
     body: Mapping[str, object]
-    estimated_tokens: int
-    """Prompt and answer together, from the length of the text; the exact count is llama.cpp's."""
-    max_output_tokens: int
+    estimated_input_tokens: int
+    """From the length of the text, rather too many; the exact count is llama.cpp's."""
+    room_tokens: int
+    """What the window must leave for the answer, if the model's own window is large enough."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,7 +73,8 @@ class _TooLongError(Exception):
 
 class Runtime:
     """The loaded model and its window. The window grows when a prompt needs it: loading again takes
-    0.2 s, and most prompts never need the memory of a long one.
+    0.2 s, and most prompts never need the memory of a long one. The binding keeps the interpreter's lock
+    while it loads and frees; it gives it up while it answers.
     """
 
     def __init__(self, path: Path) -> None:
@@ -89,13 +91,14 @@ class Runtime:
         Raises:
             ProviderError: The model cannot be loaded, the prompt is too long, or nothing usable came back.
         """
-        needed = ask.estimated_tokens if ask.estimated_tokens <= most_tokens else 0
+        # Where the guess says too long, any window will do to have the prompt counted.
+        needed = ask.estimated_input_tokens + ask.room_tokens if ask.estimated_input_tokens < most_tokens else 0
         try:
             return _ask(self._loaded(needed, most_tokens), ask, stop, on_delta)
         except _TooLongError as refused:
             if refused.prompt_tokens >= most_tokens:
                 raise _context_length(refused.prompt_tokens, most_tokens) from None
-            needed = refused.prompt_tokens + ask.max_output_tokens
+            needed = refused.prompt_tokens + ask.room_tokens
         try:
             return _ask(self._loaded(needed, most_tokens), ask, stop, on_delta)
         except _TooLongError as refused:
@@ -112,7 +115,7 @@ class Runtime:
             if self._server is not None and self._window >= min(needed, most):
                 return self._server
             window = SMALLEST_WINDOW
-            while window < needed:
+            while window < min(needed, most):
                 window *= 2
             self._server = None  # the old one's memory first
             self._window = min(window, most)
@@ -175,14 +178,19 @@ def _private_address() -> Generator[str]:
 
 
 def _ask(server: _Server, ask: Ask, stop: threading.Event, on_delta: OnDelta) -> Answer | None:
+    if stop.is_set():
+        return None
     chunks: list[Chunk] = []
+    pieces: list[str] = []
 
     def take(chunk: Chunk) -> bool:
         if stop.is_set():
             return True
         chunks.append(chunk)
-        if delta := _text(chunk):
-            on_delta(delta)
+        # Text that is continued begins with the space that parts it from its prompt.
+        if piece := _text(chunk).lstrip() if ask.kind == "text" and not pieces else _text(chunk):
+            pieces.append(piece)
+            on_delta(piece)
         return False
 
     # Progress events come once a batch while the prompt is read: they are where a long prompt can be stopped.
@@ -194,10 +202,10 @@ def _ask(server: _Server, ask: Ask, stop: threading.Event, on_delta: OnDelta) ->
             server.handle_completions(body, take)
     except (ValueError, RuntimeError) as exc:
         raise InvalidRequestError(f"llama.cpp refused the request: {_line(str(exc))}") from exc
-    return None if stop.is_set() else _read(chunks)
+    return None if stop.is_set() else _read(chunks, "".join(pieces))
 
 
-def _read(chunks: list[Chunk]) -> Answer:
+def _read(chunks: list[Chunk], text: str) -> Answer:
     for chunk in chunks:
         if error := chunk.get("error"):
             _raise(error)
@@ -206,7 +214,6 @@ def _read(chunks: list[Chunk]) -> Answer:
     reason = next((reason for reason in reversed(reasons) if reason), None)
     if usage is None or reason not in ("stop", "length"):
         raise BrokenAnswerError("the embedded model's answer did not end as an answer ends", usage=usage)
-    text = "".join(_text(chunk) for chunk in chunks)
     if not text.strip():
         raise EmptyAnswerError("the embedded model said nothing", usage=usage)
     return Answer(text=text, finish_reason=reason, usage=usage)
