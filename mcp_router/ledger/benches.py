@@ -31,11 +31,6 @@ def note(benches: Sequence[Bench], now: float) -> tuple[Statement, ...]:
     )
 
 
-def forget(now: float) -> Statement:
-    """Drop those that nobody remembers any more."""
-    return Statement("DELETE FROM benches WHERE until <= ?", (now - REMEMBERED_SECONDS,))
-
-
 def standing(now: float) -> Script[list[Bench]]:
     """Who is being left alone, and who was of late."""
     rows = yield from ask(

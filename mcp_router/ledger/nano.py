@@ -36,6 +36,11 @@ def limit_nano(limit_usd: Decimal) -> int:
     return int((_finite(limit_usd) * NANOS).to_integral_value(ROUND_FLOOR))
 
 
+def possible(cost_usd: Decimal | None) -> Decimal | None:
+    """The cost, or None where it is negative, not a number or absurdly large."""
+    return cost_usd if cost_usd is not None and cost_usd.is_finite() and 0 <= cost_usd * NANOS <= MOST else None
+
+
 def usd(nano: int) -> Decimal:
     """Nano-dollars as people write them."""
     return Decimal(nano) / NANOS

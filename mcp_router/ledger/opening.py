@@ -2,27 +2,52 @@
 
 from __future__ import annotations
 
+import hashlib
+from importlib.util import find_spec
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from mcp_router.ledger import Ledger, LedgerError
-from mcp_router.ledger.database import DatabaseLedger
+from mcp_router.ledger.database import Database, DatabaseLedger
+from mcp_router.ledger.spool import SpoolingLedger, WhenLost
 from mcp_router.ledger.sqlite import SqliteDatabase
 
 _SQLITE = "sqlite:///"
+_POSTGRES = ("postgresql://", "postgres://")
 
 
-async def open_ledger(url: str) -> Ledger:
+async def open_ledger(url: str, *, unwritten: Path | None = None, when_lost: WhenLost = "closed") -> Ledger:
     """The ledger at a URL: `sqlite:///relative.db`, `sqlite:////absolute.db` or `postgresql://user@host/name`.
-    Nothing is opened before the first use.
+    Nothing is opened before the first use. In the folder `unwritten` it keeps the attempts that it cannot write
+    while the database is away; `when_lost` says whether calls are admitted meanwhile.
 
     Raises:
-        LedgerError: The URL is of no kind we know.
+        LedgerError: The URL is of no kind we know, or its driver is missing.
     """
+    ledger = DatabaseLedger(_database(url))
+    if unwritten is None:
+        return ledger
+    return SpoolingLedger(ledger, unwritten / _fingerprint(url), when_lost=when_lost)
+
+
+def _database(url: str) -> Database:
     if url.startswith(_SQLITE):
-        return DatabaseLedger(SqliteDatabase(_file(url.removeprefix(_SQLITE))))
-    raise LedgerError("database_url must start with sqlite:/// or postgresql://")
+        return SqliteDatabase(Path(unquote(url.removeprefix(_SQLITE))).expanduser())
+    if not url.startswith(_POSTGRES):
+        kind = url.partition(":")[0][:20]
+        raise LedgerError(
+            f"database_url starts with {kind!r}: it must start with sqlite:/// (four slashes for an absolute path) "
+            "or postgresql://"
+        )
+    if find_spec("psycopg") is None:
+        raise LedgerError("a postgresql:// ledger needs its driver: pip install 'mcp-llm-router[postgres]'")
+    from mcp_router.ledger.postgres import PostgresDatabase  # noqa: PLC0415 - the driver is an extra
+
+    return PostgresDatabase(url)
 
 
-def _file(path: str) -> Path:
-    return Path(unquote(path)).expanduser()
+def _fingerprint(url: str) -> str:
+    """Which database the kept rows belong to, whatever its password is today."""
+    parts = urlsplit(url)
+    where = f"{parts.scheme}:{parts.netloc.rpartition('@')[2]}{parts.path}?{parts.query}"
+    return hashlib.sha256(where.encode()).hexdigest()[:12]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from decimal import Decimal
 from itertools import groupby
 from typing import cast
 
 from mcp_router.ledger import Attempt, CostSource, Outcome, Recorded
-from mcp_router.ledger.nano import cost_nano, usd
+from mcp_router.ledger.nano import cost_nano, possible, usd
 from mcp_router.ledger.periods import day_of
 from mcp_router.ledger.statements import (
     Row,
@@ -44,11 +45,35 @@ SELECT {_COLUMNS} FROM attempts JOIN firsts ON call_id = id ORDER BY began, call
 """  # noqa: S608 - only our own names
 _CHUNK = 500
 _EVER = 1e300
+_MOST_TOKENS = 10**12
 
 
 def micros(seconds: float) -> int:
     """A time span as rows and rollups keep it: whole microseconds, so that sums are exact."""
     return max(0, round(seconds * 1_000_000))
+
+
+def sane(attempt: Attempt) -> Attempt:
+    """The attempt as it can be added up, whatever the vendor said of it: the row is never lost to a mad number.
+    A cost that cannot be is an unknown one, a count that cannot be is the nearest that can.
+    """
+    cost, baseline = possible(attempt.cost_usd), possible(attempt.baseline_usd)
+    return replace(
+        attempt,
+        cost_usd=cost,
+        cost_source="unknown" if cost is None else attempt.cost_source,
+        baseline_usd=baseline,
+        input_tokens=_counted(attempt.input_tokens),
+        output_tokens=_counted(attempt.output_tokens),
+        cache_read_tokens=_counted(attempt.cache_read_tokens),
+        cache_write_tokens=_counted(attempt.cache_write_tokens),
+        reasoning_tokens=_counted(attempt.reasoning_tokens),
+        searches=_counted(attempt.searches),
+    )
+
+
+def _counted(count: int | None) -> int | None:
+    return None if count is None else min(max(count, 0), _MOST_TOKENS)
 
 
 def insert(attempt: Attempt) -> Statement:

@@ -10,6 +10,7 @@ from mcp_router.ledger.statements import Script, tell
 
 def settle(hold_id: str | None, attempt: Attempt, benched: Sequence[Bench]) -> Script[None]:
     """All of it or nothing, and once: for a call and number that is there already, only the hold ends."""
+    attempt = rows.sane(attempt)
     known = attempt.input_tokens is not None and attempt.output_tokens is not None
     tokens = (attempt.input_tokens or 0) + (attempt.output_tokens or 0) if known else None
     ended = () if hold_id is None else claims.ended(hold_id, tokens)
@@ -18,5 +19,4 @@ def settle(hold_id: str | None, attempt: Attempt, benched: Sequence[Bench]) -> S
     if not written:
         return
     until = attempt.started_at + attempt.seconds
-    forgotten = (benches.forget(until),) if benched else ()
-    yield from tell(*rollups.add(attempt), *benches.note(benched, until), *forgotten)
+    yield from tell(*rollups.add(attempt), *benches.note(benched, until))

@@ -1,0 +1,193 @@
+"""PostgreSQL: one database for a team's servers, through psycopg's async driver.
+
+Its few connections are kept here and not by psycopg_pool, which would add a package and background tasks for
+what a list does: transactions are short, and each of ours may be started over on a fresh connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import TypeVar
+
+import psycopg
+from anyio import CapacityLimiter, Lock, fail_after
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.types.numeric import Int8Dumper
+
+from mcp_router.ledger import LedgerError
+from mcp_router.ledger.schema import CLUSTERED, MIGRATIONS, VERSION
+from mcp_router.ledger.statements import Mode, Row, Script, Statement
+
+T = TypeVar("T")
+
+_CONNECTIONS = 4
+"""More would only wait for each other: holds are admitted one at a time."""
+_PATIENCE_SECONDS = 10.0
+_LOCK = 7_236_001_551
+"""Our own number among the database's advisory locks."""
+_BEGIN: dict[Mode, bytes] = {
+    "read": b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+    "write": b"BEGIN",
+    "exclusive": b"BEGIN; SELECT pg_advisory_xact_lock(%d)" % _LOCK,
+}
+
+_Connection = psycopg.AsyncConnection[Row]
+
+
+class PostgresDatabase:
+    """One database. It is connected to at the first use, so that starting costs nothing."""
+
+    def __init__(self, url: str, *, patience_seconds: float = _PATIENCE_SECONDS) -> None:
+        """`patience_seconds` is how long a transaction may take, with connecting and waiting for others.
+
+        Raises:
+            LedgerError: The URL is not one.
+        """
+        try:
+            parts = conninfo_to_dict(url)
+        except psycopg.ProgrammingError as error:  # its text would show the password
+            raise LedgerError(
+                "database_url is not a PostgreSQL URL: postgresql://user:password@host:5432/name"
+            ) from error
+        self._name = f"{parts.get('dbname', '')} at {parts.get('host') or 'localhost'}"
+        self._url = url
+        self._patience = patience_seconds
+        self._idle: list[_Connection] = []
+        self._places = CapacityLimiter(_CONNECTIONS)
+        self._migrating = Lock()
+        self._migrated = False
+
+    async def run(self, mode: Mode, script: Callable[[], Script[T]]) -> T:
+        """Run a script as one transaction.
+
+        Raises:
+            LedgerError: The database could not be reached, read or written.
+        """
+        try:
+            with fail_after(self._patience):
+                async with self._places:
+                    return await self._run(mode, script)
+        except TimeoutError as error:
+            raise LedgerError(
+                f"the ledger {self._name} did not answer within {self._patience:g} s: see what keeps PostgreSQL busy"
+            ) from error
+        except psycopg.Error as error:
+            raise _explained(error, self._name) from error
+
+    async def shrink(self) -> None:
+        """Nothing to do: PostgreSQL's own vacuum reuses the room."""
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        while self._idle:
+            await self._idle.pop().close()
+
+    async def _run(self, mode: Mode, script: Callable[[], Script[T]]) -> T:
+        while self._idle:
+            try:
+                return await self._on(self._idle.pop(), mode, script)
+            except psycopg.OperationalError:
+                continue  # it was cut since its last use; whatever it began, the server took back
+        return await self._on(await self._connect(), mode, script)
+
+    async def _on(self, connection: _Connection, mode: Mode, script: Callable[[], Script[T]]) -> T:
+        try:
+            found = await _transaction(connection, mode, script())
+        except BaseException:
+            await connection.close()  # closing takes the transaction back, whatever state it is in
+            raise
+        self._idle.append(connection)
+        return found
+
+    async def _connect(self) -> _Connection:
+        connection = await psycopg.AsyncConnection.connect(
+            self._url, autocommit=True, connect_timeout=max(2, round(self._patience)), application_name="mcp-llm-router"
+        )
+        # One type for all whole numbers: a statement is then prepared once, not once per size of its numbers.
+        connection.adapters.register_dumper(int, Int8Dumper)
+        try:
+            async with self._migrating:
+                if not self._migrated:
+                    await _migrate(connection, self._name)
+                self._migrated = True
+        except BaseException:
+            await connection.close()
+            raise
+        return connection
+
+
+async def _transaction(connection: _Connection, mode: Mode, script: Script[T]) -> T:
+    await connection.execute(_BEGIN[mode])
+    found = await _played(connection, script)
+    await connection.execute(b"COMMIT")
+    return found
+
+
+async def _played(connection: _Connection, script: Script[T]) -> T:
+    try:
+        statements = next(script)
+        while True:
+            statements = script.send(await _rows(connection, statements))
+    except StopIteration as end:
+        return end.value
+
+
+async def _rows(connection: _Connection, statements: Sequence[Statement]) -> list[Row]:
+    """Several statements travel together, so that a transaction takes few round trips."""
+    if len(statements) == 1:
+        cursor = await connection.execute(_worded(statements[0].sql), statements[0].values)
+    else:
+        async with connection.pipeline():
+            cursors = [await connection.execute(_worded(sql), values) for sql, values in statements]
+        cursor = cursors[-1]
+    return await cursor.fetchall() if cursor.description is not None else []
+
+
+@lru_cache(maxsize=256)
+def _worded(sql: str) -> bytes:
+    return sql.replace("?", "%s").encode()
+
+
+async def _migrate(connection: _Connection, name: str) -> None:
+    await connection.execute(_BEGIN["exclusive"])  # of several servers that start together one migrates
+    version = await _version(connection)
+    if version > VERSION:
+        raise LedgerError(
+            f"the ledger {name} has version {version}, this mcp-llm-router knows {VERSION}: "
+            "install a newer one, or set database_url to another database"
+        )
+    for step in MIGRATIONS[version:]:
+        for sql in step:
+            await connection.execute(sql.replace(CLUSTERED, "").encode())
+    if version < VERSION:
+        await connection.execute(b"UPDATE ledger_version SET version = %s", (VERSION,))
+    await connection.execute(b"COMMIT")
+
+
+async def _version(connection: _Connection) -> int:
+    found = await (await connection.execute(b"SELECT to_regclass('ledger_version') IS NULL")).fetchone()
+    if found is not None and found[0]:
+        await connection.execute(b"CREATE TABLE ledger_version (version BIGINT NOT NULL)")
+        await connection.execute(b"INSERT INTO ledger_version VALUES (0)")
+    row = await (await connection.execute(b"SELECT version FROM ledger_version")).fetchone()
+    return row[0] if row is not None and isinstance(row[0], int) else 0
+
+
+def _explained(error: psycopg.Error, name: str) -> LedgerError:
+    said = " ".join(str(error).split())[:300]
+    match error:
+        case psycopg.errors.DiskFull():
+            return LedgerError(
+                f"the disk of the ledger {name} is full: make room on the database server; nothing was written"
+            )
+        case psycopg.errors.InsufficientPrivilege():
+            return LedgerError(
+                f"the ledger {name} refused us ({said}): grant the user its tables, or CREATE on its schema"
+            )
+        case psycopg.OperationalError():
+            return LedgerError(
+                f"cannot reach the ledger {name} ({said}): see that PostgreSQL runs and takes our connections"
+            )
+        case _:
+            return LedgerError(f"the ledger {name} failed ({said}); nothing was written")

@@ -1,0 +1,255 @@
+"""Keeps attempts beside the database while it is away, and writes them down when it is back.
+
+One small file an attempt, written whole and renamed into place: nothing to lock, no torn line, and any process may
+write any file down, twice too, because settling is idempotent. It holds what a ledger row holds, never a prompt.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from anyio import CancelScope, Lock, to_thread
+from pydantic import TypeAdapter, ValidationError
+
+from mcp_router.ledger import (
+    Attempt,
+    Bench,
+    BudgetRefusal,
+    BudgetState,
+    GroupBy,
+    Hold,
+    Learned,
+    Ledger,
+    LedgerError,
+    Limit,
+    Rate,
+    RateRefusal,
+    RateState,
+    Recorded,
+    Summary,
+)
+from providers.completion import Limits
+
+WhenLost = Literal["closed", "open"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unwritten:
+    """What a settling would have written."""
+
+    hold_id: str | None
+    attempt: Attempt
+    benches: tuple[Bench, ...]
+
+
+class SpoolingLedger:
+    """A ledger that keeps what it cannot write. `closed` admits no call while the database is away;
+    `open` admits them all, and their cost counts once it is back.
+    """
+
+    def __init__(self, ledger: Ledger, folder: Path, *, when_lost: WhenLost = "closed") -> None:
+        self._ledger = ledger
+        self._folder = folder
+        self._open = when_lost == "open"
+        self._behind = True
+        """Something may be waiting: an earlier process may have left it."""
+        self._in_memory: list[Unwritten] = []
+        """What the folder did not take either."""
+        self._catching_up = Lock()
+
+    async def hold(self, hold: Hold, limits: Sequence[Limit], rate: Rate | None) -> BudgetRefusal | RateRefusal | None:
+        """Claim money and rate at once. What was kept is written first: it is spent, and must be on the budgets.
+
+        Raises:
+            LedgerError: The database is away and budgets fail closed.
+        """
+        try:
+            await self.catch_up()
+            return await self._ledger.hold(hold, limits, rate)
+        except LedgerError as error:
+            if not self._open:
+                raise
+            _log.warning("admitting a call without a budget: %s", error)
+            return None
+
+    async def release(self, hold_id: str) -> None:
+        """Give a claim back; while the database is away its lease does that by itself."""
+        try:
+            await self._ledger.release(hold_id)
+        except LedgerError as error:
+            _log.warning("left a hold to expire: %s", error)
+
+    async def settle(self, hold_id: str | None, attempt: Attempt, benches: Sequence[Bench] = ()) -> bool:
+        """Write the attempt; False: it is kept and will be written when the database is back."""
+        with CancelScope(shield=True):
+            try:
+                return await self._ledger.settle(hold_id, attempt, benches)
+            except LedgerError as error:
+                _log.warning("keeping attempt %d of call %s: %s", attempt.number, attempt.call_id, error)
+            await self._keep(Unwritten(hold_id=hold_id, attempt=attempt, benches=tuple(benches)))
+        return False
+
+    async def catch_up(self) -> int:
+        """Write down what was kept and say how much it was.
+
+        Raises:
+            LedgerError: The database is still away; nothing is lost.
+        """
+        if not self._behind:
+            return 0
+        async with self._catching_up:
+            self._behind = False
+            try:
+                return await self._write_kept()
+            except BaseException:
+                self._behind = True
+                raise
+
+    async def benches(self, now: float) -> list[Bench]:
+        """Who is being left alone, as far as anyone knows."""
+        try:
+            await self.catch_up()
+            return await self._ledger.benches(now)
+        except LedgerError:
+            if not self._open:
+                raise
+            return []
+
+    async def clear_bench(self, scope: str) -> None:
+        """It answered again; while the database is away the bench ends by itself."""
+        try:
+            await self._ledger.clear_bench(scope)
+        except LedgerError as error:
+            _log.warning("left %s on the bench: %s", scope, error)
+
+    async def rates(self, now: float) -> list[RateState]:
+        """What each provider was asked in the last minute, as far as anyone knows."""
+        try:
+            return await self._ledger.rates(now)
+        except LedgerError:
+            if not self._open:
+                raise
+            return []
+
+    async def learn(self, scope: str, limits: Limits, now: float) -> None:
+        """Share what a vendor's headers said; while the database is away nobody hears it."""
+        try:
+            await self._ledger.learn(scope, limits, now)
+        except LedgerError as error:
+            _log.warning("did not share the limits of %s: %s", scope, error)
+
+    async def learned(self, now: float) -> list[Learned]:
+        """What vendors' headers said and still holds, as far as anyone knows."""
+        try:
+            return await self._ledger.learned(now)
+        except LedgerError:
+            if not self._open:
+                raise
+            return []
+
+    async def budgets(self, limits: Sequence[Limit], now: float) -> list[BudgetState]:
+        """How each budget stands."""
+        await self.catch_up()
+        return await self._ledger.budgets(limits, now)
+
+    async def attempts(self, call_id: str) -> list[Attempt]:
+        """A call's attempts, first one first."""
+        await self.catch_up()
+        return await self._ledger.attempts(call_id)
+
+    async def summary(
+        self, *, since: float | None, until: float | None, session: str | None, group_by: GroupBy | None
+    ) -> Summary:
+        """Totals of every UTC day that the period touches."""
+        await self.catch_up()
+        return await self._ledger.summary(since=since, until=until, session=session, group_by=group_by)
+
+    async def recent(self, limit: int, before: float | None = None) -> list[Attempt]:
+        """The latest attempts, newest first."""
+        await self.catch_up()
+        return await self._ledger.recent(limit, before)
+
+    async def cells(self, since: float | None, until: float | None) -> AsyncIterator[list[Recorded]]:
+        """Every recorded call that began in the period, oldest first, a chunk at a time."""
+        await self.catch_up()
+        async for chunk in self._ledger.cells(since, until):
+            yield chunk
+
+    async def check(self) -> list[str]:
+        """Where rows, rollups and balances disagree, in words."""
+        await self.catch_up()
+        return await self._ledger.check()
+
+    async def prune(self, before: float) -> int:
+        """Drop the rows of the UTC days that ended by then; rollups stay."""
+        await self.catch_up()  # afterwards a kept row of those days could no longer be told from a new one
+        return await self._ledger.prune(before)
+
+    async def aclose(self) -> None:
+        """Close the database. What is kept stays for the next process."""
+        await self._ledger.aclose()
+
+    async def _keep(self, unwritten: Unwritten) -> None:
+        try:
+            await to_thread.run_sync(_save, self._folder, unwritten)
+        except OSError:
+            _log.exception("could not keep call %s on disk either", unwritten.attempt.call_id)
+            self._in_memory.append(unwritten)
+        self._behind = True
+
+    async def _write_kept(self) -> int:
+        written = 0
+        while self._in_memory:
+            await self._settle(self._in_memory[-1])
+            self._in_memory.pop()
+            written += 1
+        for path, unwritten in await to_thread.run_sync(_saved, self._folder):
+            await self._settle(unwritten)
+            await to_thread.run_sync(_forget, path)
+            written += 1
+        return written
+
+    async def _settle(self, unwritten: Unwritten) -> None:
+        await self._ledger.settle(unwritten.hold_id, unwritten.attempt, unwritten.benches)
+
+
+@cache
+def _json() -> TypeAdapter[Unwritten]:
+    return TypeAdapter(Unwritten)
+
+
+def _save(folder: Path, unwritten: Unwritten) -> None:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    attempt = unwritten.attempt
+    name = hashlib.sha256(f"{attempt.number}:{attempt.call_id}".encode(errors="replace")).hexdigest()[:32]
+    draft = folder / f"{name}.{os.getpid()}.draft"
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(_json().dump_json(unwritten))
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(folder / f"{name}.json")
+
+
+def _saved(folder: Path) -> list[tuple[Path, Unwritten]]:
+    found: list[tuple[Path, Unwritten]] = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            found.append((path, _json().validate_json(path.read_bytes())))
+        except FileNotFoundError:
+            continue  # another process wrote it down meanwhile
+        except (ValidationError, OSError) as error:
+            _log.warning("cannot read the kept attempt %s (%s): it stays where it is", path, type(error).__name__)
+    return found
+
+
+def _forget(path: Path) -> None:
+    path.unlink(missing_ok=True)
