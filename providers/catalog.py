@@ -99,7 +99,9 @@ class Model:
     search_fee_usd: Decimal | None = None
     """Where a search costs something else than the provider's usual fee."""
     strength: int = 0
-    """Our own order of how much a model can do, 0 to 100; only used to sort within a cell."""
+    """Our own order of how much a model can do, 0 to 100, read off the vendor's line-up (class, then
+    generation) and its list price; used to sort, and to find a stand-in of the same standing.
+    """
     retires: date | None = None
     deprecated: bool = False
     preview: bool = False
