@@ -16,8 +16,11 @@ from providers.completion import Effort
 _THINKING_ROOM: dict[Effort, int] = {"off": 0, "minimal": 1, "low": 2, "medium": 3, "high": 5, "xhigh": 8, "max": 12}
 """How many times the reference request's hidden tokens an answer is given room for."""
 _LEAST_OUTPUT = 16
-_SEARCHES = 3
-"""How often a model may search for one answer where the number can be limited."""
+_SEARCHES = (3, 1)
+"""How often a model may search for one answer, most first: as often as the ceiling admits. Where the vendor
+knows no limit one search is counted, since that is what an answer usually takes."""
+_TOKENS_A_SEARCH = 2_000
+"""What the results of a search may add to the prompt."""
 _LONGEST_ATTEMPT = timedelta(minutes=2)
 _NO_PRICE = (
     "its price is unknown, so no budget can be held: give it one under [providers.NAME] models, "
@@ -82,18 +85,26 @@ def fit(
     """Fit a task to a model under a ceiling in US dollars; `unpriced_ok` lets one through whose price nobody knows."""
     if missing := _missing(provider, model, need):
         return NoFit(reason=missing)
-    searches = _searches(provider, need)
+    fitted: Fit | NoFit = NoFit(reason="")
+    for searches in _searches(provider, need):
+        till = _Till(provider=provider, model=model, now=now, thinking=effort != "off", searches=searches)
+        fitted = _fit(till, effort, need, ceiling_usd, unpriced_ok=unpriced_ok)
+        if isinstance(fitted, Fit):
+            break
+    return fitted
+
+
+def _fit(till: _Till, effort: Effort, need: Need, ceiling_usd: Decimal, *, unpriced_ok: bool) -> Fit | NoFit:
     hidden = need.reference.hidden_tokens if effort != "off" else 0
     least = min(need.max_output_tokens or _LEAST_OUTPUT * 64, max(_LEAST_OUTPUT, need.reference.output_tokens // 4))
     least += hidden // 2
-    room = _room(model, need, least)
+    room = _room(till.model, need, least)
     if isinstance(room, NoFit):
         return room
-    till = _Till(provider=provider, model=model, now=now, thinking=effort != "off", searches=searches)
-    held_input = tokens.at_most(need.input_tokens)
+    held_input = tokens.at_most(need.input_tokens) + till.searches * _TOKENS_A_SEARCH
     most, half = till.affords(ceiling_usd, held_input), till.affords(ceiling_usd / 2, held_input)
     if most is None or half is None:
-        return _unpriced(need, effort, room, searches) if unpriced_ok else NoFit(reason=_NO_PRICE)
+        return _unpriced(need, effort, room, till.searches) if unpriced_ok else NoFit(reason=_NO_PRICE)
     if most < least:
         cost = usd(till.asks(held_input, least))
         return NoFit(reason=f"over the ceiling: {least} output tokens may cost {cost} of {usd(ceiling_usd)}")
@@ -106,9 +117,9 @@ def fit(
     return Fit(
         effort=effort,
         max_output_tokens=output,
-        estimated_usd=replace(till, searches=min(1, searches)).asks(need.input_tokens, expected),
+        estimated_usd=replace(till, searches=min(1, till.searches)).asks(need.input_tokens, expected),
         worst_usd=till.asks(held_input, output),
-        searches=searches,
+        searches=till.searches,
     )
 
 
@@ -160,8 +171,10 @@ def _missing(provider: Provider, model: Model, need: Need) -> str | None:
     return None
 
 
-def _searches(provider: Provider, need: Need) -> int:
-    return _SEARCHES if "web_search" in need.features and provider.search is not None else 0
+def _searches(provider: Provider, need: Need) -> tuple[int, ...]:
+    if "web_search" not in need.features or provider.search is None:
+        return (0,)
+    return _SEARCHES if provider.search.bounded else (1,)
 
 
 def _room(model: Model, need: Need, least: int) -> int | NoFit:
