@@ -1,0 +1,155 @@
+"""Trains the heads that ship, after validating them on sources left out; the same data gives the same bytes."""
+
+import argparse
+import json
+import os
+import random
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[threads] = "1"  # the order of a sum changes its last bits
+
+import fit
+import generate
+import lexicon
+import numpy as np
+import risks
+import rows
+import scores
+from mcp_router.inference import features
+
+USE_CASES = ["classification", "code_generation", "conversation", "summarization", "analysis", "web_research", "expert_tasks", "other"]
+COMPLEXITIES = ["simple", "medium", "complex"]
+ROOM = Path(__file__).parents[2] / "mcp_router" / "inference"
+
+WRITTEN_EACH = 10
+WORD_SHARE = 3.0
+LEAST_ORIGINS = 2
+MOST_FEATURES = 24_000
+L2 = 1e-4
+DROPPED = 0.3
+"""So many of the perturbed prompts lose their words, so that concepts learn to stand alone: other languages have only those."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Table:
+    """Everything to learn from, read."""
+
+    prompts: list[generate.Prompt]
+    readings: list[features.Reading]
+    perturbed: np.ndarray
+    dropped: np.ndarray
+
+    def labels(self) -> np.ndarray:
+        return np.array([USE_CASES.index(prompt.label) for prompt in self.prompts])
+
+    def families(self) -> np.ndarray:
+        return np.array([prompt.family or prompt.source for prompt in self.prompts])
+
+
+def gather(data: Path) -> Table:
+    """Returns the data and our own prompts, each as it is and once perturbed."""
+    dev = rows.use_case_rows(data)
+    chance = random.Random(7)
+    passages: defaultdict[str, list[str]] = defaultdict(list)
+    for prompt in dev:
+        if prompt.source in {"topical_chat", "swebench_verified", "pubmedqa", "qmsum_excerpt"}:
+            text = prompt.text
+            if prompt.source == "pubmedqa":
+                text = text.removeprefix("Context: ").split("\nQuestion:")[0]
+            if prompt.source == "qmsum_excerpt":
+                text = max(text.split("\n\n"), key=len)
+            passages[prompt.family].append(text[: chance.choice((300, 600, 1200, 2000))])
+    short = [prompt for prompt in dev if prompt.label != "long_context"]
+    prompts: list[generate.Prompt] = []
+    texts: list[str] = []
+    perturbed: list[bool] = []
+    dropped: list[bool] = []
+    for prompt in [*short, *generate.written(WRITTEN_EACH, dict(passages))]:
+        for again in (False, True):
+            prompts.append(prompt)
+            texts.append(rows.perturbed(prompt.text, chance) if again else prompt.text)
+            perturbed.append(again)
+            dropped.append(again and chance.random() < DROPPED)
+    readings = [features.read(text) for text in texts]
+    return Table(prompts=prompts, readings=readings, perturbed=np.array(perturbed), dropped=np.array(dropped))
+
+
+def weights(table: Table, chosen: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Weighs every source by the root of its size, and every class about the same."""
+    families = [table.prompts[at].source for at in chosen]
+    counts = Counter(zip(families, labels, strict=True))
+    found = np.zeros(len(chosen))
+    for at, (source, label) in enumerate(zip(families, labels, strict=True)):
+        trust = 3.0 if source.startswith("written") else 0.5 if source.startswith("arena") else 1.0
+        found[at] = trust * counts[source, label] ** -0.5
+    for label in set(labels):
+        found[labels == label] /= found[labels == label].sum() ** 0.8
+    return found
+
+
+def learn(table: Table, chosen: np.ndarray) -> tuple[fit.Space, np.ndarray, np.ndarray]:
+    """Fits both heads on the chosen prompts; returns weights of eight use cases and three complexities."""
+    readings = [table.readings[at] for at in chosen]
+    where = fit.space(readings, [table.prompts[at].origin for at in chosen], LEAST_ORIGINS, MOST_FEATURES)
+    x = fit.matrix(readings, where, word_scale=WORD_SHARE, drop=list(table.dropped[chosen]))
+    labels = table.labels()[chosen]
+    w, b = fit.softmax(x, labels, weights(table, chosen, labels), len(USE_CASES), L2, 80)
+    known = np.array([at for at in range(len(chosen)) if table.prompts[chosen[at]].complexity])
+    levels = np.array([(table.prompts[chosen[at]].complexity or 1) - 1 for at in known])
+    cw, cb = fit.softmax(x[known], levels, weights(table, chosen[known], levels), len(COMPLEXITIES), 3e-4, 60)
+    return where, np.hstack([w, cw]), np.concatenate([b, cb])
+
+
+def left_out(table: Table) -> np.ndarray:
+    """Returns the scores of every prompt of the data from weights that never saw its family of sources."""
+    found = np.zeros((len(table.prompts), len(USE_CASES) + len(COMPLEXITIES)))
+    families = table.families()
+    for family in sorted({prompt.family for prompt in table.prompts if not prompt.source.startswith("written")}):
+        held = np.array([prompt.family == family and not prompt.source.startswith("written") for prompt in table.prompts])
+        where, w, b = learn(table, np.flatnonzero(families != family))
+        at = np.flatnonzero(held)
+        found[at] = fit.matrix([table.readings[i] for i in at], where, word_scale=WORD_SHARE) @ w + b
+    return found
+
+
+def packed(where: fit.Space, w: np.ndarray, b: np.ndarray, settings: dict[str, object]) -> bytes:
+    """Returns the artefact: a line of JSON, a line of names for each feature, then a byte for each weight."""
+    scales = np.abs(w).max(axis=0) / 127
+    steps = np.clip(np.rint(w / scales), -127, 127).astype(np.int64) + 128
+    names = "\n".join([*where.words, *where.signs]).encode()
+    header = {
+        "labels": [*USE_CASES, *COMPLEXITIES],
+        "scales": [round(float(one), 7) for one in scales],
+        "bias": [round(float(one), 5) for one in b],
+        "word_share": WORD_SHARE,
+        "names_bytes": len(names),
+        **settings,
+    }
+    return json.dumps(header, sort_keys=True).encode() + b"\n" + names + steps.astype(np.uint8).tobytes()
+
+
+def main() -> None:
+    """Validates, then trains on everything and writes what ships."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--data", type=Path, default=os.environ.get("ROUTING_DATA"), help="the folder of the development data")
+    arguments.add_argument("--keep", type=Path, help="where the scores of left-out sources are kept")
+    chosen = arguments.parse_args()
+    (ROOM / "lexicon.txt").write_text(lexicon.shipped(), encoding="utf-8", newline="\n")
+    table = gather(chosen.data)
+    print(f"{len(table.prompts)} prompts")
+    held = left_out(table)
+    if chosen.keep:
+        np.save(chosen.keep, held)
+    settings = scores.report(table.prompts, held, table.perturbed, USE_CASES)
+    risk = risks.train(chosen.data)
+    where, w, b = learn(table, np.arange(len(table.prompts)))
+    artefact = packed(where, w, b, {"settings": settings, **risk})
+    (ROOM / "heads.bin").write_bytes(artefact)
+    print(f"{len(artefact)} bytes, {where.size} features")
+
+
+if __name__ == "__main__":
+    main()

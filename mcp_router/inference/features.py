@@ -1,0 +1,199 @@
+"""Reads a prompt into the features that the heads weigh: words, concepts, and what can be counted."""
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+HEAD_CHARS = 3_000
+TAIL_CHARS = 1_500
+"""Only so much of either end is read word by word: instructions stand there, and a long text costs no more than a page."""
+
+STEM = 6
+"""Words are compared by so many first letters: summarise, summary and summarising are one word, in most languages of Europe."""
+
+_EDGE_WORDS = 28
+_NEAR_WORDS = 12
+_MOST_STRIPPED = 8
+_FIRST_CJK = 0x2E80
+
+_FOLDED = str.maketrans(
+    "àáâãäåçèéêëìíîïñòóôõöùúûüýÿšžłğışčěřůąęćńśź",
+    "aaaaaaceeeeiiiinooooouuuuyyszlgisceruaecnsz",
+)
+_WORD = re.compile(r"[^\W\d_]+|\d+")
+_FENCE = re.compile(r"\A\s*```\w*\n")
+_OPTION = re.compile(r"(?:^|\n)\s*\(?([a-j])[).:]\s", re.IGNORECASE)
+_TURN = re.compile(r"(?:^|\n)[^\W\d_][\w .'-]{0,24}:\s")
+_CODE_LINE = re.compile(r"(?:^|\n)[^\n]*[;{}=:)>,]\s*(?=\n|\Z)")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reading:
+    """What was read of a prompt, each feature once."""
+
+    words: list[str]
+    """Words and pairs of words: weighed less each, the more there are."""
+    signs: list[str]
+    """Where words stand, what they speak of, and what was counted: weighed in full."""
+    counts: dict[str, float]
+    """The numbers behind the signs, for the heads that judge difficulty."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lexicon:
+    """Words of many languages by the concept they speak of, and the courtesies that say nothing."""
+
+    concepts: dict[str, tuple[str, ...]]
+    courtesies: frozenset[tuple[str, ...]]
+    longest_courtesy: int
+
+
+def stems(text: str) -> list[str]:
+    """Returns the words of a text as they are compared: small, without accents, shortened."""
+    folded = text.lower()
+    if not folded.isascii():
+        folded = folded.translate(_FOLDED)
+    found: list[str] = []
+    for word in _WORD.findall(folded):
+        if ord(word[0]) >= _FIRST_CJK and len(word) > 1:
+            found.extend(word[at : at + 2] for at in range(len(word) - 1))
+        elif word[0].isdigit():
+            found.append("0" if len(word) == 1 else "00" if len(word) < 4 else "0000")
+        else:
+            found.append(word[:STEM])
+    return found
+
+
+@cache
+def lexicon() -> Lexicon:
+    """Returns the shipped lexicon, read once."""
+    return parse_lexicon(files("mcp_router.inference").joinpath("lexicon.txt").read_text(encoding="utf-8"))
+
+
+def parse_lexicon(text: str) -> Lexicon:
+    """Reads the lexicon as it ships: words and their concepts, an empty line, then courtesies."""
+    spoken, _, polite = text.partition("\n\n")
+    concepts: dict[str, tuple[str, ...]] = {}
+    for line in spoken.split("\n"):
+        key, *names = line.split("\t")
+        concepts[key] = tuple(names)
+    courtesies = frozenset(tuple(line.split(" ")) for line in polite.rstrip("\n").split("\n"))
+    return Lexicon(concepts=concepts, courtesies=courtesies, longest_courtesy=max(map(len, courtesies)))
+
+
+def without_courtesies(words: list[str]) -> list[str]:
+    """Returns the words between the courtesies at both ends; all of them if nothing else would be left."""
+    book = lexicon()
+    start, end = 0, len(words)
+    for _ in range(_MOST_STRIPPED):
+        found = _courtesy_length(words[start : min(end, start + book.longest_courtesy)], book.courtesies, at_start=True)
+        if not found:
+            break
+        start += found
+    for _ in range(_MOST_STRIPPED):
+        found = _courtesy_length(words[max(start, end - book.longest_courtesy) : end], book.courtesies, at_start=False)
+        if not found:
+            break
+        end -= found
+    return words[start:end] if end - start >= 2 else words
+
+
+def _courtesy_length(words: list[str], courtesies: frozenset[tuple[str, ...]], *, at_start: bool) -> int:
+    for length in range(len(words), 0, -1):
+        part = words[:length] if at_start else words[-length:]
+        if tuple(part) in courtesies:
+            return length
+    return 0
+
+
+def read(text: str) -> Reading:
+    """Reads a prompt; a long one at its two ends and by its size."""
+    text = _FENCE.sub("", text, count=1)
+    window = text if len(text) <= HEAD_CHARS + TAIL_CHARS else f"{text[:HEAD_CHARS]}\n{text[-TAIL_CHARS:]}"
+    words = without_courtesies(stems(window))
+    head, tail = words[:_EDGE_WORDS], words[-_EDGE_WORDS:]
+    edges = head if len(words) <= _EDGE_WORDS else [*head, "|", *tail]
+    known = lexicon().concepts
+    pairs = {f"{one} {two}" for one, two in zip(words, words[1:], strict=False)}
+    edge_pairs = {f"{one} {two}" for one, two in zip(edges, edges[1:], strict=False)}
+    counts = _counts(text, window, words)
+    spoken = _concepts(words, pairs, known)
+    signs = _signs(counts)
+    for name, times in spoken.items():
+        counts[f"@{name}"] = times / (len(words) + 5)
+        signs.append(f"@{name}")
+        if times > 2:  # noqa: PLR2004
+            signs.append(f"@@{name}")
+        if times * 12 > len(words):
+            signs.append(f"@%{name}")
+    signs.extend(f"^@{name}" for name in _concepts(words[:_NEAR_WORDS], edge_pairs, known))
+    signs.extend(f"$@{name}" for name in _concepts(words[-_NEAR_WORDS:], set(), known) if len(words) > _EDGE_WORDS)
+    signs.extend(f"^{word}" for word in set(words[:3]))
+    if words:
+        signs.append(f"^^{words[0]}")
+    if len(words) > _EDGE_WORDS:
+        signs.extend(f"${word}" for word in set(words[-5:]))
+    return Reading(words=sorted({*words, *edge_pairs}), signs=sorted(signs), counts=counts)
+
+
+def _concepts(words: list[str], pairs: set[str], known: dict[str, tuple[str, ...]]) -> dict[str, int]:
+    spoken: dict[str, int] = {}
+    for key in (*words, *pairs):
+        for name in known.get(key, ()):
+            spoken[name] = spoken.get(name, 0) + 1
+    return spoken
+
+
+def _counts(text: str, window: str, words: list[str]) -> dict[str, float]:
+    size = len(window) + 20
+    numbers = sum(word[0] == "0" for word in words)
+    lines = window.count("\n") + 1
+    return {
+        "chars": float(len(text)),
+        "words": float(len(words)),
+        "lines": float(lines),
+        "numbers": float(numbers),
+        "number_share": numbers / (len(words) + 5),
+        "code_share": sum(map(window.count, "(){}[];=_<")) / size,
+        "braces": float(sum(map(window.count, "{};="))),
+        "indents": float(window.count("\n  ") + window.count("\n\t")),
+        "code_lines": float(len(_CODE_LINE.findall(window))),
+        "questions": float(sum(map(window.count, "?？¿"))),
+        "asks": float(window.rstrip(" \n\"'`*)").endswith(("?", "？"))),
+        "sentences": float(sum(map(window.count, ".!?。！？"))),
+        "colons": float(sum(map(window.count, ":："))),
+        "latex": float(window.count("$") + window.count("\\")),
+        "operators": float(sum(map(window.count, "+*/^=%"))),
+        "links": float(window.count("http") + window.count("www.")),
+        "options": float(len(set(_OPTION.findall(window)))),
+        "turns": float(len(_TURN.findall(window))),
+        "letters_per_word": sum(map(len, words)) / (len(words) + 1),
+        "blocks": float(window.count("\n\n")),
+    }
+
+
+_STEPS: dict[str, tuple[float, ...]] = {
+    "words": (3, 6, 10, 16, 25, 40, 70, 120, 250, 500),
+    "lines": (2, 4, 8, 20, 60),
+    "numbers": (1, 2, 4, 8, 20),
+    "number_share": (0.03, 0.08, 0.15, 0.3),
+    "code_share": (0.01, 0.025, 0.05, 0.09),
+    "braces": (1, 3, 8, 20),
+    "indents": (1, 3, 10),
+    "code_lines": (2, 5, 12),
+    "questions": (1, 2, 4),
+    "asks": (1,),
+    "sentences": (1, 2, 4, 8, 20),
+    "colons": (1, 3, 8),
+    "latex": (1, 4, 12),
+    "operators": (1, 4, 12),
+    "links": (1,),
+    "options": (3, 4, 6),
+    "turns": (2, 4, 10),
+    "blocks": (1, 3),
+}
+
+
+def _signs(counts: dict[str, float]) -> list[str]:
+    return [f"#{name}{step}" for name, steps in _STEPS.items() for step in steps if counts[name] >= step]
