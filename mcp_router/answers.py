@@ -106,8 +106,8 @@ def parse_json_answer(text: str) -> JsonValue:
         ValueError: There is none; says why.
     """
     plain = text.strip().removeprefix("\ufeff")
-    fence = re.fullmatch(r"(`{3,}|~{3,})[^\n`]*\n(.*?)\n?[ \t]*\1", plain, re.DOTALL)
-    body = fence[2].strip() if fence else plain
+    fence = re.match(r"(`{3,}|~{3,})[^\n`]*\n", plain)
+    body = plain[fence.end() :].removesuffix(fence[1]).strip() if fence else plain
     try:
         return _JSON.decode(body)
     except RecursionError as exc:

@@ -4,8 +4,11 @@ from mcp_router.files.fences import fenced, unwrapped
 from mcp_router.files.opening import Fingerprint
 from mcp_router.files.reading import FoundFile, Reading, ReadLimits, SourceFile, find_files, read_file, read_files
 from mcp_router.files.roots import FileRefusedError, Place, Roots
+from mcp_router.files.saving import ChangedMeanwhileError, Saved, look, save
+from mcp_router.files.targets import Target, save_target, targets_of
 
 __all__ = [
+    "ChangedMeanwhileError",
     "FileRefusedError",
     "Fingerprint",
     "FoundFile",
@@ -13,10 +16,16 @@ __all__ = [
     "ReadLimits",
     "Reading",
     "Roots",
+    "Saved",
     "SourceFile",
+    "Target",
     "fenced",
     "find_files",
+    "look",
     "read_file",
     "read_files",
+    "save",
+    "save_target",
+    "targets_of",
     "unwrapped",
 ]
