@@ -10,7 +10,7 @@ from mcp_router.errors import UnknownNameError
 from mcp_router.money import number, plain
 from mcp_router.plan import World, retires_soon
 from mcp_router.prices import price_at
-from mcp_router.routes import TIERS, USE_CASES
+from mcp_router.routes import TIERS, USE_CASES, UseCase
 from providers.catalog import Model, Provider
 
 Json = dict[str, object]
@@ -140,7 +140,7 @@ def route(app: App, use_case: str) -> Json:
     Raises:
         UnknownNameError: There is no such use case.
     """
-    name = next((one for one in app.routes.use_cases if one == use_case), None)
+    name: UseCase | None = next((one for one in USE_CASES if one == use_case), None)
     if name is None:
         raise UnknownNameError("use case", use_case, USE_CASES)
     return {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -48,7 +48,10 @@ def create_server(app: App) -> Server[Any]:
         return types.ListToolsResult(tools=list(TOOLS))
 
     async def call_tool(ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
-        return await _called(app, params, ctx)
+        # Whatever goes wrong is a result by then: an error must not leave a task group, which would wrap it.
+        async with _signs_of_life(ctx):
+            result = await _called(app, params, ctx)
+        return result
 
     async def list_resources(_ctx: Context, _params: types.PaginatedRequestParams | None) -> types.ListResourcesResult:
         return types.ListResourcesResult(resources=list(resources.RESOURCES))
@@ -111,10 +114,9 @@ def _error(text: str) -> types.CallToolResult:
     return types.CallToolResult(content=[types.TextContent(type="text", text=text)], is_error=True)
 
 
-async def _generate(app: App, given: Json, ctx: Context) -> Json:
+async def _generate(app: App, given: Json, _ctx: Context) -> Json:
     arguments = checked(GenerateArguments, given)
-    async with _signs_of_life(ctx):
-        return await delegating.generate(app, arguments)
+    return await delegating.generate(app, arguments)
 
 
 async def _list_providers(app: App, given: Json, _ctx: Context) -> Json:
@@ -138,7 +140,7 @@ _TOOLS: dict[str, Tool] = {
 
 
 @asynccontextmanager
-async def _signs_of_life(ctx: Context):  # noqa: ANN202 -- an async context manager of nothing
+async def _signs_of_life(ctx: Context) -> AsyncGenerator[None]:
     """Report progress every few seconds while a call runs."""
 
     async def tick() -> None:

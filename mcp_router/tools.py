@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any, get_args
 
 import mcp_types as types
 
@@ -10,7 +10,7 @@ from mcp_router.ledger import GroupBy
 from mcp_router.requests import Period
 from mcp_router.routes import COMPLEXITIES, TIERS, USE_CASES
 
-Schema = dict[str, object]
+Schema = dict[str, Any]  # JSON Schema, as the SDK types it
 
 
 def _object(properties: dict[str, Schema], required: tuple[str, ...] = ()) -> Schema:
