@@ -20,6 +20,7 @@ T = TypeVar("T")
 _OLDEST = (3, 35, 0)
 _PATIENCE_SECONDS = 10.0
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_PASSING = _BUSY | {sqlite3.SQLITE_FULL}
 _DAMAGED = frozenset({sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT})
 _CLOSED_TO_US = frozenset(
     {
@@ -63,7 +64,7 @@ class SqliteDatabase:
             connection = self._connection or self._open()
             return _transaction(connection, mode, script())
         except sqlite3.Error as error:
-            if _code(error) not in _BUSY:
+            if _code(error) not in _PASSING:
                 self._close()  # the next use opens the file afresh, repaired or not
             raise _explained(error, self._path) from error
         except OSError as error:
@@ -97,7 +98,8 @@ class SqliteDatabase:
         if self._connection is None:
             return
         try:
-            self._connection.execute("PRAGMA incremental_vacuum").fetchall()
+            while _free_pages(self._connection) > 0:  # a few at a time: others write in between
+                self._connection.executescript("PRAGMA incremental_vacuum(1000)")  # execute() would free one page
         except sqlite3.Error as error:
             raise _explained(error, self._path) from error
 
@@ -105,6 +107,12 @@ class SqliteDatabase:
         if self._connection is not None:
             self._connection.close()
         self._connection = None
+
+
+def _free_pages(connection: sqlite3.Connection) -> int:
+    if connection.execute("PRAGMA auto_vacuum").fetchone()[0] == 0:
+        return 0  # somebody rebuilt the file without it: its room is reused, not given back
+    return int(connection.execute("PRAGMA freelist_count").fetchone()[0])
 
 
 def _transaction(connection: sqlite3.Connection, mode: Mode, script: Script[T]) -> T:
