@@ -6,23 +6,49 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from mcp_router.app import App
+from mcp_router.callers import LOCAL, Caller
+from mcp_router.errors import BadInputError
 from mcp_router.ledger import Totals
+from mcp_router.ledger.rollups import client_book
 from mcp_router.money import number
 from mcp_router.requests import CostArguments, Period
 
 Json = dict[str, object]
 
 
-async def costs(app: App, arguments: CostArguments) -> Json:
-    """Sum up a period."""
+async def costs(app: App, arguments: CostArguments, *, caller: Caller = LOCAL) -> Json:
+    """Sum up a period, as far as it is the caller's to see.
+
+    Raises:
+        BadInputError: The period is kept for all clients together only.
+    """
     now = datetime.now(UTC)
-    since, session = _since(arguments.period, now), app.session if arguments.period == "session" else None
-    summary = await app.ledger.summary(since=since, until=None, session=session, group_by=arguments.group_by)
+    since, book = since_when(arguments.period, now), book_of(app, arguments.period, caller)
+    summary = await app.ledger.summary(since=since, until=None, session=book, group_by=arguments.group_by)
     view = {"period": arguments.period, **totals_view(summary.total), "baseline": app.baseline.model.id}
     if arguments.group_by is not None:
         view["groups"] = {name: totals_view(totals) for name, totals in summary.groups.items()}
-    budgets = await app.ledger.budgets(app.settings.limits(), now.timestamp())
-    view["budgets"] = [
+    view["budgets"] = await budgets(app, caller, now)
+    return view
+
+
+def book_of(app: App, period: Period, caller: Caller) -> str | None:
+    """Say which sums a caller's figures are read from: everybody's (None), a session's, or their own.
+
+    Raises:
+        BadInputError: The period is kept for all clients together only.
+    """
+    if caller.sees_all:
+        return app.session if period == "session" else None
+    if period == "session":
+        raise BadInputError("The session is everybody's here: take today, 7d, 30d, month or all.")
+    return client_book(caller.name)
+
+
+async def budgets(app: App, caller: Caller, now: datetime) -> list[Json]:
+    """Say how budgets stand: all of them, or those of the caller alone."""
+    limits = [limit for limit in app.settings.limits() if caller.sees_all or limit.client == caller.name]
+    return [
         {
             "name": state.limit.name,
             "limit_usd": number(state.limit.limit_usd),
@@ -30,12 +56,12 @@ async def costs(app: App, arguments: CostArguments) -> Json:
             "held_usd": number(state.held_usd),
             "resets_at": datetime.fromtimestamp(state.resets_at, UTC).isoformat(),
         }
-        for state in budgets
+        for state in await app.ledger.budgets(limits, now.timestamp())
     ]
-    return view
 
 
-def _since(period: Period, now: datetime) -> float | None:
+def since_when(period: Period, now: datetime) -> float | None:
+    """Say when a period began; None where it has no beginning, or its sums are kept apart."""
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     begins = {
         "today": midnight,

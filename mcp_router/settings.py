@@ -61,6 +61,8 @@ class ClientSettings(_Table):
 
     token_env: str | None = None
     token_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    sees_all: bool = False
+    """Whether this client may see what the others spend, say the one for whoever runs the server."""
     daily_usd: Usd | None = None
     monthly_usd: Usd | None = None
 

@@ -42,7 +42,7 @@ def _parser() -> ArgumentParser:
         added.add_argument("--config", metavar="FILE", help="configuration file (TOML)")
         return added
 
-    command("serve", "serve MCP over stdio")
+    _serve(command("serve", "serve MCP over stdio or HTTP"))
     _ask(command("ask", "hand over one subtask and print the answer"))
     _routing(command("explain", "show which models would be asked, and why; spends nothing"))
     providers = command("providers", "show which providers can be asked")
@@ -53,6 +53,22 @@ def _parser() -> ArgumentParser:
     doctor.add_argument("--live", action="store_true", help="ask each configured provider for one token")
     doctor.add_argument("--json", action="store_true", help="print JSON")
     return parser
+
+
+def _serve(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--transport",
+        choices=("stdio", "http", "sse"),
+        default="stdio",
+        help="stdio (default); http: streamable HTTP at /mcp, endpoints and dashboard; sse: with /sse beside it",
+    )
+    parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="others than 127.0.0.1 need tokens")
+    parser.add_argument(
+        "--port", type=int, default=8000, metavar="NUMBER", help="8000 unless given; 0 takes a free one"
+    )
+    parser.add_argument(
+        "--allowed-host", action="append", default=[], metavar="NAME", help="a name it is reached by; repeatable"
+    )
 
 
 def _ask(parser: ArgumentParser) -> None:

@@ -1,7 +1,8 @@
 """Sums by UTC day and thing grouped by, kept beside the rows, so that a summary costs the same over any number of them.
 
 A rollup row is one day of one value of one dimension (`model`, `client`, ...; `all` has one value), once for
-everybody (session '') and once for the session. Providers are the models' sums by the part before the colon.
+everybody (session ''), once for the session, and once for a client with a token. Providers are the models' sums
+by the part before the colon.
 Budgets read the same rows: there is no second book that could disagree.
 """
 
@@ -36,6 +37,19 @@ SUMS = (
 
 DIMS = ("all", "model", "use_case", "budget_tier", "client")
 
+OWNERS = ("local", "cli")
+"""Clients that are whoever started the process, and see everything."""
+
+
+def client_book(client: str) -> str:
+    """The `session` under which a client's own sums are kept; no session's name has a colon."""
+    return f"client:{client}"
+
+
+def books(session: str, client: str) -> set[str]:
+    """The `session`s an attempt is added up under."""
+    return {"", session} if client in OWNERS else {"", session, client_book(client)}
+
 
 def add(attempt: Attempt) -> tuple[Statement, ...]:
     """Put an attempt on every rollup it belongs to."""
@@ -52,7 +66,7 @@ def add(attempt: Attempt) -> tuple[Statement, ...]:
 def _keys(attempt: Attempt) -> Iterable[tuple[str, str, str, int]]:
     day = day_of(attempt.started_at)
     values = ("", attempt.model, attempt.use_case, attempt.budget_tier, attempt.client)
-    for session in {"", clean(attempt.session)}:
+    for session in books(clean(attempt.session), clean(attempt.client)):
         for dim, value in zip(DIMS, values, strict=True):
             yield session, dim, clean(value), day
 

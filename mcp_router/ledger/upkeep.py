@@ -6,7 +6,7 @@ from collections import defaultdict
 
 from mcp_router.ledger.nano import usd
 from mcp_router.ledger.periods import iso
-from mcp_router.ledger.rollups import DIMS, SUMS
+from mcp_router.ledger.rollups import DIMS, SUMS, books
 from mcp_router.ledger.statements import Row, Script, Statement, ask, tell, text, whole
 
 CHUNK = 1_000
@@ -21,6 +21,7 @@ _DROP = (
     "DELETE FROM attempts WHERE (call_id, number) IN "
     "(SELECT call_id, number FROM attempts WHERE started_at < ? ORDER BY started_at LIMIT ?) RETURNING number"
 )
+_OF_A_SESSION = "session <> '' AND SUBSTR(session, 1, 7) <> 'client:'"
 _FROM_ROWS = """
 SELECT session, model, use_case, budget_tier, client, day,
     COUNT(*),
@@ -74,15 +75,15 @@ def check() -> Script[list[str]]:
 
 
 def _added_up(groups: list[Row]) -> _Books:
-    books = defaultdict[_Key, list[int]](lambda: [0] * len(SUMS))
+    sums_of = defaultdict[_Key, list[int]](lambda: [0] * len(SUMS))
     for group in groups:
         values = ("", *(text(value) for value in group[1:5]))
         sums = [whole(value) for value in group[6:]]
-        for session in {"", text(group[0])}:
+        for session in books(text(group[0]), values[-1]):
             for dim, value in zip(DIMS, values, strict=True):
                 key = (session, dim, value, whole(group[5]))
-                books[key] = [have + more for have, more in zip(books[key], sums, strict=True)]
-    return books
+                sums_of[key] = [have + more for have, more in zip(sums_of[key], sums, strict=True)]
+    return sums_of
 
 
 def _key(row: Row) -> _Key:
@@ -103,8 +104,8 @@ def keep_from(day: int) -> Script[None]:
     """Rows before a day are about to be dropped: their rollups stand alone from now on, a session's go with them."""
     yield from tell(
         Statement(_KEEP_FROM, (day,)),
-        Statement("DELETE FROM rollups WHERE session <> '' AND day < ?", (day,)),
-        Statement("DELETE FROM latencies WHERE session <> '' AND day < ?", (day,)),
+        Statement(f"DELETE FROM rollups WHERE {_OF_A_SESSION} AND day < ?", (day,)),  # noqa: S608 - only our own names
+        Statement(f"DELETE FROM latencies WHERE {_OF_A_SESSION} AND day < ?", (day,)),  # noqa: S608 - only our own names
     )
 
 

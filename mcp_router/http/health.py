@@ -1,0 +1,50 @@
+"""Whether the process lives, and whether it can be sent calls."""
+
+from __future__ import annotations
+
+import time
+
+import anyio
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mcp_router import __version__
+from mcp_router.app import App
+from mcp_router.http.replies import reply
+from mcp_router.ledger import LedgerError
+
+_PATIENCE = 3.0
+_GOOD_FOR = 1.0
+
+
+class Health:
+    """Answers `/health`: 200 while the process lives; with `?ready=1`, 503 while the ledger is out of reach."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._looked_at = -_GOOD_FOR
+        self._ready = False
+        self._looking = anyio.Lock()
+
+    async def __call__(self, request: Request) -> Response:
+        """Answer a probe."""
+        ready = await self._is_ready()
+        view = {"status": "ok" if ready else "not ready", "live": True, "ready": ready, "version": __version__}
+        asked = request.query_params.get("ready", "") not in ("", "0", "false")
+        return reply(view, 503 if asked and not ready else 200)
+
+    async def _is_ready(self) -> bool:
+        # Nobody's token is asked for here, so what it costs the ledger must not grow with who asks.
+        async with self._looking:
+            if anyio.current_time() - self._looked_at >= _GOOD_FOR:
+                self._ready = await self._reached()
+                self._looked_at = anyio.current_time()
+            return self._ready
+
+    async def _reached(self) -> bool:
+        try:
+            with anyio.fail_after(_PATIENCE):
+                await self._app.ledger.benches(time.time())
+        except (LedgerError, TimeoutError):
+            return False
+        return True

@@ -1,0 +1,142 @@
+"""The OpenAPI document: made from the arguments that are checked and the results that tools promise."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from pydantic.json_schema import models_json_schema
+
+from mcp_router import __version__
+from mcp_router.http.replies import Json
+from mcp_router.requests import CostArguments, ExplainArguments, GenerateArguments, ProviderArguments
+from mcp_router.tools import COST_SUMMARY, EXPLAIN_ROUTE, GENERATE, LIST_PROVIDERS
+
+_REF = "#/components/schemas/{model}"
+_ERRORS = {
+    "400": "The request is wrong; nothing was spent",
+    "401": "No client's token",
+    "402": "A budget does not admit the call",
+    "408": "The body came too slowly",
+    "413": "The body is too large",
+    "415": "The body is not JSON",
+    "429": "Every model is at its limit; see Retry-After",
+    "502": "Every model was asked and failed",
+    "503": "No model may answer, or the ledger is away; see Retry-After",
+    "504": "The call's deadline has passed",
+}
+_ALWAYS = ("400", "401", "503")
+_BODY = ("408", "413", "415")
+_ERROR: Json = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["kind", "message"],
+            "properties": {
+                "kind": {"type": "string", "description": "One word"},
+                "message": {"type": "string", "description": "What happened, and what to do"},
+                "call_id": {"type": "string"},
+            },
+        }
+    },
+}
+
+
+@cache
+def document() -> Json:
+    """Describe the HTTP interface, as OpenAPI 3.1."""
+    arguments = (GenerateArguments, ExplainArguments, CostArguments, ProviderArguments)
+    _, found = models_json_schema([(model, "validation") for model in arguments], ref_template=_REF)
+    schemas: dict[str, Json] = dict(found["$defs"])
+    schemas["GenerateArguments"]["properties"] = {
+        **schemas["GenerateArguments"]["properties"],  # type: ignore[dict-item]  # a JSON object
+        "stream": {"type": "boolean", "description": "Send the answer as events, as it comes"},
+    }
+    schemas |= {
+        "Generated": dict(GENERATE.output_schema or {}),
+        "Explained": dict(EXPLAIN_ROUTE.output_schema or {}),
+        "Costs": dict(COST_SUMMARY.output_schema or {}),
+        "Providers": dict(LIST_PROVIDERS.output_schema or {}),
+        "UseCases": _use_cases(),
+        "Error": _ERROR,
+    }
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "mcp-llm-router", "version": __version__, "summary": "Subtasks for cheaper language models"},
+        "paths": _paths(schemas),
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "description": "Where clients have one"}},
+        },
+        "security": [{"token": []}, {}],
+    }
+
+
+def _paths(schemas: dict[str, Json]) -> Json:
+    generate = _operation("generate", "Get a subtask done", "Generated", ("402", "429", "502", "504", *_BODY))
+    generate["requestBody"] = _json_body("GenerateArguments")
+    answers = generate["responses"]["200"]["content"]  # type: ignore[index]  # a JSON object
+    answers["text/event-stream"] = {
+        "schema": {
+            "type": "string",
+            "description": "Events: text {text}, then result (as the JSON answer) or error. The text of the result "
+            "counts: where a model failed halfway, pieces of its text came before the next one's.",
+        }
+    }
+    explain = _operation("explain", "Plan without spending", "Explained", _BODY)
+    explain["requestBody"] = _json_body("ExplainArguments")
+    providers = _operation("providers", "Who can be asked", "Providers")
+    providers["parameters"] = _parameters(schemas["ProviderArguments"])
+    costs = _operation("costSummary", "What calls cost and saved", "Costs")
+    costs["parameters"] = _parameters(schemas["CostArguments"])
+    return {
+        "/api/llm/generate": {"post": generate},
+        "/api/llm/explain": {"post": explain},
+        "/api/llm/providers": {"get": providers},
+        "/api/llm/use-cases": {"get": _operation("useCases", "Use cases and budget tiers", "UseCases")},
+        "/api/llm/cost-summary": {"get": costs},
+    }
+
+
+def _operation(name: str, summary: str, result: str, errors: tuple[str, ...] = ()) -> Json:
+    responses: dict[str, Json] = {"200": {"description": "Done", "content": _content(result)}}
+    for status in sorted({*_ALWAYS, *errors}):
+        responses[status] = {"description": _ERRORS[status], "content": _content("Error")}
+        if status in ("429", "503"):
+            responses[status]["headers"] = {"Retry-After": {"schema": {"type": "integer"}}}
+    return {"operationId": name, "summary": summary, "responses": responses}
+
+
+def _content(schema: str) -> Json:
+    return {"application/json": {"schema": {"$ref": _REF.format(model=schema)}}}
+
+
+def _json_body(schema: str) -> Json:
+    return {"required": True, "content": _content(schema)}
+
+
+def _parameters(schema: Json) -> list[Json]:
+    properties: dict[str, Json] = schema["properties"]  # type: ignore[assignment]  # a JSON object
+    return [
+        {"name": name, "in": "query", "required": False, "schema": _without_null(one)}
+        for name, one in properties.items()
+    ]
+
+
+def _without_null(schema: Json) -> Json:
+    """Drop null from a parameter's type: a query has no way to write it."""
+    kinds = schema.get("anyOf")
+    if not isinstance(kinds, list):
+        return schema
+    return next(kind for kind in kinds if kind.get("type") != "null")  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType, reportUnknownArgumentType] -- pydantic's schema
+
+
+def _use_cases() -> Json:
+    row = {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}}
+    rows = {"type": "array", "items": row}
+    return {
+        "type": "object",
+        "required": ["use_cases", "budget_tiers"],
+        "properties": {"use_cases": rows, "budget_tiers": rows},
+    }

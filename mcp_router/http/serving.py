@@ -1,0 +1,135 @@
+"""Serves the site: binds the address, answers until it is told to stop, and lets calls under way end."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import anyio
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from mcp_router.app import App
+from mcp_router.errors import ConfigError
+from mcp_router.http.doors import Address
+from mcp_router.http.limits import Limits
+from mcp_router.http.site import create_site
+from mcp_router.http.tokens import refuse_strangers, tokens
+
+if TYPE_CHECKING:
+    from asyncio import TimerHandle, Transport
+
+_LONGEST_HEAD = 32 * 1024
+
+
+async def serve(
+    app: App,
+    address: Address,
+    *,
+    sse: bool = False,
+    limits: Limits | None = None,
+    on_listening: Callable[[str], None],
+) -> None:
+    """Serve until SIGINT or SIGTERM; `on_listening` is told the URL.
+
+    Raises:
+        ConfigError: The address is taken, or open to strangers.
+    """
+    known = tokens(app.settings)
+    refuse_strangers(address.host, known, app.settings)
+    chosen = limits or Limits()
+    with _bound(address) as listener:
+        port: int = listener.getsockname()[1]
+        site = create_site(app, address, tokens=known, limits=chosen, sse=sse)
+        server = _Server(_config(site, chosen))
+        async with anyio.create_task_group() as group:
+            group.start_soon(_stop_on_signal, server)
+            shown = f"[{address.host}]" if ":" in address.host else address.host
+            on_listening(f"http://{shown}:{port}")
+            try:
+                await server.serve(sockets=[listener])
+            finally:
+                group.cancel_scope.cancel()
+
+
+def _config(site: Callable[..., object], limits: Limits) -> uvicorn.Config:
+    class Patient(PatientProtocol):
+        head_seconds = limits.head_seconds
+
+    return uvicorn.Config(
+        site,
+        http=Patient,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=limits.connections,
+        timeout_keep_alive=limits.idle_seconds,
+        timeout_graceful_shutdown=limits.grace_seconds,
+        h11_max_incomplete_event_size=_LONGEST_HEAD,
+    )
+
+
+def _bound(address: Address) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    try:
+        return socket.create_server((address.host, address.port), family=family, backlog=2_048)
+    except OSError as exc:
+        raise ConfigError(
+            f"--host {address.host} --port {address.port}: it cannot be served ({exc.strerror or exc}). "
+            "Take another address or port."
+        ) from exc
+
+
+class PatientProtocol(H11Protocol):
+    """HTTP/1.1 that hangs up on a client whose request's head does not arrive in time."""
+
+    head_seconds = 10.0
+    _hurry: TimerHandle | None = None
+    _answered = None
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as the class above it does
+        """Start waiting for the first head."""
+        super().connection_made(transport)
+        self._wait_for_head()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what has come; the clock runs from a head's first byte to its last."""
+        if self._hurry is None and (self.cycle is None or self.cycle.response_complete):  # pyright: ignore[reportUnnecessaryComparison] -- uvicorn types it as never None, and sets it to None
+            self._wait_for_head()
+        before = self.cycle
+        super().data_received(data)
+        if self.cycle is not before:
+            self._no_hurry()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop waiting."""
+        self._no_hurry()
+        super().connection_lost(exc)
+
+    def _wait_for_head(self) -> None:
+        self._hurry = self.loop.call_later(self.head_seconds, self.transport.close)
+
+    def _no_hurry(self) -> None:
+        if self._hurry is not None:
+            self._hurry.cancel()
+            self._hurry = None
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Leave signals alone: uvicorn would raise them again at the end, and the ledger would not be closed."""
+        yield
+
+
+async def _stop_on_signal(server: uvicorn.Server) -> None:
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            server.force_exit = server.should_exit
+            server.should_exit = True

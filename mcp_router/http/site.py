@@ -1,0 +1,85 @@
+"""The whole site as one ASGI application."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from mcp.server.lowlevel import Server
+from mcp.server.sse import SseServerTransport
+from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from mcp_router.app import App
+from mcp_router.http import api
+from mcp_router.http.doors import Address, Doors
+from mcp_router.http.health import Health
+from mcp_router.http.limits import Admission, Limits
+from mcp_router.http.replies import refusal
+from mcp_router.http.tokens import Tokens
+from mcp_router.server import create_server
+
+HEALTH = "/health"
+_WRITING_SECONDS = 5.0
+"""For calls that were cut short to be written down."""
+
+
+def create_site(app: App, address: Address, *, tokens: Tokens, limits: Limits, sse: bool) -> ASGIApp:
+    """Assemble MCP, the endpoints, health, metrics and the dashboard behind one door."""
+    server = create_server(app)
+    # Stateless: any replica can answer any request, so that nothing is lost with one.
+    manager = StreamableHTTPSessionManager(
+        server, stateless=True, security_settings=address.security, max_request_body_size=limits.body_bytes
+    )
+
+    @asynccontextmanager
+    async def lifespan(_site: Starlette) -> AsyncGenerator[None]:
+        async with manager.run():
+            yield
+            await admission.drained(_WRITING_SECONDS)
+
+    routes: list[BaseRoute] = [
+        Route(HEALTH, Health(app).__call__, methods=["GET"]),
+        Route("/mcp", StreamableHTTPASGIApp(manager)),
+        *api.routes(app),
+    ]
+    if sse:
+        transport = SseServerTransport("/messages/", address.security, limits.body_bytes)
+        routes += [
+            Route("/sse", _Legacy(transport, server), methods=["GET"]),
+            Mount("/messages/", transport.handle_post_message),
+        ]
+    site = Starlette(
+        routes=routes, lifespan=lifespan, exception_handlers={HTTPException: _not_here, Exception: _broken}
+    )
+    public = frozenset({HEALTH})
+    admission = Admission(site, limits=limits, free=frozenset({HEALTH}))
+    return Doors(admission, address=address, tokens=tokens, public=public)
+
+
+class _Legacy:
+    """The older of the two MCP transports: events out here, messages in at `/messages/`."""
+
+    def __init__(self, transport: SseServerTransport, server: Server[object]) -> None:
+        self._transport = transport
+        self._server = server
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with self._transport.connect_sse(scope, receive, send) as (read_stream, write_stream):
+            await self._server.run(read_stream, write_stream, self._server.create_initialization_options())
+
+
+async def _not_here(_request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    words = {404: ("not_found", "There is nothing here."), 405: ("not_allowed", "This method is not for here.")}
+    kind, message = words.get(status, ("failed", "This cannot be answered."))
+    return refusal(kind, message, status, error.headers if isinstance(error, HTTPException) else None)
+
+
+async def _broken(_request: Request, _error: Exception) -> Response:
+    return refusal("internal", "Something broke here; the log says what.", 500)
