@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from mcp_router.files.roots import FileRefusedError, Place
+from mcp_router.files.roots import FileRefusedError, Place, shown
 
 _BY_DESCRIPTOR = os.open in os.supports_dir_fd
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -177,7 +177,7 @@ def refusing(place: Place) -> Generator[None]:
 
 def refusal(place: Place, exc: OSError) -> FileRefusedError:
     """The system's error in words for the caller."""
-    name = place.name
+    name = shown(place.name)
     match exc.errno:
         case errno.ENOENT:
             text = f"{name} does not exist in {place.root}: check the path, or use a glob such as **/{_last(place)}."
@@ -195,4 +195,4 @@ def refusal(place: Place, exc: OSError) -> FileRefusedError:
 
 
 def _last(place: Place) -> str:
-    return place.name.rpartition("/")[2]
+    return shown(place.name.rpartition("/")[2])

@@ -108,7 +108,7 @@ def save_now(place: Place, text: str, expect: Fingerprint | None, overwrite: boo
     Raises:
         FileRefusedError: As `save`.
     """
-    data = text.encode("utf-8", "replace")
+    data = encoded(text)
     with refusing(place), opened_folder(place, create=True) as folder, _draft(folder, place) as draft:
         before = _existing(folder, place)
         if before is not None:
@@ -127,6 +127,11 @@ def save_now(place: Place, text: str, expect: Fingerprint | None, overwrite: boo
     return Saved(
         path=place.path, bytes=len(data), lines=text.count("\n") + (text[-1:] not in {"", "\n"}), preview=_preview(text)
     )
+
+
+def encoded(text: str) -> bytes:
+    """The bytes that are written: UTF-8, without what no encoding has."""
+    return text.encode("utf-8", "replace")
 
 
 def _existing(folder: Folder, place: Place) -> os.stat_result | None:

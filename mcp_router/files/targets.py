@@ -18,7 +18,7 @@ from mcp_router.files.globs import is_glob
 from mcp_router.files.opening import Fingerprint, content, fingerprint, opened_folder
 from mcp_router.files.reading import FoundFile
 from mcp_router.files.roots import FileRefusedError, Place, Roots, shown
-from mcp_router.files.saving import Saved, look_now, save_now
+from mcp_router.files.saving import Saved, encoded, look_now, save_now
 
 _DONE_FILE = ".mcp-router.jsonl"
 """In the folder that is saved to: one line for each answer saved, so that a call can be resumed after a kill."""
@@ -174,10 +174,11 @@ def _lines(done_file: Place) -> dict[str, _Line]:
 def _save_target(target: Target, text: str, source: Fingerprint, task: str, overwrite: bool) -> Saved:
     saved = save_now(target.place, text, target.before, overwrite)
     home = target.done_file.path.parent
+    in_place = target.place.path == target.source.place.path
     line = _Line(
         task=_mark(task),
         source=_relative(target.source.place.path, home),
-        sha256=source.sha256,
+        sha256=hashlib.sha256(encoded(text)).hexdigest() if in_place else source.sha256,
         target=_relative(target.place.path, home),
     )
     # A failure here costs one answer asked again, no more: the answer itself is saved.
