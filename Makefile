@@ -31,8 +31,8 @@ test: .venv/.dev
 lint: .venv/.dev
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
-	@$(BIN)/pyright
-	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+	@$(BIN)/pyright --pythonpath $(BIN)/python
+	@$(BIN)/lint-imports
 
 format: .venv/.dev
 	@$(BIN)/ruff check --fix
@@ -46,7 +46,7 @@ bench: .venv/.dev
 	@$(BIN)/python -P benchmarks/context.py
 
 docs: .venv/.dev
-	@$(BIN)/python -P -m docs.tables
+	@$(BIN)/python -P docs/tables.py
 
 install: .venv/.run
 install-dev: .venv/.dev
