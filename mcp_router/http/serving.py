@@ -45,14 +45,26 @@ async def serve(
         port: int = listener.getsockname()[1]
         site = create_site(app, address, tokens=known, limits=chosen, sse=sse)
         server = _Server(_config(site, chosen))
-        async with anyio.create_task_group() as group:
-            group.start_soon(_stop_on_signal, server)
-            shown = f"[{address.host}]" if ":" in address.host else address.host
-            on_listening(f"http://{shown}:{port}")
-            try:
-                await server.serve(sockets=[listener])
-            finally:
-                group.cancel_scope.cancel()
+        shown = f"[{address.host}]" if ":" in address.host else address.host
+        on_listening(f"http://{shown}:{port}")
+        await _served(server, listener)
+
+
+async def _served(server: uvicorn.Server, listener: socket.socket) -> None:
+    """Serve until a signal comes or the caller is cancelled; either way calls under way may end."""
+
+    async def serve_to_the_end() -> None:
+        with anyio.CancelScope(shield=True):
+            await server.serve(sockets=[listener])
+        group.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(serve_to_the_end)
+        group.start_soon(_stop_on_signal, server)
+        try:
+            await anyio.sleep_forever()
+        finally:
+            server.should_exit = True
 
 
 def _config(site: Callable[..., object], limits: Limits) -> uvicorn.Config:
@@ -91,7 +103,6 @@ class PatientProtocol(H11Protocol):
 
     head_seconds = 10.0
     _hurry: TimerHandle | None = None
-    _answered = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as the class above it does
         """Start waiting for the first head."""
