@@ -103,9 +103,9 @@ def renamed(faults: Faults) -> Generator[None, None, None]:
         response = cast("RawResponse", getattr(exc, "response"))  # noqa: B009 - every SDK's status error has it
         raise Refused(response.status_code, response.headers, response.content) from None
     except faults.cut as exc:
-        cause = exc.__cause__ or exc
-        if isinstance(cause, faults.unsent):
-            raise Lost(UNREACHED.format(why=_why(cause)), sent=False) from None
+        for cause in (exc, exc.__cause__):  # the SDKs wrap their HTTP library's error
+            if isinstance(cause, faults.unsent):
+                raise Lost(UNREACHED.format(why=_why(cause)), sent=False) from None
         raise Lost(CUT, sent=True) from None
     except ValueError:
         raise Lost(GARBLED, sent=True) from None

@@ -151,9 +151,7 @@ OWN: dict[tuple[str, str], Refusal] = {
     ),
     ("gemini", "context"): _of_google(400, "The input token count (2000000) exceeds the maximum."),
     ("gemini", "filter"): _plain(400, "Blocked.", "content_filter"),
-    ("groq", "model_gone"): _plain(
-        400, "The model has been decommissioned.", "invalid_request", "model_decommissioned"
-    ),
+    ("groq", "model_gone"): _plain(400, "It has been decommissioned.", "invalid_request", "model_decommissioned"),
     ("groq", "overloaded"): _plain(498, "Flex capacity exhausted.", "capacity_exceeded"),
     ("groq", "garbled"): _plain(400, "Failed to call a function.", "invalid_request", "tool_use_failed"),
     ("mistral", "model_gone"): Refusal(
@@ -162,9 +160,7 @@ OWN: dict[tuple[str, str], Refusal] = {
     ("mistral", "context"): Refusal(
         status=400, body={"object": "error", "message": "Prompt contains 200000 tokens, too large for model with 32768"}
     ),
-    ("mistral", "invalid"): Refusal(
-        status=422, body={"detail": [{"loc": ["body"], "msg": "Extra inputs", "type": "x"}]}
-    ),
+    ("mistral", "invalid"): Refusal(status=422, body={"detail": [{"loc": ["body"], "msg": "Extra", "type": "x"}]}),
     ("mistral", "filter"): Refusal(
         status=400, body={"object": "error", "message": "Refused", "type": "content_filter", "code": "content_filter"}
     ),

@@ -136,7 +136,9 @@ def _wrong_format(row: Provider, body: dict[str, Any]) -> str:
     return ""
 
 
-def _wrong_messages(model: Model, headers: Mapping[str, str], body: dict[str, Any]) -> str:
+def _wrong_messages(  # noqa: PLR0911 - a vendor refuses for many reasons
+    model: Model, headers: Mapping[str, str], body: dict[str, Any]
+) -> str:
     if headers.get("anthropic-version") != "2026-10-21":
         return "anthropic-version: unexpected"
     if "max_tokens" not in body:
@@ -158,7 +160,7 @@ def _wrong_messages(model: Model, headers: Mapping[str, str], body: dict[str, An
     return ""
 
 
-def _wrong_responses(row: Provider, model: Model, body: dict[str, Any]) -> str:
+def _wrong_responses(row: Provider, model: Model, body: dict[str, Any]) -> str:  # noqa: PLR0911
     extra = {"response_format"} if row.name == "perplexity" else {"text", "store", "max_tool_calls", "temperature"}
     unknown = set(body) - _RESPONSES_FIELDS - extra
     if unknown:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict, deque
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -78,7 +78,7 @@ class Vendors:
 
     def url(self, name: str) -> str:
         """A base URL to point this provider at: as its own, but here."""
-        return f"{self.root}/{name}{urlsplit(self._rows[name].base_url).path}".rstrip("/")
+        return f"{self.root}/as/{name}{urlsplit(self._rows[name].base_url).path}".rstrip("/")
 
     def add(self, row: Provider) -> None:
         """One more vendor, such as a user's own."""
@@ -133,6 +133,11 @@ class Vendors:
     def hung_up(self, name: str) -> int:
         """How often the client had gone before its answer was written."""
         return self._manners[name].hung_up
+
+    async def until(self, seen: Callable[[], bool]) -> None:
+        """Waits for something to be seen here; bound it with `anyio.fail_after`."""
+        while not seen():  # noqa: ASYNC110 - what is waited for happens at the far end of a socket
+            await anyio.sleep(0.002)
 
     async def serve(self, stream: SocketStream) -> None:
         """One connection, request after request."""
@@ -191,17 +196,16 @@ class Vendors:
             return True
         # A client that hangs up is seen at once, as the end of what it sends.
         with anyio.move_on_after(None if forever else manner.delay_seconds):
-            try:
+            with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
                 await buffered.receive(1)
-            except (anyio.EndOfStream, anyio.BrokenResourceError):
-                pass
             manner.hung_up += 1
             return False
         return True
 
     def _addressed(self, target: str) -> tuple[str, str]:
-        first, _, rest = target.lstrip("/").partition("/")
-        return (first, f"/{rest}") if first in self._rows else (self.anyone, target)
+        # `/as/` keeps apart the vendor openai and Groq's path, which starts with that word.
+        _, prefix, name, *rest = [*target.split("/", 3), "", ""]
+        return (name, f"/{rest[0]}") if prefix == "as" and name in self._rows else (self.anyone, target)
 
 
 @asynccontextmanager
@@ -209,7 +213,7 @@ async def vendor_server(port: int = 0) -> AsyncGenerator[Vendors, None]:
     """Every shipped provider's vendor, on one loopback port."""
     vendors = Vendors(shipped())
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=port)
-    vendors.port = listener.extra(SocketAttribute.local_port)
+    vendors.port = listener.extra(SocketAttribute.local_port)  # noqa: S610 - no Django here
     async with listener, anyio.create_task_group() as serving:
         serving.start_soon(listener.serve, vendors.serve)
         yield vendors
