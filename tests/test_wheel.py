@@ -1,0 +1,53 @@
+"""The wheel that is built from here holds the program and nothing else."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from mcp_router import __version__
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-P", "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    (path,) = folder.glob("*.whl")
+    return zipfile.Path(path)
+
+
+def test_the_wheel_holds_two_packages_and_what_describes_them(wheel: zipfile.Path) -> None:
+    assert {one.name for one in wheel.iterdir()} == {
+        "mcp_router",
+        "providers",
+        f"mcp_llm_router-{__version__}.dist-info",
+    }
+
+
+def test_the_wheel_holds_every_file_of_the_packages(wheel: zipfile.Path) -> None:
+    tracked = subprocess.run(
+        ["git", "ls-files", "mcp_router", "providers"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout.split()
+
+    held = set(wheel.root.namelist())
+
+    assert [one for one in tracked if one not in held and (ROOT / one).exists()] == []
+    assert [one for one in held if "__pycache__" in one or one.endswith(".pyc")] == []
+
+
+def test_the_wheel_brings_one_command(wheel: zipfile.Path) -> None:
+    entry_points = wheel / f"mcp_llm_router-{__version__}.dist-info" / "entry_points.txt"
+
+    assert entry_points.read_text("utf-8").split() == [
+        "[console_scripts]",
+        "mcp-llm-router",
+        "=",
+        "mcp_router.cli:main",
+    ]
