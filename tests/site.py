@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +45,13 @@ def bearing(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
+async def until(true: Callable[[], bool], seconds: float = 10) -> None:
+    """Wait for something that happens elsewhere: in another process, or at a vendor's."""
+    with anyio.fail_after(seconds):
+        while not true():  # noqa: ASYNC110 - nobody there could set an event
+            await anyio.sleep(0.01)
+
+
 @asynccontextmanager
 async def site(
     folder: Path,
@@ -68,9 +75,7 @@ async def site(
             await serve(app, where, sse=sse, limits=limits, on_listening=urls.append)
 
         serving.start_soon(served)
-        with anyio.fail_after(10):
-            while not urls:
-                await anyio.sleep(0.01)
+        await until(lambda: bool(urls))
         async with httpx.AsyncClient(base_url=urls[0], timeout=20) as http:
             yield Site(url=urls[0], http=http, app=app)
         serving.cancel_scope.cancel()

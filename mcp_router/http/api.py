@@ -46,7 +46,8 @@ def routes(app: App) -> list[Route]:
         return await accounting.costs(app, asked, caller=caller_of(request))
 
     async def explain(request: Request) -> Json:
-        return await explaining.explanation(app, checked(ExplainArguments, await _body(request)))
+        asked = checked(ExplainArguments, await _body(request))
+        return await explaining.explanation(app, asked, caller=caller_of(request))
 
     async def openapi(_request: Request) -> Json:
         return document()

@@ -5,11 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import anyio
+from anyio import CancelScope
 from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mcp_router.http.replies import refusal
+
+_WRITING_SECONDS = 5.0
+"""For calls that were cut short to be written down."""
+_DISCARDING_SECONDS = 2.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,42 +45,53 @@ class Admission:
         self._app = app
         self._limits = limits
         self._free = free
-        self._under_way = 0
-        self._idle = anyio.Event()
-
-    async def drained(self, seconds: float) -> bool:
-        """Wait until no request is under way; False where that takes longer than so long."""
-        with anyio.move_on_after(seconds):
-            while self._under_way:
-                self._idle = anyio.Event()
-                await self._idle.wait()
-        return not self._under_way
+        self._under_way: dict[CancelScope, Scope] = {}
+        self._drained = anyio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Admit a request, or say when to come back."""
         if scope["type"] != "http" or scope["path"] in self._free:
             await self._app(scope, receive, send)
             return
-        if self._under_way >= self._limits.requests:
+        if len(self._under_way) >= self._limits.requests:
             busy = refusal("busy", "Too many requests are under way.", 503, {"Retry-After": "1"})
             await busy(scope, receive, send)
             return
-        self._under_way += 1
+        cut = CancelScope()
+        self._under_way[cut] = scope
+        begun: list[Message] = []
         try:
-            await self._admitted(scope, receive, send)
+            with cut:
+                await self._admitted(scope, receive, self._patient(send, begun, cut))
         finally:
-            self._under_way -= 1
+            del self._under_way[cut]
             if not self._under_way:
-                self._idle.set()
+                self._drained.set()
+        if cut.cancelled_caught and not begun:
+            stopping = refusal("stopping", "The server is being stopped.", 503, {"Retry-After": "1"})
+            await stopping(scope, receive, send)
+
+    async def stop(self) -> None:
+        """Let requests end for a while, then cut those that do not, and wait until they are written down."""
+        for cut, scope in list(self._under_way.items()):
+            if scope["method"] == "GET" and scope["path"] == "/mcp":
+                cut.cancel()  # a stream that stands open for news: there will be none
+        with anyio.move_on_after(self._limits.grace_seconds):
+            await self._until_drained()
+        for cut in list(self._under_way):
+            cut.cancel()
+        with anyio.move_on_after(_WRITING_SECONDS):
+            await self._until_drained()
+
+    async def _until_drained(self) -> None:
+        while self._under_way:
+            self._drained = anyio.Event()
+            await self._drained.wait()
 
     async def _admitted(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def sent(message: Message) -> None:
-            with anyio.fail_after(self._limits.stalled_seconds):
-                await send(message)
-
         body = await self._body(Headers(scope=scope), receive)
         if isinstance(body, Response):
-            await body(scope, receive, sent)
+            await body(scope, receive, send)
             return
         if body is None:
             return
@@ -84,16 +100,26 @@ class Admission:
         async def received() -> Message:
             return waiting.pop() if waiting else await receive()
 
-        await self._app(scope, received, sent)
+        await self._app(scope, received, send)
+
+    def _patient(self, send: Send, begun: list[Message], cut: CancelScope) -> Send:
+        """Send, but give up on a client that takes nothing."""
+
+        async def sent(message: Message) -> None:
+            if not begun:
+                begun.append(message)
+            with anyio.move_on_after(self._limits.stalled_seconds) as patience:
+                await send(message)
+            if patience.cancelled_caught:
+                cut.cancel()
+
+        return sent
 
     async def _body(self, headers: Headers, receive: Receive) -> bytes | Response | None:
         """Read the whole body; None where the client has gone before it was sent."""
-        too_large = refusal(
-            "too_large", f"The body is larger than {self._limits.body_bytes:,} bytes.", 413, {"Connection": "close"}
-        )
         declared = headers.get("content-length", "0")
         if declared.isdecimal() and int(declared) > self._limits.body_bytes:
-            return too_large
+            return await self._too_large(receive)
         body = bytearray()
         with anyio.move_on_after(self._limits.body_seconds):
             while True:
@@ -102,12 +128,16 @@ class Admission:
                     return None
                 body += message.get("body", b"")
                 if len(body) > self._limits.body_bytes:
-                    return too_large
+                    return await self._too_large(receive)
                 if not message.get("more_body", False):
                     return bytes(body)
-        return refusal(
-            "too_slow",
-            f"The body did not arrive within {self._limits.body_seconds:.0f} s.",
-            408,
-            {"Connection": "close"},
-        )
+        told = f"The body did not arrive within {self._limits.body_seconds:.0f} s."
+        return refusal("too_slow", told, 408, {"Connection": "close"})
+
+    async def _too_large(self, receive: Receive) -> Response:
+        # What is under way is thrown away for a moment: a client hears nothing while it is still sending.
+        with anyio.move_on_after(_DISCARDING_SECONDS):
+            while (await receive()).get("more_body", False):
+                pass
+        told = f"The body is larger than {self._limits.body_bytes:,} bytes."
+        return refusal("too_large", told, 413, {"Connection": "close"})

@@ -15,7 +15,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from mcp_router.app import App
 from mcp_router.errors import ConfigError
 from mcp_router.http.doors import Address
-from mcp_router.http.limits import Limits
+from mcp_router.http.limits import Admission, Limits
 from mcp_router.http.site import create_site
 from mcp_router.http.tokens import refuse_strangers, tokens
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from asyncio import TimerHandle, Transport
 
 _LONGEST_HEAD = 32 * 1024
+_FOR_THE_REST = 10
+"""Seconds after the grace in which calls that were cut are written down."""
 
 
 async def serve(
@@ -44,7 +46,7 @@ async def serve(
     with _bound(address) as listener:
         port: int = listener.getsockname()[1]
         site = create_site(app, address, tokens=known, limits=chosen, sse=sse)
-        server = _Server(_config(site, chosen))
+        server = _Server(_config(site.application, chosen), site.admission)
         shown = f"[{address.host}]" if ":" in address.host else address.host
         on_listening(f"http://{shown}:{port}")
         await _served(server, listener)
@@ -82,7 +84,7 @@ def _config(site: Callable[..., object], limits: Limits) -> uvicorn.Config:
         proxy_headers=False,
         limit_concurrency=limits.connections,
         timeout_keep_alive=limits.idle_seconds,
-        timeout_graceful_shutdown=limits.grace_seconds,
+        timeout_graceful_shutdown=limits.grace_seconds + _FOR_THE_REST,
         h11_max_incomplete_event_size=_LONGEST_HEAD,
     )
 
@@ -133,6 +135,17 @@ class PatientProtocol(H11Protocol):
 
 
 class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, admission: Admission) -> None:
+        super().__init__(config)
+        self._admission = admission
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening, and let requests end or be cut; uvicorn itself would cut them without an answer."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._admission.stop)
+            await super().shutdown(sockets)
+            group.cancel_scope.cancel()
+
     @contextmanager
     def capture_signals(self) -> Generator[None]:
         """Leave signals alone: uvicorn would raise them again at the end, and the ledger would not be closed."""

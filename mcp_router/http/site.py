@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from mcp.server.lowlevel import Server
 from mcp.server.sse import SseServerTransport
@@ -25,11 +26,17 @@ from mcp_router.http.tokens import Tokens
 from mcp_router.server import create_server
 
 HEALTH = "/health"
-_WRITING_SECONDS = 5.0
-"""For calls that were cut short to be written down."""
 
 
-def create_site(app: App, address: Address, *, tokens: Tokens, limits: Limits, sse: bool) -> ASGIApp:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Site:
+    """The application, and what stops its requests."""
+
+    application: ASGIApp
+    admission: Admission
+
+
+def create_site(app: App, address: Address, *, tokens: Tokens, limits: Limits, sse: bool) -> Site:
     """Assemble MCP, the endpoints, health, metrics and the dashboard behind one door."""
     server = create_server(app)
     # Stateless: any replica can answer any request, so that nothing is lost with one.
@@ -41,7 +48,6 @@ def create_site(app: App, address: Address, *, tokens: Tokens, limits: Limits, s
     async def lifespan(_site: Starlette) -> AsyncGenerator[None]:
         async with manager.run():
             yield
-            await admission.drained(_WRITING_SECONDS)
 
     routes: list[BaseRoute] = [
         Route(HEALTH, Health(app).__call__, methods=["GET"]),
@@ -59,7 +65,7 @@ def create_site(app: App, address: Address, *, tokens: Tokens, limits: Limits, s
     )
     public = frozenset({HEALTH})
     admission = Admission(site, limits=limits, free=frozenset({HEALTH}))
-    return Doors(admission, address=address, tokens=tokens, public=public)
+    return Site(application=Doors(admission, address=address, tokens=tokens, public=public), admission=admission)
 
 
 class _Legacy:

@@ -1,0 +1,334 @@
+"""Who gets in over HTTP, how much one of them may take, and how it ends."""
+
+import hashlib
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+
+from mcp_router.app import running
+from mcp_router.errors import ConfigError
+from mcp_router.http.doors import Address
+from mcp_router.http.limits import Limits
+from mcp_router.http.serving import serve
+from mcp_router.settings import load
+from tests.front import environment
+from tests.site import ALICE, BOB, BOSS, CLIENTS, TOKENS, bearing, site, until
+from tests.vendors import Vendors, vendor_server
+
+TASK = {"prompt": "Write a haiku about rivers.", "use_case": "conversation", "budget_tier": "standard"}
+PATHS = [
+    ("POST", "/mcp"),
+    ("GET", "/sse"),
+    ("POST", "/messages/"),
+    ("POST", "/api/llm/generate"),
+    ("POST", "/api/llm/explain"),
+    ("GET", "/api/llm/providers"),
+    ("GET", "/api/llm/use-cases"),
+    ("GET", "/api/llm/cost-summary"),
+    ("GET", "/api/openapi.json"),
+    ("GET", "/metrics"),
+    ("GET", "/api/dashboard/overview"),
+    ("GET", "/nothing/here"),
+]
+
+
+@pytest.fixture
+async def vendors() -> AsyncGenerator[Vendors]:
+    async with vendor_server() as server:
+        yield server
+
+
+def team(vendors: Vendors) -> dict[str, str]:
+    return environment(vendors, "groq") | TOKENS
+
+
+@pytest.mark.parametrize("given", [None, "Bearer wrong", "Bearer", f"Basic {ALICE}", ALICE], ids=str)
+async def test_without_a_clients_token_nothing_answers_but_health(
+    tmp_path: Path, vendors: Vendors, given: str | None
+) -> None:
+    headers = {} if given is None else {"Authorization": given}
+    async with site(tmp_path, team(vendors), CLIENTS, sse=True) as there:
+        answers = {path: await there.http.request(method, path, headers=headers) for method, path in PATHS}
+        health = await there.http.get("/health")
+
+    assert {path: answer.status_code for path, answer in answers.items()} == {path: 401 for _, path in PATHS}
+    assert all(answer.headers["www-authenticate"].startswith("Bearer ") for answer in answers.values())
+    assert health.status_code == 200
+    assert vendors.requests("groq") == []
+
+
+async def test_a_token_names_the_client_in_the_ledger_over_http_and_mcp(tmp_path: Path, vendors: Vendors) -> None:
+    async with site(tmp_path, team(vendors), CLIENTS) as there:
+        await there.http.post("/api/llm/generate", json=TASK, headers=bearing(ALICE))
+        async with (
+            httpx.AsyncClient(headers=bearing(BOB)) as http,
+            Client(streamable_http_client(f"{there.url}/mcp", http_client=http)) as client,
+        ):
+            await client.call_tool("generate", TASK)
+        attempts = await there.app.ledger.recent(5)
+        disagreements = await there.app.ledger.check()
+
+    assert [attempt.client for attempt in attempts] == ["bob", "alice"]
+    assert disagreements == []
+
+
+async def test_a_client_sees_its_own_spending_and_one_who_may_sees_all(tmp_path: Path, vendors: Vendors) -> None:
+    async with site(tmp_path, team(vendors), CLIENTS) as there:
+        calls = {
+            token: (await there.http.post("/api/llm/generate", json=TASK, headers=bearing(token))).json()["call_id"]
+            for token in (ALICE, BOB)
+        }
+
+        async def seen(token: str) -> dict[str, Any]:
+            asked = {"period": "7d", "group_by": "model"}
+            return (await there.http.get("/api/llm/cost-summary", params=asked, headers=bearing(token))).json()
+
+        async def past(token: str, call: str) -> int:
+            body = {"call_id": call}
+            return (await there.http.post("/api/llm/explain", json=body, headers=bearing(token))).status_code
+
+        alice, bob, boss = await seen(ALICE), await seen(BOB), await seen(BOSS)
+        statuses = [await past(ALICE, calls[ALICE]), await past(ALICE, calls[BOB]), await past(BOSS, calls[BOB])]
+
+    assert [view["calls"] for view in (alice, bob, boss)] == [1, 1, 2]
+    assert [list(view["groups"]) for view in (alice, boss)] == [["groq:openai/gpt-oss-120b"]] * 2
+    assert [[budget["name"] for budget in view["budgets"]] for view in (alice, bob, boss)] == [
+        ["alice daily"],
+        [],
+        ["alice daily"],
+    ]
+    assert statuses == [200, 400, 200]
+
+
+async def test_a_token_may_be_configured_as_its_hash(tmp_path: Path, vendors: Vendors) -> None:
+    config = f'[clients.carol]\ntoken_sha256 = "{hashlib.sha256(b"a-secret").hexdigest()}"\n'
+    async with site(tmp_path, environment(vendors, "groq"), config) as there:
+        with_token = await there.http.get("/api/llm/providers", headers=bearing("a-secret"))
+        without = await there.http.get("/api/llm/providers")
+
+    assert (with_token.status_code, without.status_code) == (200, 401)
+
+
+@pytest.mark.parametrize(
+    ("host", "config", "environ", "said"),
+    [
+        ("0.0.0.0", "", {}, "--host 0.0.0.0 can be reached by others"),  # noqa: S104 - refused
+        ("::", "", {}, "--host :: can be reached by others"),
+        ("0.0.0.0", "[clients.alice]\ndaily_usd = 1\n", {}, "none has one"),  # noqa: S104 - refused
+        (
+            "127.0.0.1",
+            '[clients.alice]\ntoken_env = "NOWHERE"\n',
+            {},
+            "clients.alice: its token_env NOWHERE is not set",
+        ),
+        ("127.0.0.1", '[clients.cli]\ntoken_env = "T"\n', {"T": ALICE}, "clients.cli: that name is whoever"),
+        (
+            "127.0.0.1",
+            '[clients.a]\ntoken_env = "T"\n[clients.b]\ntoken_env = "T"\n',
+            {"T": ALICE},
+            "clients.b: it has the same token as a",
+        ),
+    ],
+)
+async def test_an_open_address_without_tokens_is_refused_before_it_is_served(
+    tmp_path: Path, host: str, config: str, environ: dict[str, str], said: str
+) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(f'database_url = "sqlite:///{tmp_path / "l.sqlite3"}"\n{config}')
+    told: list[str] = []
+
+    async with running(load(path, environ)) as app:
+        with pytest.raises(ConfigError) as refused:
+            await serve(app, Address(host=host, port=0), on_listening=told.append)
+
+    assert said in str(refused.value)
+    assert told == []
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "evil.example"}, 421),
+        ({"Host": "evil.example:8000"}, 421),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://localhost:1234"}, 200),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("path", ["/api/llm/use-cases", "/", "/metrics"])
+async def test_other_sites_cannot_speak_to_it(
+    tmp_path: Path, vendors: Vendors, path: str, headers: dict[str, str], status: int
+) -> None:
+    async with site(tmp_path, environment(vendors, "groq")) as there:
+        response = await there.http.get(path, headers=headers)
+
+    assert response.status_code == status
+
+
+async def test_an_open_address_takes_its_own_pages_and_no_others(tmp_path: Path, vendors: Vendors) -> None:
+    address = Address(host="0.0.0.0", port=0)  # noqa: S104 - with tokens
+    async with site(tmp_path, team(vendors), CLIENTS, address=address) as there:
+        headers = {"Host": "router.example", **bearing(ALICE)}
+        own = await there.http.get("/api/llm/use-cases", headers=headers | {"Origin": "https://router.example"})
+        other = await there.http.get("/api/llm/use-cases", headers=headers | {"Origin": "https://evil.example"})
+
+    assert (own.status_code, other.status_code) == (200, 403)
+
+
+async def test_a_name_it_is_reached_by_can_be_allowed(tmp_path: Path, vendors: Vendors) -> None:
+    address = Address(host="127.0.0.1", port=0, allowed_hosts=("router.example",))
+    async with site(tmp_path, environment(vendors, "groq"), address=address) as there:
+        response = await there.http.get("/api/llm/use-cases", headers={"Host": "router.example"})
+
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/api/llm/use-cases", "/health", "/nothing"])
+async def test_every_answer_carries_security_headers(tmp_path: Path, vendors: Vendors, path: str) -> None:
+    async with site(tmp_path, environment(vendors, "groq")) as there:
+        headers = (await there.http.get(path)).headers
+
+    assert "script-src 'self'" in headers["content-security-policy"]
+    assert "unsafe" not in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert "server" not in headers
+
+
+@pytest.mark.parametrize("path", ["/mcp", "/api/llm/generate"])
+@pytest.mark.parametrize("declared", [True, False])
+async def test_an_oversized_body_is_refused(tmp_path: Path, vendors: Vendors, path: str, declared: bool) -> None:
+    async def pieces() -> AsyncGenerator[bytes]:
+        for _ in range(20):
+            yield b"x" * 1_000
+
+    async with site(tmp_path, environment(vendors, "groq"), limits=Limits(body_bytes=10_000)) as there:
+        content = b"x" * 20_000 if declared else pieces()
+        headers = {"Content-Type": "application/json"}
+        response = await there.http.post(path, content=content, headers=headers)
+
+    assert response.status_code == 413
+
+
+async def test_more_requests_than_admitted_are_told_to_come_back(tmp_path: Path, vendors: Vendors) -> None:
+    vendors.delay("groq", 5)
+    async with (
+        site(tmp_path, environment(vendors, "groq"), limits=Limits(requests=2)) as there,
+        anyio.create_task_group() as calls,
+    ):
+        for _ in range(2):
+            calls.start_soon(lambda: there.http.post("/api/llm/generate", json=TASK))
+        await until(lambda: len(vendors.requests("groq")) == 2)
+        refused = await there.http.get("/api/llm/use-cases")
+        health = await there.http.get("/health")
+        calls.cancel_scope.cancel()
+
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+    assert health.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ",
+        b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n|GET /health HTTP/1.1\r\nX-Slow: ",
+    ],
+    ids=["nothing", "half a head", "half a second head"],
+)
+async def test_a_client_that_never_finishes_its_head_is_hung_up_on(
+    tmp_path: Path, vendors: Vendors, sent: bytes
+) -> None:
+    async with site(tmp_path, environment(vendors, "groq"), limits=Limits(head_seconds=0.5)) as there:
+        port = int(there.url.rpartition(":")[2])
+        async with await anyio.connect_tcp("127.0.0.1", port) as stream:
+            first, _, second = sent.partition(b"|")
+            await stream.send(first)
+            if second:
+                assert (await stream.receive()).startswith(b"HTTP/1.1 200 ")
+                await stream.send(second)
+            with anyio.fail_after(5):
+                rest = [piece async for piece in stream]
+
+    assert rest == []
+
+
+async def test_a_client_that_never_finishes_its_body_is_told_so(tmp_path: Path, vendors: Vendors) -> None:
+    async with site(tmp_path, environment(vendors, "groq"), limits=Limits(body_seconds=0.3)) as there:
+        port = int(there.url.rpartition(":")[2])
+        async with await anyio.connect_tcp("127.0.0.1", port) as stream:
+            await stream.send(
+                b"POST /api/llm/generate HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+                b'Content-Length: 1000\r\n\r\n{"prompt'
+            )
+            with anyio.fail_after(5):
+                answer = await stream.receive()
+
+    assert answer.startswith(b"HTTP/1.1 408 ")
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> list[str]:
+    path = tmp_path / "config.toml"
+    ledger = tmp_path / "ledger.sqlite3"
+    path.write_text(f'database_url = "sqlite:///{ledger}"\n[providers.embedded]\nenabled = false\n')
+    return [sys.executable, "-m", "mcp_router", "serve", "--config", str(path), "--transport", "http", "--port", "0"]
+
+
+async def test_a_server_told_to_stop_lets_calls_under_way_end(
+    tmp_path: Path, vendors: Vendors, served: list[str]
+) -> None:
+    vendors.delay("groq", 1)
+    environ = {**os.environ, **environment(vendors, "groq")}
+    process = await anyio.open_process(served, stderr=subprocess.PIPE, env=environ)
+    async with process:
+        assert process.stderr is not None
+        url = (await process.stderr.receive()).decode().split("dashboard at ")[1].split("/,")[0]
+        answers: list[int] = []
+
+        async def call() -> None:
+            async with httpx.AsyncClient(timeout=20) as http:
+                answers.append((await http.post(f"{url}/api/llm/generate", json=TASK)).status_code)
+
+        async with anyio.create_task_group() as calls:
+            calls.start_soon(call)
+            await until(lambda: bool(vendors.requests("groq")))
+            process.send_signal(signal.SIGTERM)
+        with anyio.fail_after(10):
+            code = await process.wait()
+
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite3")) as ledger:
+        rows = ledger.execute("SELECT outcome FROM attempts").fetchall()
+    assert (code, answers, rows) == (0, [200], [("answered",)])
+
+
+async def test_a_call_that_outlasts_the_stop_is_cut_and_written_down(tmp_path: Path, vendors: Vendors) -> None:
+    vendors.delay("groq", 30)
+    answers: list[int] = []
+    async with anyio.create_task_group() as calls:  # noqa: SIM117 - the call outlives the site
+        async with site(tmp_path, environment(vendors, "groq"), limits=Limits(grace_seconds=1)) as there:
+
+            async def call() -> None:
+                async with httpx.AsyncClient(timeout=20) as http:
+                    answers.append((await http.post(f"{there.url}/api/llm/generate", json=TASK)).status_code)
+
+            calls.start_soon(call)
+            await until(lambda: bool(vendors.requests("groq")))
+
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite3")) as ledger:
+        rows = ledger.execute("SELECT outcome, cost_source FROM attempts").fetchall()
+    assert (answers, rows) == ([503], [("cancelled", "bound")])
