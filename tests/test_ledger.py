@@ -532,6 +532,21 @@ async def test_a_period_is_every_utc_day_it_touches_and_a_session_only_its_own(l
     assert await calls(None, None, "never") == 0
 
 
+@pytest.mark.parametrize("group_by", GROUPS)
+async def test_a_session_is_grouped_as_everything_is_and_timed_as_a_whole_and_by_model(
+    ledger: Ledger, group_by: GroupBy
+) -> None:
+    await four_attempts(ledger)
+
+    summary = await ledger.summary(since=None, until=None, session="morning", group_by=group_by)
+
+    half, whole_second = pytest.approx(500, rel=0.05), pytest.approx(1_500, rel=0.05)
+    assert sum(totals.attempts for totals in summary.groups.values()) == summary.total.attempts == 3
+    assert (summary.total.latency_p50_ms, summary.total.latency_p95_ms) == (half, whole_second)
+    timed = [totals.latency_p95_ms for totals in summary.groups.values() if totals.answered_attempts]
+    assert all((latency is not None) == (group_by in ("provider", "model", "day")) for latency in timed)
+
+
 async def test_percentiles_are_within_five_percent(ledger: Ledger) -> None:
     draw = random.Random(7)  # noqa: S311 - not a secret
     seconds = [draw.lognormvariate(0, 1.5) for _ in range(300)]

@@ -146,7 +146,7 @@ async def _rows(connection: _Connection, statements: Sequence[Statement]) -> lis
 
 @lru_cache(maxsize=256)
 def _worded(sql: str) -> bytes:
-    return sql.replace("?", "%s").encode()
+    return sql.replace("%", "%%").replace("?", "%s").encode()
 
 
 async def _migrate(connection: _Connection, name: str) -> None:

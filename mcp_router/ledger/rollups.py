@@ -37,6 +37,8 @@ SUMS = (
 
 DIMS = ("all", "model", "use_case", "budget_tier", "client")
 
+_TIMED_IN_EVERY_BOOK = ("all", "model")
+
 OWNERS = ("local", "cli")
 """Clients that are whoever started the process, and see everything."""
 
@@ -51,15 +53,23 @@ def books(session: str, client: str) -> set[str]:
     return {"", session} if client in OWNERS else {"", session, client_book(client)}
 
 
+def timed(book: str, dim: str) -> bool:
+    """Whether latencies are kept there. In the book of a session or a client only those of the whole and of each
+    model are: histograms of every grouping would take more room than the rows.
+    """
+    return book == "" or dim in _TIMED_IN_EVERY_BOOK
+
+
 def add(attempt: Attempt) -> tuple[Statement, ...]:
     """Put an attempt on every rollup it belongs to."""
     keys = sorted(_keys(attempt))  # one order everywhere: no two writers wait for each other in a ring
     sums = _sums(attempt)
-    rolled = Statement(_upsert_rollups(len(keys)), [value for key in keys for value in (*key, *sums)])
+    rolled = Statement(upsert_rollups(len(keys)), [value for key in keys for value in (*key, *sums)])
     if attempt.outcome != "answered":
         return (rolled,)
     bucket = bucket_of(micros(attempt.seconds))
-    counted = Statement(_upsert_latencies(len(keys)), [value for key in keys for value in (*key, bucket, 1)])
+    kept = [key for key in keys if timed(key[0], key[1])]
+    counted = Statement(upsert_latencies(len(kept)), [value for key in kept for value in (*key, bucket, 1)])
     return rolled, counted
 
 
@@ -93,7 +103,8 @@ def _sums(attempt: Attempt) -> tuple[Value, ...]:
 
 
 @cache
-def _upsert_rollups(count: int) -> str:
+def upsert_rollups(count: int) -> str:
+    """Add so many rows to the sums: session, dimension, value, day, then `SUMS`."""
     row = f"({', '.join('?' * (4 + len(SUMS)))})"
     return (
         f"INSERT INTO rollups (session, dim, value, day, {', '.join(SUMS)}) VALUES {', '.join([row] * count)} "  # noqa: S608 - only our own names
@@ -103,9 +114,10 @@ def _upsert_rollups(count: int) -> str:
 
 
 @cache
-def _upsert_latencies(count: int) -> str:
+def upsert_latencies(count: int) -> str:
+    """Add so many rows to the histograms: session, dimension, value, day, bucket, attempts."""
     return (
         "INSERT INTO latencies (session, dim, value, day, bucket, attempts) "  # noqa: S608 - only question marks
         f"VALUES {', '.join(['(?, ?, ?, ?, ?, ?)'] * count)} "
-        "ON CONFLICT (session, dim, value, day, bucket) DO UPDATE SET attempts = latencies.attempts + excluded.attempts"
+        "ON CONFLICT (session, dim, day, value, bucket) DO UPDATE SET attempts = latencies.attempts + excluded.attempts"
     )

@@ -74,7 +74,7 @@ CREATE TABLE latencies (
     day BIGINT NOT NULL,
     bucket BIGINT NOT NULL,
     attempts BIGINT NOT NULL,
-    PRIMARY KEY (session, dim, value, day, bucket)
+    PRIMARY KEY (session, dim, day, value, bucket)
 ) {CLUSTERED}
 """
 

@@ -10,7 +10,7 @@ from mcp_router.ledger import GroupBy
 from mcp_router.ledger.latency import percentile_ms
 from mcp_router.ledger.nano import usd
 from mcp_router.ledger.periods import day_of, first_day_after, iso
-from mcp_router.ledger.rollups import SUMS
+from mcp_router.ledger.rollups import SUMS, timed
 from mcp_router.ledger.rows import clean
 from mcp_router.ledger.statements import Script, Value, ask, text, whole
 from mcp_router.ledger.totals import Summary, Totals
@@ -42,15 +42,18 @@ class _Sums:
 def summary(
     *, since: float | None, until: float | None, session: str | None, group_by: GroupBy | None
 ) -> Script[Summary]:
-    """Totals of every UTC day that the period touches, and of its groups."""
+    """Totals of every UTC day that the period touches, and of its groups; a session's percentiles are kept for
+    the whole and by provider and model.
+    """
     days = (
         _FIRST_DAY if since is None else day_of(since),
         _LAST_DAY if until is None else first_day_after(until),
     )
     dim, key = _DIMS[group_by], "day" if group_by == "day" else "value"
-    where = (clean(session or ""), dim, *days)
-    rolled = yield from ask(_rollups(key), *where)
-    counted = yield from ask(_latencies(key), *where)
+    book = clean(session or "")
+    rolled = yield from ask(_rollups(key), book, dim, *days)
+    by_group = timed(book, dim)
+    counted = yield from ask(_latencies(key), book, dim if by_group else "all", *days)
     name = _namer(group_by)
     total, groups = _Sums(), defaultdict[str, _Sums](_Sums)
     for value, *sums in rolled:
@@ -58,7 +61,8 @@ def summary(
         groups[name(value)].add(sums)
     for value, bucket, attempts in counted:
         total.latencies[whole(bucket)] += whole(attempts)
-        groups[name(value)].latencies[whole(bucket)] += whole(attempts)
+        if by_group:
+            groups[name(value)].latencies[whole(bucket)] += whole(attempts)
     grouped = {} if group_by is None else {name: _totals(groups[name]) for name in sorted(groups)}
     return Summary(total=_totals(total), groups=grouped)
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 
 from mcp_router.ledger.nano import usd
 from mcp_router.ledger.periods import iso
-from mcp_router.ledger.rollups import DIMS, SUMS, books
+from mcp_router.ledger.rollups import DIMS, SUMS, books, timed
 from mcp_router.ledger.statements import Row, Script, Statement, ask, tell, text, whole
 
 CHUNK = 1_000
@@ -68,9 +68,11 @@ def check() -> Script[list[str]]:
             f"{_where(key)}: {SUMS[at]} is {_said(at, rows)} in rows, {_said(at, rolled)} in rollups"
             for at in differing
         )
-        if from_latencies.get(key, 0) != rows[_ANSWERED]:
-            timed = from_latencies.get(key, 0)
-            found.append(f"{_where(key)}: {rows[_ANSWERED]} answered attempts in rows, {timed} timed in rollups")
+        answered = rows[_ANSWERED] if timed(key[0], key[1]) else 0
+        if from_latencies.get(key, 0) != answered:
+            found.append(
+                f"{_where(key)}: {answered} answered attempts in rows, {from_latencies.get(key, 0)} timed in rollups"
+            )
     return found
 
 
