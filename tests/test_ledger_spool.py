@@ -76,6 +76,25 @@ async def test_an_attempt_that_cannot_be_written_is_kept_and_counted_before_the_
     await ledger.aclose()
 
 
+async def test_nobody_is_admitted_while_kept_rows_are_being_written(path: Path, folder: Path) -> None:
+    ledger = a_ledger(path, folder)
+    await ledger.hold(a_hold("first", "0.1"), [LIMIT], None)
+    with lost(path):
+        for number in range(8):
+            await ledger.settle(None, an_attempt(f"call {number}", "0.1"))
+    answers: list[object] = []
+
+    async def call(number: int) -> None:
+        answers.append(await ledger.hold(a_hold(f"next {number}", "0.3", now=NOON + 100), [LIMIT], None))
+
+    async with anyio.create_task_group() as calls:
+        for number in range(16):
+            calls.start_soon(call, number)
+
+    assert [type(answer) for answer in answers] == [BudgetRefusal] * 16
+    await ledger.aclose()
+
+
 async def test_what_a_killed_process_kept_is_written_by_the_next(path: Path, folder: Path) -> None:
     first, second = a_ledger(path, folder), a_ledger(path, folder)
     await first.hold(a_hold("call", "0.9"), [LIMIT], None)

@@ -53,7 +53,8 @@ class Unwritten:
 
 class SpoolingLedger:
     """A ledger that keeps what it cannot write. `closed` admits no call while the database is away;
-    `open` admits them all, and their cost counts once it is back.
+    `open` admits them all, and their cost counts once it is back. What another living process keeps is on
+    the budgets as its hold until that expires, then again once that process makes its next call.
     """
 
     def __init__(self, ledger: Ledger, folder: Path, *, when_lost: WhenLost = "closed") -> None:
@@ -62,6 +63,8 @@ class SpoolingLedger:
         self._open = when_lost == "open"
         self._behind = True
         """Something may be waiting: an earlier process may have left it."""
+        self._kept = 0
+        """How often something was kept: more may be while we catch up."""
         self._in_memory: list[Unwritten] = []
         """What the folder did not take either."""
         self._catching_up = Lock()
@@ -106,13 +109,13 @@ class SpoolingLedger:
         """
         if not self._behind:
             return 0
-        async with self._catching_up:
-            self._behind = False
-            try:
-                return await self._write_kept()
-            except BaseException:
-                self._behind = True
-                raise
+        async with self._catching_up:  # whoever comes meanwhile waits: it must not be admitted on an old balance
+            if not self._behind:
+                return 0
+            seen = self._kept
+            written = await self._write_kept()
+            self._behind = self._kept != seen
+        return written
 
     async def benches(self, now: float) -> list[Bench]:
         """Who is being left alone, as far as anyone knows."""
@@ -204,13 +207,14 @@ class SpoolingLedger:
         except OSError:
             _log.exception("could not keep call %s on disk either", unwritten.attempt.call_id)
             self._in_memory.append(unwritten)
+        self._kept += 1
         self._behind = True
 
     async def _write_kept(self) -> int:
         written = 0
         while self._in_memory:
-            await self._settle(self._in_memory[-1])
-            self._in_memory.pop()
+            await self._settle(self._in_memory[0])
+            del self._in_memory[0]
             written += 1
         for path, unwritten in await to_thread.run_sync(_saved, self._folder):
             await self._settle(unwritten)
