@@ -52,13 +52,11 @@ def body(provider: Provider, model: Model, prompt: Prompt, stream: bool) -> dict
     built: dict[str, object] = {
         "model": model.name,
         "max_tokens": prompt.max_output_tokens,
-        "messages": [_message(message) for message in prompt.messages],
+        "messages": _turns(prompt, whole_first=not system),
         **_thinking(model, prompt.effort),
     }
     if system:
         built["system"] = [{"type": "text", "text": system, **_CACHED}] if prompt.shared_prefix else system
-    elif prompt.shared_prefix:
-        built["messages"] = [_message(prompt.messages[0], cached=True), *map(_message, prompt.messages[1:])]
     output: dict[str, object] = {}
     level = asking.dialled(model, prompt.effort)
     if level:
@@ -83,11 +81,25 @@ def _thinking(model: Model, effort: Effort) -> dict[str, object]:
     return {}
 
 
-def _message(message: Message, *, cached: bool = False) -> dict[str, object]:
-    if not message.attachments and not cached:
+def _turns(prompt: Prompt, *, whole_first: bool) -> list[dict[str, object]]:
+    if not prompt.shared_prefix:
+        return [_message(message, 0) for message in prompt.messages]
+    marked = [message.shared_chars for message in prompt.messages]
+    if whole_first and not any(marked):
+        marked[0] = len(prompt.messages[0].content)
+    return [_message(message, kept) for message, kept in zip(prompt.messages, marked, strict=True)]
+
+
+def _message(message: Message, kept: int) -> dict[str, object]:
+    if not message.attachments and not kept:
         return {"role": message.role, "content": message.content}
-    said = {"type": "text", "text": message.content, **(_CACHED if cached else {})}
-    return {"role": message.role, "content": [*map(_block, message.attachments), said]}
+    pieces = ((message.content[:kept], True), (message.content[kept:], False))
+    said = [_text(piece, cached=cached) for piece, cached in pieces if piece]
+    return {"role": message.role, "content": [*map(_block, message.attachments), *said]}
+
+
+def _text(content: str, *, cached: bool) -> dict[str, object]:
+    return {"type": "text", "text": content, **(_CACHED if cached else {})}
 
 
 def _block(attachment: Attachment) -> dict[str, object]:
