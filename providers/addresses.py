@@ -12,9 +12,20 @@ def address(provider: Provider, override: str | None) -> str:
     if not override:
         return provider.base_url.rstrip("/")
     override = override.strip().rstrip("/")
-    if urlsplit(override).path:
+    if not well_formed(override) or urlsplit(override).path:
         return override
     return f"{override}{urlsplit(provider.base_url).path}".rstrip("/")
+
+
+def well_formed(url: str) -> bool:
+    """Whether a client can be pointed there at all."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    plain = url.isascii() and url.isprintable() and " " not in url
+    return plain and parts.scheme in {"http", "https"} and bool(parts.hostname) and port != 0
 
 
 def without_version(base_url: str) -> str:

@@ -7,10 +7,10 @@ from typing import assert_never
 import anyio
 import anyio.to_thread
 
-from providers.addresses import address
+from providers.addresses import address, well_formed
 from providers.catalog import Model, Provider, Wire
 from providers.completion import Adapter, Completion, OnText, Prompt
-from providers.errors import AuthenticationError, InvalidRequestError
+from providers.errors import AuthenticationError, InvalidRequestError, UnavailableError
 
 
 def connect(
@@ -52,7 +52,10 @@ class Connection:
         """
         if self._key and not (self._key.isascii() and self._key.isprintable()):
             raise AuthenticationError(f"the key for {self._provider.name} holds characters that no key has")
-        adapter = await self._opened(wire_of(self._provider, model, prompt))
+        wire = wire_of(self._provider, model, prompt)
+        if wire != "embedded" and not well_formed(self._base_url):
+            raise UnavailableError(f"base_url of {self._provider.name} is no address: write http://host:port/path")
+        adapter = await self._opened(wire)
         return await adapter.complete(model, prompt, on_text=on_text)
 
     async def aclose(self) -> None:

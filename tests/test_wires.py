@@ -449,6 +449,17 @@ async def test_a_key_with_odd_characters_is_refused_before_anything_is_sent(vend
     assert vendors.requests("openai") == []
 
 
+@pytest.mark.parametrize(
+    "url", ["http://[::bad", "no address", "ftp://x/v1", "http://a b/v1", "http://127.0.0.1:99999"]
+)
+@pytest.mark.parametrize("name", ["openai", "claude", "mistral", "groq"])
+async def test_an_address_that_is_none_is_told_as_such(name: str, url: str) -> None:
+    adapter = connect(ROWS[name], key=KEY, base_url=url)
+
+    with pytest.raises(errors.UnavailableError, match=f"base_url of {name} is no address"):
+        await adapter.complete(model(name), PROMPT)
+
+
 async def test_what_belongs_to_openai_goes_to_nobody_else(vendors: Vendors, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_ORG_ID", "org-mine")
     monkeypatch.setenv("OPENAI_PROJECT_ID", "proj-mine")
