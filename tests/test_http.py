@@ -18,7 +18,12 @@ from tests.front import environment
 from tests.site import site, until
 from tests.vendors import Vendors, vendor_server
 
-TASK = {"prompt": "Write a haiku about rivers.", "use_case": "conversation", "budget_tier": "standard"}
+TASK = {
+    "prompt": "Write a haiku about rivers.",
+    "use_case": "conversation",
+    "budget_tier": "standard",
+    "complexity": "medium",
+}
 
 
 @pytest.fixture

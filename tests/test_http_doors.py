@@ -27,7 +27,12 @@ from tests.front import environment
 from tests.site import ALICE, BOB, BOSS, CLIENTS, TOKENS, bearing, site, until
 from tests.vendors import Vendors, vendor_server
 
-TASK = {"prompt": "Write a haiku about rivers.", "use_case": "conversation", "budget_tier": "standard"}
+TASK = {
+    "prompt": "Write a haiku about rivers.",
+    "use_case": "conversation",
+    "budget_tier": "standard",
+    "complexity": "medium",
+}
 PATHS = [
     ("POST", "/mcp"),
     ("GET", "/sse"),

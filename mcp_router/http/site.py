@@ -21,6 +21,7 @@ from mcp_router.http import api
 from mcp_router.http.doors import Address, Doors
 from mcp_router.http.health import Health
 from mcp_router.http.limits import Admission, Limits
+from mcp_router.http.metrics import Metrics
 from mcp_router.http.replies import refusal
 from mcp_router.http.tokens import Tokens
 from mcp_router.server import create_server
@@ -51,6 +52,7 @@ def create_site(app: App, address: Address, *, tokens: Tokens, limits: Limits, s
 
     routes: list[BaseRoute] = [
         Route(HEALTH, Health(app).__call__, methods=["GET"]),
+        Route("/metrics", Metrics(app).__call__, methods=["GET"]),
         Route("/mcp", StreamableHTTPASGIApp(manager)),
         *api.routes(app),
     ]

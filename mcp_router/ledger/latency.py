@@ -18,6 +18,11 @@ def bucket_of(micros: int) -> int:
     return math.floor(math.log(max(micros / 1000, _SHORTEST_MS)) / _RATIO)
 
 
+def longest_ms(bucket: int) -> float:
+    """The latency that a bucket ends at."""
+    return math.exp((bucket + 1) * _RATIO)
+
+
 def percentile_ms(counts: Mapping[int, int], part: float) -> float | None:
     """The latency that `part` of all stay within, say 0.95; None where nothing was counted."""
     rank = math.ceil(part * sum(counts.values()))

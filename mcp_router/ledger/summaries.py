@@ -107,4 +107,5 @@ def _totals(group: _Sums) -> Totals:
         latency_p95_ms=percentile_ms(group.latencies, 0.95),
         answered_attempts=of["answered"],
         answered_output_tokens=of["answered_output_tokens"],
+        latencies=dict(group.latencies),
     )

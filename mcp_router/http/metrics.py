@@ -1,0 +1,132 @@
+"""Figures for Prometheus, read from the ledger at every scrape: replicas and restarts agree on them.
+
+Each replica tells the whole, so take `max`, not `sum`, over them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+from starlette.requests import Request
+from starlette.responses import Response
+
+from mcp_router import accounting
+from mcp_router.app import App
+from mcp_router.callers import Caller, caller_of
+from mcp_router.http.replies import error_reply
+from mcp_router.ledger import Bench, BudgetState, GroupBy, LedgerError, Totals
+from mcp_router.ledger.latency import longest_ms
+
+_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+_TEXT = "text/plain; version=0.0.4; charset=utf-8"
+_MODEL = ("provider", "model")
+Groups = Mapping[str, Totals]
+
+
+class Metrics:
+    """Answers `/metrics` with what the caller may see."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, request: Request) -> Response:
+        """Answer a scrape."""
+        try:
+            families = await _families(self._app, caller_of(request))
+        except LedgerError as error:
+            return error_reply(error)
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(_Read(families))
+        return Response(generate_latest(registry), media_type=_TEXT, headers={"Cache-Control": "no-store"})
+
+
+class _Read(Collector):
+    def __init__(self, families: Sequence[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
+async def _families(app: App, caller: Caller) -> list[Metric]:
+    now = time.time()
+
+    async def groups(by: GroupBy) -> Groups:
+        book = accounting.book_of(app, "all", caller)
+        return (await app.ledger.summary(since=None, until=None, session=book, group_by=by)).groups
+
+    limits = [limit for limit in app.settings.limits() if caller.sees_all or limit.client == caller.name]
+    return [
+        *_of_calls(await groups("use_case")),
+        *_of_attempts(await groups("model")),
+        *_of_budgets(await app.ledger.budgets(limits, now)),
+        _of_benches(await app.ledger.benches(now), now),
+    ]
+
+
+def _of_calls(by_use_case: Groups) -> Iterator[Metric]:
+    calls = CounterMetricFamily("mcp_router_calls", "Calls that asked a model", labels=["use_case"])
+    fallbacks = CounterMetricFamily("mcp_router_fallback_calls", "Calls with several attempts", labels=["use_case"])
+    for use_case, totals in by_use_case.items():
+        calls.add_metric([use_case], totals.calls)
+        fallbacks.add_metric([use_case], totals.fallback_calls)
+    yield from (calls, fallbacks)
+
+
+def _of_attempts(by_model: Groups) -> Iterator[Metric]:
+    attempts = CounterMetricFamily("mcp_router_attempts", "Requests to models", labels=[*_MODEL, "outcome"])
+    tokens = CounterMetricFamily("mcp_router_tokens", "Tokens read and written", labels=[*_MODEL, "direction"])
+    cost = CounterMetricFamily("mcp_router_cost_usd", "Spent, failed attempts included", labels=_MODEL)
+    uncertain = CounterMetricFamily("mcp_router_uncertain_usd", "Of it, only known to be at most this", labels=_MODEL)
+    unpriced = CounterMetricFamily("mcp_router_unpriced_attempts", "Attempts of unknown cost", labels=_MODEL)
+    baseline = CounterMetricFamily("mcp_router_baseline_usd", "The same at the baseline model", labels=_MODEL)
+    seconds = HistogramMetricFamily("mcp_router_attempt_seconds", "Time to a whole answer", labels=_MODEL)
+    for name, totals in by_model.items():
+        of = [name.partition(":")[0], name]
+        cancelled = totals.attempts - totals.answered_attempts - totals.failed_attempts
+        attempts.add_metric([*of, "answered"], totals.answered_attempts)
+        attempts.add_metric([*of, "failed"], totals.failed_attempts)
+        attempts.add_metric([*of, "cancelled"], cancelled)
+        tokens.add_metric([*of, "input"], totals.input_tokens)
+        tokens.add_metric([*of, "output"], totals.output_tokens)
+        cost.add_metric(of, float(totals.cost_usd))
+        uncertain.add_metric(of, float(totals.uncertain_usd))
+        unpriced.add_metric(of, totals.unpriced_attempts)
+        baseline.add_metric(of, float(totals.baseline_usd))
+        seconds.add_metric(of, _buckets(totals), totals.seconds)
+    yield from (attempts, tokens, cost, uncertain, unpriced, baseline, seconds)
+
+
+def _buckets(totals: Totals) -> list[tuple[str, float]]:
+    """Sort the ledger's buckets, each a tenth wider than the one before, into Prometheus' few."""
+    within = [
+        (str(bound), sum(count for bucket, count in totals.latencies.items() if longest_ms(bucket) <= bound * 1000))
+        for bound in _SECONDS
+    ]
+    return [*within, ("+Inf", sum(totals.latencies.values()))]
+
+
+def _of_budgets(states: Sequence[BudgetState]) -> Iterator[Metric]:
+    limit = GaugeMetricFamily("mcp_router_budget_limit_usd", "The most that may be spent", labels=["budget"])
+    left = GaugeMetricFamily("mcp_router_budget_left_usd", "What may still be spent", labels=["budget"])
+    held = GaugeMetricFamily("mcp_router_budget_held_usd", "Claimed by calls under way", labels=["budget"])
+    for state in states:
+        name = [state.limit.name]
+        limit.add_metric(name, float(state.limit.limit_usd))
+        left.add_metric(name, float(max(0, state.limit.limit_usd - state.spent_usd - state.held_usd)))
+        held.add_metric(name, float(state.held_usd))
+    yield from (limit, left, held)
+
+
+def _of_benches(benches: Sequence[Bench], now: float) -> Metric:
+    left = GaugeMetricFamily(
+        "mcp_router_benched_seconds", "How long it is still left alone", labels=["scope", "reason"]
+    )
+    for bench in benches:
+        if bench.until > now:
+            left.add_metric([bench.scope, bench.reason], bench.until - now)
+    return left
