@@ -83,7 +83,7 @@ endif
 # Every extra and group for every platform and every Python from 3.11 on. The weights come without dependencies.
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	--upgrade pyproject.toml
-constraints: .venv/.run
+constraints: .venv/.made
 	@$(CHECKED) --group lock
 	@$(LOCK) --all-extras --group dev --group training --group install --group lock > .venv/chosen.txt
 	@$(BIN)/uv pip compile --quiet --no-deps --generate-hashes --no-header --no-annotate --group weights >> .venv/chosen.txt
