@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,13 +15,13 @@ from typing import Any
 import anyio
 from mcp import Client, StdioServerParameters
 from mcp.types import TextContent
-from rs_bpe.bpe import openai  # pyright: ignore[reportMissingTypeStubs] -- it ships none
 
 PROMPT = "Classify this ticket as billing, bug or praise.\n\nTicket: The app crashes when I open the settings page."
 SHOWN = ("name", "description", "inputSchema")
 """What hosts put before the model; the rest of a tool is for the host itself."""
 
-_TOKENIZER: Any = openai.o200k_base()
+_BPE: Any = import_module("rs_bpe.bpe")  # it ships no types
+_TOKENIZER = _BPE.openai.o200k_base()
 
 
 async def main() -> None:
