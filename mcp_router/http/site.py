@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mcp_router.app import App
-from mcp_router.http import api
+from mcp_router.http import api, dashboard
 from mcp_router.http.doors import Address, Doors
 from mcp_router.http.health import Health
 from mcp_router.http.limits import Admission, Limits
@@ -55,6 +55,7 @@ def create_site(app: App, address: Address, *, tokens: Tokens, limits: Limits, s
         Route("/metrics", Metrics(app).__call__, methods=["GET"]),
         Route("/mcp", StreamableHTTPASGIApp(manager)),
         *api.routes(app),
+        *dashboard.routes(app),
     ]
     if sse:
         transport = SseServerTransport("/messages/", address.security, limits.body_bytes)
@@ -65,7 +66,7 @@ def create_site(app: App, address: Address, *, tokens: Tokens, limits: Limits, s
     site = Starlette(
         routes=routes, lifespan=lifespan, exception_handlers={HTTPException: _not_here, Exception: _broken}
     )
-    public = frozenset({HEALTH})
+    public = dashboard.PUBLIC | {HEALTH}
     admission = Admission(site, limits=limits, free=frozenset({HEALTH}))
     return Site(application=Doors(admission, address=address, tokens=tokens, public=public), admission=admission)
 

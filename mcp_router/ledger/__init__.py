@@ -279,8 +279,8 @@ class Ledger(Protocol):
         """
         ...
 
-    async def recent(self, limit: int, before: float | None = None) -> list[Attempt]:
-        """The latest attempts, newest first; `before` turns the page."""
+    async def recent(self, limit: int, before: float | None = None, client: str | None = None) -> list[Attempt]:
+        """The latest attempts, newest first; `before` turns the page, `client` leaves out everybody else's."""
         ...
 
     def cells(self, since: float | None, until: float | None) -> AsyncIterator[list[Recorded]]:

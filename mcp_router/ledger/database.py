@@ -113,9 +113,9 @@ class DatabaseLedger:
             "read", lambda: summaries.summary(since=since, until=until, session=session, group_by=group_by)
         )
 
-    async def recent(self, limit: int, before: float | None = None) -> list[Attempt]:
+    async def recent(self, limit: int, before: float | None = None, client: str | None = None) -> list[Attempt]:
         """The latest attempts, newest first."""
-        return await self._database.run("read", lambda: rows.recent(limit, before))
+        return await self._database.run("read", lambda: rows.recent(limit, before, client))
 
     async def cells(self, since: float | None, until: float | None) -> AsyncIterator[list[Recorded]]:
         """Every recorded call that began in the period, oldest first, a chunk at a time."""

@@ -35,6 +35,7 @@ _INSERT = (
 )
 _OF_CALL = f"SELECT {_COLUMNS} FROM attempts WHERE call_id = ? ORDER BY number"  # noqa: S608 - only our own names
 _RECENT = f"SELECT {_COLUMNS} FROM attempts WHERE started_at < ? ORDER BY started_at DESC, number DESC LIMIT ?"  # noqa: S608 - only our own names
+_RECENT_OF = _RECENT.replace("started_at < ?", "started_at < ? AND client = ?")
 _OF_CALLS = f"""
 WITH firsts AS (
     SELECT started_at AS began, call_id AS id FROM attempts
@@ -157,9 +158,13 @@ def of_call(call_id: str) -> Script[list[Attempt]]:
     return [decode(row) for row in rows]
 
 
-def recent(limit: int, before: float | None) -> Script[list[Attempt]]:
+def recent(limit: int, before: float | None, client: str | None = None) -> Script[list[Attempt]]:
     """The latest attempts, newest first."""
-    rows = yield from ask(_RECENT, _EVER if before is None else before, max(0, limit))
+    end = _EVER if before is None else before
+    if client is None:
+        rows = yield from ask(_RECENT, end, max(0, limit))
+    else:
+        rows = yield from ask(_RECENT_OF, end, clean(client), max(0, limit))
     return [decode(row) for row in rows]
 
 

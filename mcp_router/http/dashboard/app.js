@@ -1,0 +1,74 @@
+// Fetches the figures, keeps them fresh, and says so when it cannot.
+
+import { loadCalls } from "./calls.js";
+import { showOverview, showProviders } from "./overview.js";
+import { forgetToken, get, hasToken, onTokenNeeded } from "./server.js";
+import { afterSpending, showRoutes } from "./trial.js";
+import { $ } from "./words.js";
+
+const EVERY_MS = 15000;
+let loading = null;
+let again = false;
+let routesShown = false;
+
+function load() {
+  if (loading) { again = true; return loading; }
+  loading = loadAll().finally(() => {
+    loading = null;
+    if (again) { again = false; load(); }
+  });
+  return loading;
+}
+
+async function loadAll() {
+  const late = setTimeout(() => { $("busy").hidden = false; }, 150);
+  try {
+    const period = $("period").value;
+    const overview = await get("/api/dashboard/overview", { period });
+    showOverview(overview);
+    const caller = overview.caller;
+    $("who").hidden = !hasToken();
+    $("who").textContent = caller.sees_all ? caller.name : `${caller.name}, own figures`;
+    $("sign-out").hidden = !hasToken();
+    const [{ providers }] = await Promise.all([get("/api/dashboard/providers"), loadCalls()]);
+    showProviders(providers, overview.groups.provider);
+    if (!routesShown) showRoutes(await get("/api/dashboard/routes"));
+    routesShown = true;
+    $("alert").hidden = true;
+    document.body.dataset.state = "shown";
+  } catch (error) {
+    const ledger = error.kind === "ledger";
+    $("alert-title").textContent = ledger ? "The ledger is out of reach" : "The figures cannot be fetched";
+    $("alert-text").textContent = error.message;
+    $("alert").hidden = false;
+    for (const waiting of document.querySelectorAll("[aria-busy=true]")) waiting.setAttribute("aria-busy", "false");
+    document.body.dataset.state = "failed";
+    if (!error.kind) throw error;
+  } finally {
+    clearTimeout(late);
+    $("busy").hidden = true;
+  }
+}
+
+function askForToken(wrong) {
+  const door = $("door");
+  $("door-problem").hidden = !wrong;
+  $("door-problem").textContent = wrong ? "That token is not known here." : "";
+  $("token").value = "";
+  if (!door.open) door.showModal();
+  $("token").focus();
+  return new Promise((come) => {
+    $("door-form").onsubmit = () => { come($("token").value.trim()); };
+  });
+}
+
+$("door").addEventListener("cancel", (event) => event.preventDefault());
+$("refresh").addEventListener("click", async () => { await load(); $("news").textContent = "Figures refreshed."; });
+$("retry").addEventListener("click", load);
+$("period").addEventListener("change", load);
+$("sign-out").addEventListener("click", () => { forgetToken(); location.reload(); });
+onTokenNeeded(askForToken);
+afterSpending(load);
+document.addEventListener("visibilitychange", () => { if (!document.hidden) load(); });
+setInterval(() => { if (!document.hidden && !$("door").open) load(); }, EVERY_MS);
+load();

@@ -1,0 +1,131 @@
+"""What the dashboard draws, read from rollups: as fast over a million attempts as over ten."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+from starlette.requests import Request
+
+from mcp_router import accounting, describing, explaining
+from mcp_router.app import App
+from mcp_router.callers import Caller, caller_of
+from mcp_router.http.api import View
+from mcp_router.http.replies import Json
+from mcp_router.ledger import Attempt, GroupBy, Totals
+from mcp_router.money import number
+from mcp_router.requests import Arguments, CostArguments, Period, checked
+from mcp_router.routes import COMPLEXITIES, TIERS, USE_CASES
+
+_GROUPS: tuple[GroupBy, ...] = ("provider", "model", "use_case", "budget_tier", "client")
+_MOST_DAYS = 366
+
+
+class PageArguments(Arguments):
+    """Which page of past attempts."""
+
+    tool: ClassVar[str] = "calls"
+
+    limit: Annotated[int, Field(ge=1, le=500)] = 100
+    before: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+
+
+def figures(app: App) -> Mapping[str, View]:
+    """Say what can be drawn, by the name it is fetched by."""
+
+    async def overview(request: Request) -> Json:
+        period = checked(CostArguments, dict(request.query_params)).period
+        return await _overview(app, caller_of(request), period)
+
+    async def calls(request: Request) -> Json:
+        page = checked(PageArguments, dict(request.query_params))
+        return await _calls(app, caller_of(request), page)
+
+    async def providers(_request: Request) -> Json:
+        return await describing.providers(app)
+
+    async def table(_request: Request) -> Json:
+        return _table(app)
+
+    return {"overview": overview, "calls": calls, "providers": providers, "routes": table}
+
+
+async def _overview(app: App, caller: Caller, period: Period) -> Json:
+    now = datetime.now(UTC)
+    since, book = accounting.since_when(period, now), accounting.book_of(app, period, caller)
+
+    async def by(group: GroupBy) -> tuple[Totals, Mapping[str, Totals]]:
+        summary = await app.ledger.summary(since=since, until=None, session=book, group_by=group)
+        return summary.total, summary.groups
+
+    total, days = await by("day")
+    return {
+        "period": period,
+        "caller": {"name": caller.name, "sees_all": caller.sees_all},
+        "baseline": app.baseline.model.id,
+        "totals": accounting.totals_view(total),
+        "days": _days(days, since, now.date()),
+        "groups": {
+            group: {name: accounting.totals_view(totals) for name, totals in (await by(group))[1].items()}
+            for group in _GROUPS
+            if group != "client" or caller.sees_all
+        },
+        "budgets": await accounting.budgets(app, caller, now),
+    }
+
+
+def _days(days: Mapping[str, Totals], since: float | None, today: date) -> list[Json]:
+    """Fill in the days on which nothing was asked: a gap in time is a gap in the picture."""
+    first = min((date.fromisoformat(day) for day in days), default=today)
+    if since is not None:
+        first = datetime.fromtimestamp(since, UTC).date()
+    first = max(first, today - timedelta(days=_MOST_DAYS))
+    every = [(first + timedelta(days=number)).isoformat() for number in range((today - first).days + 1)]
+    return [_day(day, days.get(day)) for day in every]
+
+
+def _day(day: str, totals: Totals | None) -> Json:
+    if totals is None:
+        return {"day": day, "calls": 0, "cost_usd": 0.0, "baseline_usd": 0.0}
+    return {
+        "day": day,
+        "calls": totals.calls,
+        "cost_usd": number(totals.cost_usd),
+        "baseline_usd": number(totals.baseline_usd),
+    }
+
+
+async def _calls(app: App, caller: Caller, page: PageArguments) -> Json:
+    client = None if caller.sees_all else caller.name
+    attempts = await app.ledger.recent(page.limit, page.before, client)
+    more = len(attempts) == page.limit
+    return {
+        "attempts": [_attempt(attempt) for attempt in attempts],
+        "before": attempts[-1].started_at if more else None,
+    }
+
+
+def _attempt(attempt: Attempt) -> Json:
+    return explaining.attempt_view(attempt) | {
+        "call_id": attempt.call_id,
+        "client": attempt.client,
+        "use_case": attempt.use_case,
+        "budget_tier": attempt.budget_tier,
+        "complexity": attempt.complexity,
+        "inferred": attempt.inferred.split(",") if attempt.inferred else [],
+    }
+
+
+def _table(app: App) -> Json:
+    about = {name: row.about for name, row in app.routes.use_cases.items()}
+    return {
+        "routes": [describing.route(app, name) | {"about": about[name]} for name in USE_CASES],
+        **describing.budget_tiers(app),
+        "use_cases": list(USE_CASES),
+        "tiers": list(TIERS),
+        "complexities": list(COMPLEXITIES),
+        "models": [model.id for model in app.catalog.models()],
+        "baseline": app.baseline.model.id,
+    }

@@ -1,0 +1,125 @@
+// What was spent and saved, on what, how budgets stand, and how providers are.
+
+import { drawDays } from "./chart.js";
+import { $, count, duration, make, percent, table, usd, words } from "./words.js";
+
+const TABS = ["provider", "model", "use_case", "budget_tier", "client"];
+let chosen = "provider";
+let groups = {};
+let drawn = "";
+
+const tile = (name, value, note, lead) =>
+  make("div", { class: lead ? "tile lead" : "tile" }, make("span", { class: "name" }, name), make("span", { class: "value" }, value), make("span", { class: "note" }, note ?? ""));
+
+export function showOverview(view) {
+  const now = JSON.stringify(view);
+  if (now === drawn) return;
+  drawn = now;
+  const totals = view.totals;
+  const saved = totals.baseline_usd > 0 ? `${percent(totals.saved_usd / totals.baseline_usd)} less than ${usd(totals.baseline_usd)}` : "nothing to compare yet";
+  const doubts = [totals.uncertain_usd && `${usd(totals.uncertain_usd)} of it is an upper bound`, totals.unpriced_attempts && `${count(totals.unpriced_attempts)} attempts of unknown cost`].filter(Boolean).join("; ");
+  $("tiles").replaceChildren(
+    tile("Saved", usd(totals.saved_usd), saved, true),
+    tile("Spent", usd(totals.cost_usd), doubts || "failed attempts included"),
+    tile("Calls", count(totals.calls), `${count(totals.input_tokens)} tokens in, ${count(totals.output_tokens)} out`),
+    tile("Fell back", percent(totals.fallback_rate), `${count(totals.failed_attempts)} of ${count(totals.attempts)} attempts failed`),
+    tile("Answered in", duration(totals.latency_ms.p50), `95 % within ${duration(totals.latency_ms.p95)}`));
+  $("tiles").setAttribute("aria-busy", "false");
+  $("baseline").textContent = `Savings are told against ${view.baseline}.`;
+  const empty = totals.attempts === 0;
+  $("nothing").hidden = !empty;
+  $("figures").hidden = empty && view.budgets.length === 0;
+  $("by-day").hidden = $("where").hidden = empty;
+  showBudgets(view.budgets);
+  groups = view.groups;
+  showTabs();
+  showGroup();
+  drawDays(view.days);
+}
+
+function showBudgets(budgets) {
+  if (!budgets.length) {
+    $("budgets").replaceChildren(make("p", { class: "hint" }, "None is set: nothing limits what is spent. Set one under [budgets] in the configuration."));
+    return;
+  }
+  $("budgets").replaceChildren(...budgets.map((budget) => {
+    const limit = budget.limit_usd;
+    const used = limit > 0 ? Math.min(1, budget.spent_usd / limit) : 1;
+    const held = limit > 0 ? Math.min(1 - used, budget.held_usd / limit) : 0;
+    const left = Math.max(0, limit - budget.spent_usd - budget.held_usd);
+    const state = left <= 0 ? "over" : used > 0.8 ? "close" : "";
+    const resets = new Date(budget.resets_at).toLocaleString("en", { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+    return make("div", { class: `budget ${state}` },
+      make("div", { class: "line" }, make("span", {}, budget.name), make("span", {}, `${usd(budget.spent_usd)} of ${usd(limit)}`)),
+      make("div", { class: "track", role: "meter", "aria-label": budget.name, "aria-valuemin": 0, "aria-valuemax": limit, "aria-valuenow": budget.spent_usd, "aria-valuetext": `${usd(budget.spent_usd)} of ${usd(limit)}` }, make("span", { part: used }), make("span", { part: held, class: "held" })),
+      make("p", { class: "hint" }, state === "over" ? `Used up until ${resets}.` : `${usd(left)} left${budget.held_usd ? `, ${usd(budget.held_usd)} held` : ""}; resets ${resets}.`));
+  }));
+}
+
+function showTabs() {
+  const tabs = TABS.filter((name) => name in groups);
+  if (!tabs.includes(chosen)) chosen = tabs[0];
+  const buttons = tabs.map((name) => make("button", { type: "button", role: "tab", id: `tab-${name}`, "aria-controls": "groups", "aria-selected": String(name === chosen), tabindex: name === chosen ? 0 : -1, onclick: () => choose(name) }, words(name)));
+  $("tabs").replaceChildren(...buttons);
+}
+
+function choose(name) {
+  chosen = name;
+  showTabs();
+  showGroup();
+  $(`tab-${name}`).focus();
+}
+
+$("tabs").addEventListener("keydown", (event) => {
+  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  if (!step) return;
+  const tabs = TABS.filter((name) => name in groups);
+  choose(tabs.at((tabs.indexOf(chosen) + step) % tabs.length));
+});
+
+function showGroup() {
+  $("groups").setAttribute("aria-labelledby", `tab-${chosen}`);
+  const rows = Object.entries(groups[chosen]).sort(([, one], [, other]) => other.cost_usd - one.cost_usd || other.calls - one.calls);
+  const most = Math.max(...rows.map(([, totals]) => totals.cost_usd), 1e-12);
+  const name = chosen === "model" || chosen === "client" ? (text) => text : words;
+  $("groups").replaceChildren(rows.length ? table([
+    [words(chosen), ([key]) => name(key)],
+    ["Spent", ([, totals]) => usd(totals.cost_usd), "n"],
+    ["", ([, totals]) => make("span", { part: totals.cost_usd / most }), "share"],
+    ["Saved", ([, totals]) => usd(totals.saved_usd), "n"],
+    ["Attempts", ([, totals]) => count(totals.attempts), "n"],
+    ["Failed", ([, totals]) => count(totals.failed_attempts), "n"],
+    ["Half within", ([, totals]) => duration(totals.latency_ms.p50), "n"],
+    ["95 % within", ([, totals]) => duration(totals.latency_ms.p95), "n"],
+  ], rows) : make("p", { class: "hint" }, "Nothing in this period."));
+}
+
+const ORDER = { degraded: 0, active: 1, inactive: 2, retired: 3 };
+
+let listed = "";
+
+export function showProviders(providers, spent) {
+  const now = JSON.stringify([providers, spent]);
+  if (now === listed) return;
+  listed = now;
+  const rows = [...providers].sort((one, other) => ORDER[one.status] - ORDER[other.status]);
+  const of = (row) => spent[row.name];
+  const columns = [
+    ["Provider", (row) => row.name],
+    ["Status", (row) => make("span", { class: `badge ${row.status}` }, row.status), "bare"],
+    ["Models", (row) => count(row.models.length), "n"],
+    ["Attempts", (row) => (of(row) ? count(of(row).attempts) : "–"), "n"],
+    ["Failed", (row) => (of(row) ? percent(of(row).failed_attempts / of(row).attempts) : "–"), "n"],
+    ["Half within", (row) => (of(row) ? duration(of(row).latency_ms.p50) : "–"), "n"],
+    ["What to do", (row) => make("span", { class: "why" }, row.reason ?? ""), "bare"],
+  ];
+  const asked = rows.filter((row) => ORDER[row.status] < ORDER.inactive || of(row));
+  const others = rows.filter((row) => !asked.includes(row));
+  const open = asked.length === 0 || $("provider-list").querySelector("details")?.open;
+  $("provider-list").replaceChildren(
+    asked.length ? table(columns, asked) : make("p", { class: "hint" }, "Nobody can be asked yet: set one of the keys below."),
+    make("details", { open, hidden: others.length === 0 }, make("summary", {}, `${others.length} more that cannot be asked now, and what to do`), table([columns[0], columns[1], columns.at(-1)], others)));
+  $("provider-list").setAttribute("aria-busy", "false");
+  const active = rows.filter((row) => row.status === "active").length;
+  $("providers-count").textContent = `${active} of ${rows.length} can be asked now.`;
+}

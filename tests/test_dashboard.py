@@ -1,0 +1,237 @@
+"""The dashboard in a real browser: its figures, its states, its keyboard, and the form that tries a prompt."""
+
+import json
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import pytest
+from selenium.webdriver import Chrome, Keys
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+
+from tests.browser import CHROMIUM, DRIVER, browser, complaints, picture, shown, text
+from tests.front import environment
+from tests.site import ALICE, BOB, CLIENTS, TOKENS, bearing, site
+from tests.vendors import Vendors, vendor_server
+
+pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver")
+TASK = {
+    "prompt": "Write a haiku about rivers.",
+    "use_case": "conversation",
+    "budget_tier": "standard",
+    "complexity": "medium",
+}
+CONTRAST = """
+(() => {
+  const luminance = (rgb) => rgb.map((c) => (c /= 255) <= .03928 ? c / 12.92 : ((c + .055) / 1.055) ** 2.4)
+    .reduce((sum, c, at) => sum + c * [.2126, .7152, .0722][at], 0);
+  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const colour = (css) => {
+    canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = css; canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data];
+  };
+  const behind = (element) => {
+    for (let one = element; one; one = one.parentElement) {
+      const found = colour(getComputedStyle(one).backgroundColor);
+      if (found[3] > 200) return found.slice(0, 3);
+    }
+    return [255, 255, 255];
+  };
+  const poor = [];
+  for (const element of document.querySelectorAll("body *")) {
+    const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+    if (!own || !element.checkVisibility() || element.closest(".unseen, .skip, option")) continue;
+    const [one, other] = [luminance(colour(getComputedStyle(element).color).slice(0, 3)), luminance(behind(element))];
+    const ratio = (Math.max(one, other) + .05) / (Math.min(one, other) + .05);
+    if (ratio < 4.5) poor.push(`${element.className || element.tagName} ${ratio.toFixed(2)}: `
+      + element.textContent.slice(0, 30));
+  }
+  return JSON.stringify(poor);
+})()
+"""
+
+
+@pytest.fixture
+async def vendors() -> AsyncGenerator[Vendors]:
+    async with vendor_server() as server:
+        yield server
+
+
+async def looking(look: Any, *given: Any) -> None:
+    """Use the browser in a thread, while the server answers it here."""
+    await anyio.to_thread.run_sync(look, *given)
+
+
+def opened(driver: Chrome, url: str) -> None:
+    driver.get(f"{url}/")
+    shown(driver, "document.body.dataset.state")
+
+
+async def test_an_empty_ledger_says_what_to_do(tmp_path: Path, vendors: Vendors) -> None:
+    def look(url: str) -> None:
+        with browser() as driver:
+            opened(driver, url)
+            picture(driver, tmp_path / "empty.png")
+            assert "No calls yet" in text(driver, "#nothing")
+            assert "None is set" not in text(driver, "#overview")
+            assert "groq" in text(driver, "#provider-list")
+            assert complaints(driver) == []
+
+    async with site(tmp_path, environment(vendors, "groq")) as there:
+        await looking(look, there.url)
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+async def test_figures_are_shown_and_readable(tmp_path: Path, vendors: Vendors, dark: bool) -> None:
+    vendors.fail("groq", status=500, times=1)
+
+    def look(url: str) -> None:
+        with browser(dark=dark) as driver:
+            opened(driver, url)
+            assert [name in text(driver, "#tiles") for name in ("Saved", "Spent", "Calls", "50 %")] == [True] * 4
+            assert "daily" in text(driver, "#budgets")
+            assert "of $5.00" in text(driver, "#budgets")
+            assert shown(driver, "document.querySelectorAll('#chart canvas').length") == 1
+            assert "groq" in text(driver, "#groups")
+            driver.find_element(By.CSS_SELECTOR, ".call:last-child summary").click()
+            assert "failed" in text(driver, ".call[open] .attempts")
+            assert "Asked because" in text(driver, ".call[open] .attempts")
+            picture(driver, tmp_path / "shown.png")
+            assert json.loads(shown(driver, CONTRAST.strip())) == []
+            assert complaints(driver) == []
+
+    async with site(tmp_path, environment(vendors, "groq", "openai"), "[budgets]\ndaily_usd = 5\n") as there:
+        for _ in range(2):
+            await there.http.post("/api/llm/generate", json=TASK)
+        await looking(look, there.url)
+
+
+async def test_it_fits_a_phone(tmp_path: Path, vendors: Vendors) -> None:
+    def look(url: str) -> None:
+        with browser(width=360, height=740) as driver:
+            opened(driver, url)
+            assert driver.execute_script("return document.documentElement.scrollWidth") == 360
+            picture(driver, tmp_path / "phone.png")
+
+    async with site(tmp_path, environment(vendors, "groq")) as there:
+        await there.http.post("/api/llm/generate", json=TASK)
+        await looking(look, there.url)
+
+
+async def test_a_prompt_is_tried_by_keyboard_and_costs_nothing_before_it_is_run(
+    tmp_path: Path, vendors: Vendors
+) -> None:
+    asked: list[int] = []
+
+    def look(url: str) -> None:
+        with browser() as driver:
+            opened(driver, url)
+            shown(driver, "document.querySelectorAll('[name=use_case] option').length > 8")
+            driver.execute_script("document.getElementById('prompt').focus()")
+            keys = ActionChains(driver)
+            keys.send_keys("Write a haiku.", Keys.TAB, "conversation", Keys.TAB, "standard", Keys.TAB, "medium")
+            keys.send_keys(Keys.TAB, Keys.TAB, Keys.ENTER).perform()
+            shown(driver, "document.querySelector('#outcome .plan')")
+            assert "groq:openai/gpt-oss-120b" in text(driver, "#outcome .plan")
+            asked.append(len(vendors.requests("groq")))
+            ActionChains(driver).send_keys(Keys.ENTER).perform()
+            shown(driver, "document.querySelector('#outcome').innerText.includes('spent')")
+            assert text(driver, "#outcome .answer") == "Hello from groq."
+            asked.append(len(vendors.requests("groq")))
+            shown(driver, "document.querySelectorAll('.call').length")
+            assert complaints(driver) == []
+
+    async with site(tmp_path, environment(vendors, "groq")) as there:
+        await looking(look, there.url)
+
+    assert asked == [0, 1]
+
+
+async def test_a_model_that_fails_is_told_where_the_answer_would_be(tmp_path: Path, vendors: Vendors) -> None:
+    vendors.fail("groq", status=401)
+
+    def look(url: str) -> None:
+        with browser() as driver:
+            opened(driver, url)
+            driver.find_element(By.ID, "prompt").send_keys("Write a haiku.")
+            driver.find_element(By.CSS_SELECTOR, "#trial .main").click()
+            shown(driver, "document.querySelector('#outcome .main')")
+            driver.find_element(By.CSS_SELECTOR, "#outcome .main").click()
+            shown(driver, "document.querySelector('#outcome .problem')")
+            assert "groq" in text(driver, "#outcome .problem")
+
+    async with site(tmp_path, environment(vendors, "groq")) as there:
+        await looking(look, there.url)
+
+
+async def test_a_token_is_asked_for_kept_in_the_tab_and_shows_its_clients_figures(
+    tmp_path: Path, vendors: Vendors
+) -> None:
+    def look(url: str) -> None:
+        with browser() as driver:
+            driver.get(f"{url}/")
+            shown(driver, "document.getElementById('door').open")
+            driver.find_element(By.ID, "token").send_keys("wrong", Keys.ENTER)
+            shown(driver, "!document.getElementById('door-problem').hidden")
+            driver.find_element(By.ID, "token").send_keys(ALICE, Keys.ENTER)
+            shown(driver, "document.body.dataset.state === 'shown'")
+            assert text(driver, "#who") == "alice, own figures"
+            assert "alice" in text(driver, "#calls") or len(driver.find_elements(By.CSS_SELECTOR, ".call")) == 1
+            assert driver.execute_script("return [localStorage.length, document.cookie]") == [0, ""]
+            driver.find_element(By.ID, "sign-out").click()
+            shown(driver, "document.getElementById('door').open")
+
+    async with site(tmp_path, environment(vendors, "groq") | TOKENS, CLIENTS) as there:
+        for token in (ALICE, BOB):
+            await there.http.post("/api/llm/generate", json=TASK, headers=bearing(token))
+        await looking(look, there.url)
+
+
+async def test_a_lost_ledger_is_told_with_a_way_back(tmp_path: Path, vendors: Vendors) -> None:
+    folder = tmp_path / "taken"
+    folder.write_text("not a folder")
+
+    def look(url: str) -> None:
+        with browser() as driver:
+            opened(driver, url)
+            assert "out of reach" in text(driver, "#alert")
+            picture(driver, tmp_path / "error.png")
+            folder.unlink()
+            driver.find_element(By.ID, "retry").click()
+            shown(driver, "document.getElementById('alert').hidden")
+            assert "No calls yet" in text(driver, "#nothing")
+
+    config = f'database_url = "sqlite:///{folder / "ledger.sqlite3"}"\n'
+    async with site(tmp_path, environment(vendors, "groq"), config) as there:
+        await looking(look, there.url)
+
+
+async def test_the_first_key_leads_past_the_menu_and_tabs_move_with_arrows(tmp_path: Path, vendors: Vendors) -> None:
+    def look(url: str) -> None:
+        with browser() as driver:
+            opened(driver, url)
+            ActionChains(driver).send_keys(Keys.TAB).perform()
+            assert driver.switch_to.active_element.text == "Skip to figures"
+            driver.find_element(By.ID, "tab-provider").click()
+            ActionChains(driver).send_keys(Keys.ARROW_RIGHT).perform()
+            assert driver.switch_to.active_element.get_attribute("id") == "tab-model"
+            assert "groq:openai/gpt-oss-120b" in text(driver, "#groups")
+
+    async with site(tmp_path, environment(vendors, "groq")) as there:
+        await there.http.post("/api/llm/generate", json=TASK)
+        await looking(look, there.url)
+
+
+async def test_pages_turn_and_leave_out_other_clients(tmp_path: Path, vendors: Vendors) -> None:
+    async with site(tmp_path, environment(vendors, "groq") | TOKENS, CLIENTS) as there:
+        for token in (ALICE, BOB, ALICE):
+            await there.http.post("/api/llm/generate", json=TASK, headers=bearing(token))
+        path, headers = "/api/dashboard/calls", bearing(ALICE)
+        first = (await there.http.get(path, params={"limit": 1}, headers=headers)).json()
+        second = (await there.http.get(path, params={"limit": 2, "before": first["before"]}, headers=headers)).json()
+
+    assert [attempt["client"] for attempt in first["attempts"] + second["attempts"]] == ["alice", "alice"]
+    assert second["before"] is None
