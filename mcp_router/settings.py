@@ -95,6 +95,8 @@ class Settings:
     """The file it was read from; None where there is none."""
     environ: Mapping[str, str]
     working_folder: Path
+    for_others: bool = False
+    """Whether clients with tokens are served: the folder the server was started in is then not theirs to read."""
 
     @property
     def database_url(self) -> str:
@@ -105,8 +107,8 @@ class Settings:
     @property
     def allowed_roots(self) -> tuple[Path, ...]:
         """Where files may be read and written: the folder the server was started in unless told otherwise."""
-        roots = self.configuration.allowed_roots
-        return tuple(Path(root).expanduser() for root in roots) or (self.working_folder,)
+        roots = tuple(Path(root).expanduser() for root in self.configuration.allowed_roots)
+        return roots or (() if self.for_others else (self.working_folder,))
 
     def limits(self) -> tuple[Limit, ...]:
         """Every budget there is, everybody's first."""

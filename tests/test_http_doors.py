@@ -126,6 +126,20 @@ async def test_a_token_may_be_configured_as_its_hash(tmp_path: Path, vendors: Ve
     assert (with_token.status_code, without.status_code) == (200, 401)
 
 
+@pytest.mark.parametrize(("allowed", "status"), [("", 400), ('allowed_roots = ["."]', 200)], ids=["unsaid", "said"])
+async def test_clients_read_files_only_where_the_configuration_says_so(
+    tmp_path: Path, vendors: Vendors, allowed: str, status: int
+) -> None:
+    (tmp_path / "secret.txt").write_text("nobody's business")
+    config = f'database_url = "sqlite:///{tmp_path / "ledger.sqlite3"}"\n{allowed}\n{CLIENTS}'
+    async with site(tmp_path, team(vendors), config) as there:
+        body = TASK | {"files": ["secret.txt"]}
+        response = await there.http.post("/api/llm/generate", json=body, headers=bearing(ALICE))
+
+    assert response.status_code == status
+    assert len(vendors.requests("groq")) == (status == 200)
+
+
 @pytest.mark.parametrize(
     ("host", "config", "environ", "said"),
     [

@@ -6,6 +6,7 @@ import signal
 import socket
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import anyio
@@ -42,6 +43,8 @@ async def serve(
     """
     known = tokens(app.settings)
     refuse_strangers(address.host, known, app.settings)
+    if known:
+        app.settings = replace(app.settings, for_others=True)
     chosen = limits or Limits()
     with _bound(address) as listener:
         port: int = listener.getsockname()[1]
