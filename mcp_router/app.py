@@ -16,15 +16,16 @@ from mcp_router import routes as tables
 from mcp_router.attempts import Baseline, Desk
 from mcp_router.catalog import Catalog
 from mcp_router.connections import Connections, Door
+from mcp_router.conversations import Conversations
 from mcp_router.errors import ConfigError, UnknownNameError
 from mcp_router.ledger import Ledger, LedgerError, Rate
 from mcp_router.ledger.opening import open_ledger
 from mcp_router.own import own_providers
-from mcp_router.plan import Access
+from mcp_router.prefixes import Prefixes
 from mcp_router.router import Ground, Router
 from mcp_router.routes import Routes
 from mcp_router.settings import Settings
-from providers import embedded
+from mcp_router.tasks import Access
 from providers.catalog import Provider
 
 DEFAULT_TIMEOUT = 60.0
@@ -42,6 +43,8 @@ class App:
         """
         self.settings = settings
         self.ledger = ledger
+        self.conversations = Conversations()
+        self.prefixes = Prefixes()
         self.session = f"{int(time.time()):x}{secrets.token_hex(3)}"
         configuration = settings.configuration
         if configuration.providers:
@@ -161,6 +164,8 @@ class App:
         if retired:
             return f"retired on {provider.retired}: {provider.successor}"
         if provider.wire == "embedded":
+            from providers import embedded  # noqa: PLC0415 -- as late as any wire
+
             return embedded.available(said.model_path)
         if provider.name == "local" and not elsewhere and not said.enabled:
             return "set [providers.local] enabled = true, or OLLAMA_BASE_URL"

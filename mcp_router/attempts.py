@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import anyio
 
 from mcp_router import benching
+from mcp_router.calls import Answered, Call, Failed, RejectedError
 from mcp_router.connections import Connections
 from mcp_router.fit import Candidate
 from mcp_router.ledger import (
@@ -26,68 +27,13 @@ from mcp_router.ledger import (
     Rate,
     RateRefusal,
 )
-from mcp_router.plan import Task
 from mcp_router.prices import cost_usd
 from providers.catalog import Model, Provider
-from providers.completion import Completion, Message, OnText, Prompt, Usage
+from providers.completion import Completion, Message, Prompt, Usage
 from providers.errors import BrokenAnswerError, ProviderError
 
 _LEASE_SPARE = 30.0
 """Seconds a hold outlives the longest its attempt may take."""
-
-Judge = Callable[[Completion], ProviderError | None]
-"""Says what is wrong with an answer that came back whole; None where it will do."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Ask:
-    """A task and the words that go with it."""
-
-    task: Task
-    messages: tuple[Message, ...]
-    system: str | None = None
-    temperature: float | None = None
-    response_schema: dict[str, object] | None = None
-    shared_prefix: bool = False
-    client: str = "local"
-    judge: Judge | None = None
-    on_text: OnText | None = None
-
-
-@dataclass(kw_only=True, slots=True)
-class Call:
-    """One `generate` while it runs."""
-
-    ask: Ask
-    id: str = field(default_factory=lambda: secrets.token_hex(5))
-    attempts: list[Attempt] = field(default_factory=list[Attempt])
-    warnings: list[str] = field(default_factory=list[str])
-    deadline: float
-    """On the event loop's clock."""
-
-    @property
-    def spent_usd(self) -> Decimal:
-        """What it has cost so far, upper bounds where nobody knows better."""
-        return sum((attempt.cost_usd or Decimal(0) for attempt in self.attempts), Decimal(0))
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Answered:
-    """An attempt that will do."""
-
-    completion: Completion
-    attempt: Attempt
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Failed:
-    """An attempt that will not."""
-
-    error: ProviderError
-    attempt: Attempt
-    bench: Bench | None
-    said: str | None = None
-    """What the model said, where it answered but the answer was no good."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -136,13 +82,13 @@ class Desk:
         except anyio.get_cancelled_exc_class():
             await record.write("cancelled", error=_CancelledError("the caller hung up"), usage=None, bench=None)
             raise
-        problem = call.ask.judge(completion) if call.ask.judge is not None else None
         await self._forgive(candidate, remembered)
-        if problem is not None:
-            attempt = await record.write("failed", error=problem, usage=completion.usage, completion=completion)
-            return Failed(error=problem, attempt=attempt, bench=None, said=completion.text)
+        judged = call.ask.judge(completion) if call.ask.judge is not None else completion
+        if isinstance(judged, RejectedError):
+            attempt = await record.write("failed", error=judged, usage=completion.usage, completion=completion)
+            return Failed(error=judged, attempt=attempt, bench=None, said=completion, again=judged.again)
         attempt = await record.write("answered", usage=completion.usage, completion=completion)
-        return Answered(completion=completion, attempt=attempt)
+        return Answered(completion=judged, attempt=attempt)
 
     async def _ask(self, call: Call, candidate: Candidate, messages: tuple[Message, ...]) -> Completion:
         """Send the prompt, with one deadline for connecting, waiting and reading."""
@@ -235,9 +181,12 @@ class _Record:
         self.call.attempts.append(attempt)
         with anyio.CancelScope(shield=True):
             try:
-                await self.desk.ledger.settle(self.hold.id, attempt, (bench,) if bench is not None else ())
+                written = await self.desk.ledger.settle(self.hold.id, attempt, (bench,) if bench is not None else ())
             except LedgerError as lost:
-                self.call.warnings.append(f"not in the ledger yet: {lost}")
+                self.call.warnings.append(f"not in the ledger: {lost}")
+            else:
+                if not written:
+                    self.call.warnings.append("the ledger's database is away: the cost is kept and written later")
         return attempt
 
     def _attempt(

@@ -10,6 +10,8 @@ from providers.errors import ProviderError, RateLimitError
 FORGOTTEN_AFTER = 600.0
 """Seconds after a bench has ended until its failures no longer count."""
 
+PROBE_LEASE = 30.0
+"""Seconds that a provider stays benched for everybody else while one call tries it again."""
 _PATIENCE: Mapping[str, int] = {"provider": 3, "key": 1, "model": 1}
 """Failures in a row until somebody is benched: a provider may stumble, a wrong key stays wrong."""
 _FIRST: Mapping[str, float] = {"provider": 30.0, "key": 300.0, "model": 600.0}

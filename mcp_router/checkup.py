@@ -10,7 +10,7 @@ from typing import Literal
 import anyio
 
 from mcp_router.app import App
-from mcp_router.attempts import Ask
+from mcp_router.calls import Ask
 from mcp_router.errors import ConfigError, RouterError
 from mcp_router.ledger import LedgerError
 from mcp_router.plan import retires_soon

@@ -8,9 +8,10 @@ from mcp_router.accounting import latency
 from mcp_router.app import App
 from mcp_router.errors import UnknownNameError
 from mcp_router.money import number, plain
-from mcp_router.plan import World, retires_soon
+from mcp_router.plan import retires_soon
 from mcp_router.prices import price_at
 from mcp_router.routes import TIERS, USE_CASES, UseCase
+from mcp_router.tasks import World
 from providers.catalog import Model, Provider
 
 Json = dict[str, object]

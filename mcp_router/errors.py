@@ -18,14 +18,17 @@ from typing import ClassVar
 
 
 class RouterError(Exception):
-    """A call that ends without an answer; `kind` is one word, `call_id` is set once there is one."""
+    """A call that ends without an answer; `kind` is one word, `call_id` is set once there is one.
+    `retry_after` says in how many seconds it may be worth asking again, where that is known.
+    """
 
     kind: ClassVar[str] = "failed"
 
-    def __init__(self, message: str, *, call_id: str | None = None) -> None:
+    def __init__(self, message: str, *, call_id: str | None = None, retry_after: float | None = None) -> None:
         """The message says what happened to what, with the number, and what to do."""
         super().__init__(message)
         self.call_id = call_id
+        self.retry_after = retry_after
 
 
 class ConfigError(RouterError):
@@ -58,6 +61,11 @@ class NoCandidateError(RouterError):
     """No model may answer this now."""
 
     kind = "no_candidate"
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        """`retry_after` says in how many seconds one may, where waiting helps."""
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class BudgetExceededError(RouterError):

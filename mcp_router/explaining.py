@@ -5,32 +5,29 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from mcp_router.app import App
+from mcp_router.callers import LOCAL, Caller
 from mcp_router.errors import UnknownNameError
 from mcp_router.fit import Candidate
 from mcp_router.ledger import Attempt
 from mcp_router.money import number
-from mcp_router.plan import Plan, Rejection, Task
+from mcp_router.plan import Plan, Rejection
+from mcp_router.preparing import prepared
 from mcp_router.requests import ExplainArguments
-from mcp_router.understanding import conversation, understood
+from mcp_router.tasks import Task
 
 Json = dict[str, object]
 
 
-async def explanation(app: App, arguments: ExplainArguments) -> Json:
+async def explanation(app: App, arguments: ExplainArguments, *, caller: Caller = LOCAL) -> Json:
     """Plan without spending, or tell what happened in a past call.
 
     Raises:
-        RouterError: A name is unknown.
+        BadInputError: A name is unknown, or a file cannot be read.
     """
     if arguments.call_id is not None:
-        return await call(app, arguments.call_id)
-    task = understood(
-        arguments,
-        conversation(arguments),
-        app.routes,
-        most_per_call_usd=app.settings.configuration.budgets.per_call_usd,
-    )
-    return plan_view(await app.router.plan(task), app)
+        return await call(app, arguments.call_id, caller=caller)
+    ready = await prepared(app, arguments, client=caller.name)
+    return plan_view(await app.router.plan(ready.task), app)
 
 
 def plan_view(plan: Plan, app: App) -> Json:
@@ -68,14 +65,14 @@ def _rejection(rejection: Rejection) -> Json:
     return {"model": rejection.model, "reason": rejection.reason}
 
 
-async def call(app: App, call_id: str) -> Json:
+async def call(app: App, call_id: str, *, caller: Caller = LOCAL) -> Json:
     """Tell what happened in a call, attempt by attempt.
 
     Raises:
         UnknownNameError: There is no such call.
     """
     attempts = await app.ledger.attempts(call_id)
-    if not attempts:
+    if not attempts or not (caller.sees_all or attempts[0].client == caller.name):
         raise UnknownNameError("call", call_id, (), hint="A call's id is in the result of generate.")
     first = attempts[0]
     inferred = first.inferred.split(",")

@@ -39,6 +39,8 @@ class Need:
     max_output_tokens: int | None = None
     """What the caller set, visible tokens only."""
     features: frozenset[Feature] = frozenset()
+    shared_prefix: bool = False
+    """Whether the prompt's beginning is to be cached, which some vendors bill."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,7 +89,14 @@ def fit(
         return NoFit(reason=missing)
     fitted: Fit | NoFit = NoFit(reason="")
     for searches in _searches(provider, need):
-        till = _Till(provider=provider, model=model, now=now, thinking=effort != "off", searches=searches)
+        till = _Till(
+            provider=provider,
+            model=model,
+            now=now,
+            thinking=effort != "off",
+            searches=searches,
+            cache_writes=need.shared_prefix,
+        )
         fitted = _fit(till, effort, need, ceiling_usd, unpriced_ok=unpriced_ok)
         if isinstance(fitted, Fit):
             break
@@ -132,6 +141,7 @@ class _Till:
     now: datetime
     thinking: bool
     searches: int
+    cache_writes: bool
 
     def affords(self, usd: Decimal, input_tokens: int) -> int | None:
         """Count the output tokens that so many dollars buy behind a prompt; None at an unknown price."""
@@ -144,6 +154,7 @@ class _Till:
             starts=self.now,
             ends=self.now + _LONGEST_ATTEMPT,
             thinking=self.thinking,
+            cache_writes=self.cache_writes,
         )
 
     def asks(self, input_tokens: int, output_tokens: int) -> Decimal | None:
@@ -157,6 +168,7 @@ class _Till:
             starts=self.now,
             ends=self.now + _LONGEST_ATTEMPT,
             thinking=self.thinking,
+            cache_writes=self.cache_writes,
         )
 
 

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
-from decimal import Decimal
+from datetime import date, timedelta
 
-from mcp_router.catalog import Catalog
 from mcp_router.errors import UnknownNameError
-from mcp_router.fit import Candidate, Fit, Need, NoFit, fit
+from mcp_router.fit import Candidate, Fit, NoFit, fit
 from mcp_router.ledger import Bench
-from mcp_router.routes import TIERS, Complexity, Entry, Routes, Tier, UseCase
+from mcp_router.routes import TIERS, Complexity, Entry
+from mcp_router.tasks import Task, World
 from providers.catalog import Model, Provider
 from providers.completion import Effort
 
@@ -24,55 +23,6 @@ ENOUGH = 2
 _RETIRES_SOON = timedelta(days=30)
 _LAST_RESORT = "embedded"
 _STRONGER: Mapping[Effort, Effort] = {"off": "low", "minimal": "low", "low": "medium", "medium": "high"}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Task:
-    """A subtask with nothing left to guess."""
-
-    use_case: UseCase
-    complexity: Complexity
-    budget_tier: Tier
-    inferred: Mapping[str, float] = field(default_factory=dict[str, float])
-    """Which of the three the router chose itself, and how sure it was."""
-    pin: str | None = None
-    """`provider:model` or `provider`, where the caller insists."""
-    ceiling_usd: Decimal
-    need: Need
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Access:
-    """Whether a provider can be asked at all."""
-
-    reason: str | None = None
-    """What to do so that it can; None where it can."""
-    key_scope: str = ""
-    """Names the key without telling it; benches of a key hang on it."""
-    retired: bool = False
-
-    @property
-    def open(self) -> bool:
-        """Whether it can be asked."""
-        return self.reason is None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class World:
-    """Everything outside the task that a plan depends on."""
-
-    catalog: Catalog
-    routes: Routes
-    now: datetime
-    access: Mapping[str, Access]
-    benches: Mapping[str, Bench] = field(default_factory=dict[str, Bench])
-    """By scope; only those still in force."""
-    busy: Mapping[str, float] = field(default_factory=dict[str, float])
-    """Seconds until a provider at its rate limit may be asked again."""
-    unlisted: frozenset[str] = frozenset()
-    """Providers where a model that the catalog does not know may run, at an unknown price."""
-    preferences: Mapping[str, float] = field(default_factory=dict[str, float])
-    """By model: how well it did on this cell before, where enough is known; above 0 moves it forward."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -189,6 +139,8 @@ class _Desk:
 
 def _entries(task: Task, world: World) -> Iterator[tuple[Entry, str]]:
     if task.pin is None:
+        if task.prefer is not None:
+            yield _as_in_tables(task, world, task.prefer), "answered this conversation so far"
         for entry in world.routes.cell(task.use_case, task.budget_tier):
             yield entry, f"{task.use_case} at {task.budget_tier}"
         return
@@ -276,11 +228,12 @@ def _effort(wanted: Effort, complexity: Complexity) -> Effort:
 def _ordered(candidates: list[Candidate], task: Task, world: World) -> list[Candidate]:
     """Keep the table's order, or the cheapest first, or the strongest first; the last resort always last."""
 
-    def rank(candidate: Candidate) -> tuple[bool, float, float]:
+    def rank(candidate: Candidate) -> tuple[bool, bool, float, float]:
         cost = float(candidate.fit.estimated_usd or 0)
         chosen = {"simple": cost, "medium": 0.0, "complex": -float(candidate.model.strength)}[task.complexity]
         learned = -world.preferences.get(candidate.model.id, 0.0)
-        return (candidate.model.provider == _LAST_RESORT, learned, chosen)
+        preferred = candidate.model.id == task.prefer
+        return (not preferred, candidate.model.provider == _LAST_RESORT, learned, chosen)
 
     return sorted(candidates, key=rank)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from mcp_router.attempts import Failed
+from mcp_router.calls import Failed
 from mcp_router.fit import Candidate
 from mcp_router.ledger import Attempt, BudgetRefusal, RateRefusal
 from mcp_router.money import usd

@@ -19,14 +19,14 @@ _LONGEST_TEXT = 20_000_000
 class Arguments(BaseModel):
     """Arguments of a tool. Unknown ones are refused by name."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
     tool: ClassVar[str] = ""
 
 
 class Turn(BaseModel):
     """One message of a conversation as callers write it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
     role: Literal["system", "user", "assistant"]
     content: Annotated[str, Field(max_length=_LONGEST_TEXT)]
 
@@ -68,6 +68,7 @@ class GenerateArguments(RouteArguments):
     per_file: bool = False
     save_to: Annotated[str, Field(min_length=1, max_length=4_096)] | None = None
     resume: bool = False
+    overwrite: bool = False
     conversation_id: Annotated[str, Field(max_length=100)] | None = None
 
     @model_validator(mode="after")

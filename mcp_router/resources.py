@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
 from typing import get_args
 
 import mcp_types as types
 
-from mcp_router import accounting, describing, explaining
+from mcp_router import accounting, describing
 from mcp_router.app import App
+from mcp_router.callers import LOCAL, Caller
 from mcp_router.errors import UnknownNameError
 from mcp_router.requests import CostArguments, Period, checked
 from mcp_router.routes import COMPLEXITIES, TIERS, USE_CASES
+from mcp_router.tools import COSTS_VIEW
 from mcp_router.wording import dumped
 
 _JSON = "application/json"
+APP_MIME_TYPE = "text/html;profile=mcp-app"
+"""What a page of an MCP App is served as: https://modelcontextprotocol.io/specification/draft/extensions/apps"""
+APPS_EXTENSION = "io.modelcontextprotocol/ui"
 _FOR_LONG = 3_600_000
 _FOR_NOW = 5_000
 
@@ -22,6 +28,7 @@ RESOURCES = (
     types.Resource(uri="router://budget-tiers", name="budget-tiers", mime_type=_JSON, description="Tiers and ceilings"),
     types.Resource(uri="router://providers", name="providers", mime_type=_JSON, description="Who can be asked now"),
     types.Resource(uri="router://models", name="models", mime_type=_JSON, description="Every model, with its prices"),
+    types.Resource(uri=COSTS_VIEW, name="costs-view", mime_type=APP_MIME_TYPE, description="Draws cost_summary"),
 )
 TEMPLATES = (
     types.ResourceTemplate(
@@ -47,12 +54,14 @@ TEMPLATES = (
 _NAMES = tuple(str(resource.uri) for resource in RESOURCES) + tuple(one.uri_template for one in TEMPLATES)
 
 
-async def read(app: App, uri: str) -> types.ReadResourceResult:
-    """Read a resource.
+async def read(app: App, uri: str, *, caller: Caller = LOCAL) -> types.ReadResourceResult:
+    """Read a resource, as far as it is the caller's to see.
 
     Raises:
         UnknownNameError: There is no such resource.
     """
+    if uri == COSTS_VIEW:
+        return _costs_view()
     kind, _, name = uri.removeprefix("router://").partition("/")
     if not uri.startswith("router://"):
         raise UnknownNameError("resource", uri, _NAMES)
@@ -69,9 +78,11 @@ async def read(app: App, uri: str) -> types.ReadResourceResult:
         case "routes", _ if name:
             view, ttl_ms = describing.route(app, name), _FOR_LONG
         case "calls", _ if name:
-            view = await explaining.call(app, name)
+            from mcp_router import explaining  # noqa: PLC0415 -- a start need not wait for what it brings
+
+            view = await explaining.call(app, name, caller=caller)
         case "costs", _ if name:
-            view = await accounting.costs(app, checked(CostArguments, {"period": name}))
+            view = await accounting.costs(app, checked(CostArguments, {"period": name}), caller=caller)
         case _:
             raise UnknownNameError("resource", uri, _NAMES)
     return types.ReadResourceResult(
@@ -79,6 +90,12 @@ async def read(app: App, uri: str) -> types.ReadResourceResult:
         ttl_ms=ttl_ms,
         cache_scope="private",
     )
+
+
+def _costs_view() -> types.ReadResourceResult:
+    page = (files("mcp_router") / "costs.html").read_text("utf-8")
+    contents = types.TextResourceContents(uri=COSTS_VIEW, mime_type=APP_MIME_TYPE, text=page)
+    return types.ReadResourceResult(contents=[contents], ttl_ms=_FOR_LONG, cache_scope="public")
 
 
 def completed(app: App, params: types.CompleteRequestParams) -> types.Completion:

@@ -13,8 +13,9 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 
-from mcp_router import __version__, accounting, delegating, describing, explaining, resources
+from mcp_router import __version__, accounting, describing, resources
 from mcp_router.app import App
+from mcp_router.callers import caller_of
 from mcp_router.errors import BadInputError, RouterError, UnknownNameError
 from mcp_router.ledger import LedgerError
 from mcp_router.requests import (
@@ -50,8 +51,7 @@ def create_server(app: App) -> Server[Any]:
     async def call_tool(ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
         # Whatever goes wrong is a result by then: an error must not leave a task group, which would wrap it.
         async with _signs_of_life(ctx):
-            result = await _called(app, params, ctx)
-        return result
+            return await _called(app, params, ctx)
 
     async def list_resources(_ctx: Context, _params: types.PaginatedRequestParams | None) -> types.ListResourcesResult:
         return types.ListResourcesResult(resources=list(resources.RESOURCES))
@@ -61,9 +61,9 @@ def create_server(app: App) -> Server[Any]:
     ) -> types.ListResourceTemplatesResult:
         return types.ListResourceTemplatesResult(resource_templates=list(resources.TEMPLATES))
 
-    async def read_resource(_ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
+    async def read_resource(ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
         try:
-            return await resources.read(app, params.uri)
+            return await resources.read(app, params.uri, caller=caller_of(ctx.request))
         except UnknownNameError as error:
             raise MCPError(types.INVALID_PARAMS, str(error)) from error
         except (RouterError, LedgerError) as error:
@@ -72,7 +72,7 @@ def create_server(app: App) -> Server[Any]:
     async def complete(_ctx: Context, params: types.CompleteRequestParams) -> types.CompleteResult:
         return types.CompleteResult(completion=resources.completed(app, params))
 
-    return Server(
+    server = Server[Any](
         "mcp-llm-router",
         version=__version__,
         title="LLM Router",
@@ -89,6 +89,8 @@ def create_server(app: App) -> Server[Any]:
         on_read_resource=read_resource,
         on_completion=complete,
     )
+    server.extensions = {resources.APPS_EXTENSION: {}}
+    return server
 
 
 async def _called(app: App, params: types.CallToolRequestParams, ctx: Context) -> types.CallToolResult:
@@ -114,21 +116,27 @@ def _error(text: str) -> types.CallToolResult:
     return types.CallToolResult(content=[types.TextContent(type="text", text=text)], is_error=True)
 
 
-async def _generate(app: App, given: Json, _ctx: Context) -> Json:
+async def _generate(app: App, given: Json, ctx: Context) -> Json:
+    # Imported at the first call, as below: files and schemas bring packages that a start need not wait for.
+    from mcp_router import delegating  # noqa: PLC0415
+
     arguments = checked(GenerateArguments, given)
-    return await delegating.generate(app, arguments)
+    client = caller_of(ctx.request).name
+    return await delegating.generate(app, arguments, client=client, on_progress=ctx.session.report_progress)
 
 
 async def _list_providers(app: App, given: Json, _ctx: Context) -> Json:
     return await describing.providers(app, checked(ProviderArguments, given).provider)
 
 
-async def _explain_route(app: App, given: Json, _ctx: Context) -> Json:
-    return await explaining.explanation(app, checked(ExplainArguments, given))
+async def _explain_route(app: App, given: Json, ctx: Context) -> Json:
+    from mcp_router import explaining  # noqa: PLC0415
+
+    return await explaining.explanation(app, checked(ExplainArguments, given), caller=caller_of(ctx.request))
 
 
-async def _cost_summary(app: App, given: Json, _ctx: Context) -> Json:
-    return await accounting.costs(app, checked(CostArguments, given))
+async def _cost_summary(app: App, given: Json, ctx: Context) -> Json:
+    return await accounting.costs(app, checked(CostArguments, given), caller=caller_of(ctx.request))
 
 
 _TOOLS: dict[str, Tool] = {

@@ -12,6 +12,9 @@ from mcp_router.routes import COMPLEXITIES, TIERS, USE_CASES
 
 Schema = dict[str, Any]  # JSON Schema, as the SDK types it
 
+COSTS_VIEW = "ui://mcp-llm-router/costs"
+"""The page on which a host that shows MCP Apps draws what `cost_summary` answers."""
+
 
 def _object(properties: dict[str, Schema], required: tuple[str, ...] = ()) -> Schema:
     schema: Schema = {"type": "object", "properties": properties}
@@ -146,6 +149,7 @@ COST_SUMMARY = types.Tool(
     name="cost_summary",
     title="Summarize costs",
     description="What delegated calls cost and saved against the baseline model, and how budgets stand.",
+    _meta={"ui": {"resourceUri": COSTS_VIEW}},
     input_schema=_object({"period": _one_of(get_args(Period)), "group_by": _one_of(get_args(GroupBy))}),
     output_schema=_object(
         {

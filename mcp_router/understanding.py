@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 from mcp_router import tokens
 from mcp_router.fit import Need
-from mcp_router.plan import Task
 from mcp_router.requests import RouteArguments
-from mcp_router.routes import Routes
-from mcp_router.rules import infer
+from mcp_router.routes import Complexity, Routes, Tier, UseCase
+from mcp_router.tasks import Task
 from providers.catalog import Feature
 from providers.completion import Message
 
@@ -31,22 +31,20 @@ def conversation(arguments: RouteArguments) -> Conversation:
 
 
 def understood(
-    arguments: RouteArguments, said: Conversation, routes: Routes, *, most_per_call_usd: Decimal | None
+    arguments: RouteArguments,
+    said: Conversation,
+    routes: Routes,
+    *,
+    most_per_call_usd: Decimal | None,
+    files_characters: int = 0,
+    shared_prefix: bool = False,
 ) -> Task:
-    """Fill in what the caller left out, and say so in `inferred`."""
+    """Fill in what the caller left out, and say so in `inferred`.
+
+    `files_characters` is how much of the last message is files, which say nothing of what is wanted.
+    """
     system, messages = said
-    inferred: dict[str, float] = {}
-    use_case = arguments.use_case
-    complexity = arguments.complexity
-    if use_case is None or complexity is None:
-        guess = infer(_words(arguments, messages))
-        if use_case is None:
-            use_case, inferred["use_case"] = guess.use_case, guess.use_case_confidence
-        if complexity is None:
-            complexity, inferred["complexity"] = guess.complexity, guess.complexity_confidence
-    tier = arguments.budget_tier
-    if tier is None:
-        tier, inferred["budget_tier"] = routes.use_cases[use_case].default_tier, 1.0
+    use_case, complexity, tier, inferred = _choices(arguments, messages, routes, files_characters)
     ceiling = routes.ceilings[tier]
     for tighter in (arguments.max_cost_usd, most_per_call_usd):
         ceiling = ceiling if tighter is None else min(ceiling, tighter)
@@ -63,14 +61,43 @@ def understood(
             reference=reference,
             max_output_tokens=arguments.max_output_tokens,
             features=_features(use_case, messages),
+            shared_prefix=shared_prefix,
         ),
     )
 
 
+def _choices(
+    arguments: RouteArguments, messages: tuple[Message, ...], routes: Routes, files_characters: int
+) -> tuple[UseCase, Complexity, Tier, dict[str, float]]:
+    inferred: dict[str, float] = {}
+    use_case, complexity, tier = arguments.use_case, arguments.complexity, arguments.budget_tier
+    if use_case is None or complexity is None:
+        # Imported here: a caller who says what it wants needs no model for it.
+        from mcp_router.inference import infer  # noqa: PLC0415
+
+        guess = infer(_words(arguments, messages), attachments=files_characters)
+        if complexity is None:
+            complexity, inferred["complexity"] = guess.complexity, guess.complexity_confidence
+        if use_case is None:
+            use_case, inferred["use_case"] = guess.use_case, guess.use_case_confidence
+            if guess.abstained and tier is None:
+                tier, inferred["budget_tier"] = _TIER_OF_COMPLEXITY[complexity], guess.use_case_confidence
+    if tier is None:
+        tier = routes.use_cases[use_case].default_tier
+        inferred["budget_tier"] = inferred.get("use_case", 1.0)
+    return use_case, complexity, tier, inferred
+
+
+_TIER_OF_COMPLEXITY: Mapping[Complexity, Tier] = {"simple": "economy", "medium": "standard", "complex": "premium"}
+"""Where a prompt goes whose use case nobody can tell."""
+
+
 def _words(arguments: RouteArguments, messages: tuple[Message, ...]) -> str:
-    """The text that tells what is wanted: the last thing the user said."""
+    """The text that tells what is wanted: the prompt, or the last thing the user said."""
+    if arguments.prompt is not None:
+        return arguments.prompt
     said = [message.content for message in messages if message.role == "user"]
-    return said[-1] if said else arguments.prompt or ""
+    return said[-1] if said else ""
 
 
 def _features(use_case: str, messages: tuple[Message, ...]) -> frozenset[Feature]:

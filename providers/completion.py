@@ -33,6 +33,8 @@ class Message:
     role: Literal["user", "assistant"]
     content: str
     attachments: tuple[Attachment, ...] = ()
+    shared_chars: int = 0
+    """How much of the content's beginning other calls start with too, so that caching it pays."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -48,7 +48,7 @@ def bearing(token: str) -> dict[str, str]:
 async def until(true: Callable[[], bool], seconds: float = 10) -> None:
     """Wait for something that happens elsewhere: in another process, or at a vendor's."""
     with anyio.fail_after(seconds):
-        while not true():  # noqa: ASYNC110 - nobody there could set an event
+        while not true():
             await anyio.sleep(0.01)
 
 

@@ -8,7 +8,10 @@ from mcp_router.inference import infer
 @pytest.mark.parametrize(
     ("prompt", "use_case"),
     [
-        ("Summarize this article in two sentences: The council voted to close the old bridge to cars.", "summarization"),
+        (
+            "Summarize this article in two sentences: The council voted to close the old bridge to cars.",
+            "summarization",
+        ),
         ("Résume ce texte en trois points : le conseil a voté la fermeture du pont.", "summarization"),
         ("Classify this review as positive or negative: the soup was cold.", "classification"),
         ("Write a Python function that reverses a linked list.", "code_generation"),

@@ -102,7 +102,7 @@ def test_every_tool_and_resource_is_listed_and_no_other() -> None:
     uris = [str(one.uri) for one in resources.RESOURCES] + [one.uri_template for one in resources.TEMPLATES]
 
     assert sorted(names_of_rows("Tools")) == sorted(tool.name for tool in TOOLS)
-    assert re.findall(r"`(router://[^`]+)`", section("Tools")) == uris
+    assert re.findall(r"`((?:router|ui)://[^`]+)`", section("Tools")) == uris
 
 
 def test_every_make_target_that_is_told_of_exists() -> None:

@@ -251,6 +251,12 @@ class Ledger(Protocol):
         """It answered again."""
         ...
 
+    async def claim_probe(self, scope: str, now: float, until: float) -> bool:
+        """Be the one call that tries again after a bench has ended: for all others it then lasts to `until`.
+        False where another call, of any process, is already trying.
+        """
+        ...
+
     async def rates(self, now: float) -> list[RateState]:
         """What each provider was asked in the last minute."""
         ...

@@ -40,6 +40,18 @@ def standing(now: float) -> Script[list[Bench]]:
     return [_bench(row, now) for row in rows]
 
 
+def claim_probe(scope: str, now: float, until: float) -> Script[bool]:
+    """Prolong a bench that has ended; only one of those who try finds it ended."""
+    rows = yield from ask(
+        "UPDATE benches SET until = ?, noted_at = ? WHERE scope = ? AND until <= ? RETURNING scope",
+        float(until),
+        now,
+        clean(scope),
+        now,
+    )
+    return bool(rows)
+
+
 def clear(scope: str) -> Script[None]:
     """It answered again."""
     yield from ask("DELETE FROM benches WHERE scope = ?", clean(scope))

@@ -85,6 +85,10 @@ class DatabaseLedger:
         """It answered again."""
         await self._database.run("write", lambda: benches.clear(scope))
 
+    async def claim_probe(self, scope: str, now: float, until: float) -> bool:
+        """Be the one call that tries again after a bench has ended."""
+        return await self._database.run("write", lambda: benches.claim_probe(scope, now, until))
+
     async def rates(self, now: float) -> list[RateState]:
         """What each provider was asked in the last minute."""
         return await self._database.run("read", lambda: claims.rates(now))

@@ -134,6 +134,15 @@ class SpoolingLedger:
         except LedgerError as error:
             _log.warning("left %s on the bench: %s", scope, error)
 
+    async def claim_probe(self, scope: str, now: float, until: float) -> bool:
+        """Be the one call that tries again; while the database is away, every process may try."""
+        try:
+            return await self._ledger.claim_probe(scope, now, until)
+        except LedgerError:
+            if not self._open:
+                raise
+            return True
+
     async def rates(self, now: float) -> list[RateState]:
         """What each provider was asked in the last minute, as far as anyone knows."""
         try:

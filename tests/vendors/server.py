@@ -136,7 +136,7 @@ class Vendors:
 
     async def until(self, seen: Callable[[], bool]) -> None:
         """Waits for something to be seen here; bound it with `anyio.fail_after`."""
-        while not seen():  # noqa: ASYNC110 - what is waited for happens at the far end of a socket
+        while not seen():
             await anyio.sleep(0.002)
 
     async def serve(self, stream: SocketStream) -> None:

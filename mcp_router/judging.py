@@ -1,0 +1,41 @@
+"""Says whether an answer will do: whole, and as the caller's schema wants it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mcp_router.answers import Problems, asked_again, check, cleaned
+from mcp_router.calls import Judge, RejectedError
+from mcp_router.schemas import AnswerSchema
+from providers.completion import Completion
+
+
+class InvalidAnswerError(RejectedError):
+    """The answer does not satisfy the schema."""
+
+    kind = "invalid_answer"
+
+
+class TruncatedError(RejectedError):
+    """The answer was cut at the tokens it was given, which the caller did not ask for."""
+
+    kind = "truncated"
+
+
+def judge(schema: AnswerSchema | None, *, may_be_cut: bool) -> Judge:
+    """Build the judge of one call. `may_be_cut` is True where the caller limited the output itself."""
+
+    def judged(completion: Completion) -> Completion | RejectedError:
+        if schema is not None:
+            found = check(completion.text, schema)
+            if isinstance(found, Problems):
+                # What the answer said stays out of the message: it goes into the ledger.
+                count = len(found.lines)
+                message = f"the answer does not satisfy response_schema ({count} problem{'s' * (count > 1)})"
+                return InvalidAnswerError(message, usage=completion.usage, again=asked_again(found))
+            return replace(completion, text=found)
+        if completion.finish_reason == "length" and not may_be_cut:
+            return TruncatedError("the answer was cut at its token limit", usage=completion.usage)
+        return replace(completion, text=cleaned(completion.text))
+
+    return judged
