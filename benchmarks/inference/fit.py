@@ -32,9 +32,11 @@ def space(readings: Sequence[Reading], origins: Sequence[str], least: int, most:
             words[word].add(origin)
         for sign in reading.signs:
             signs[sign].add(origin)
+
     def kept(found: dict[str, set[str]], room: int) -> list[str]:
         counted = Counter({name: len(where) for name, where in found.items() if len(where) >= least})
         return sorted(sorted(counted, key=lambda name: (-counted[name], name))[:room])
+
     sign_list = kept(signs, most // 2)
     word_list = kept(words, most - len(sign_list))
     return Space(
@@ -53,14 +55,20 @@ def matrix(readings: Sequence[Reading], where: Space, *, word_scale: float, drop
         signs = [where.signs[sign] for sign in reading.signs if sign in where.signs]
         if drop is not None and drop[at]:
             known = []
-            signs = [where.signs[s] for s in reading.signs if s in where.signs and s[0] in "@#" or s[:2] in ("^@", "$@") and s in where.signs]
+            signs = [
+                where.signs[s]
+                for s in reading.signs
+                if s in where.signs and s[0] in "@#" or s[:2] in ("^@", "$@") and s in where.signs
+            ]
         share = word_scale / np.sqrt(len(known) + 4)
         columns.extend(known)
         data.extend([share] * len(known))
         columns.extend(signs)
         data.extend([1.0] * len(signs))
         starts.append(len(columns))
-    return sparse.csr_matrix((np.array(data), np.array(columns, dtype=np.int32), np.array(starts)), shape=(len(readings), where.size))
+    return sparse.csr_matrix(
+        (np.array(data), np.array(columns, dtype=np.int32), np.array(starts)), shape=(len(readings), where.size)
+    )
 
 
 def softmax(x, labels, weights, classes: int, l2: float, iterations: int = 150):
@@ -81,5 +89,11 @@ def softmax(x, labels, weights, classes: int, l2: float, iterations: int = 150):
         value = -(share * log_p[np.arange(rows), labels]).sum() + l2 * (w * w).sum() / 2
         return value, np.concatenate([(xt @ gap + l2 * w).ravel(), gap.sum(axis=0)])
 
-    found = minimize(loss, np.zeros(size * classes + classes), jac=True, method="L-BFGS-B", options={"maxiter": iterations, "maxfun": iterations * 2, "ftol": 1e-9})
+    found = minimize(
+        loss,
+        np.zeros(size * classes + classes),
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": iterations, "maxfun": iterations * 2, "ftol": 1e-9},
+    )
     return found.x[: size * classes].reshape(size, classes), found.x[size * classes :]

@@ -96,7 +96,14 @@ def family(source: str) -> str:
 def use_case_rows(data: Path) -> list[Prompt]:
     """Returns the labelled prompts."""
     return [
-        Prompt(text=str(row["text"]), label=str(row["label"]), source=str(row["source"]), origin=str(row["id"]), family=family(str(row["source"])), complexity=COMPLEXITY.get(str(row["source"])))
+        Prompt(
+            text=str(row["text"]),
+            label=str(row["label"]),
+            source=str(row["source"]),
+            origin=str(row["id"]),
+            family=family(str(row["source"])),
+            complexity=COMPLEXITY.get(str(row["source"])),
+        )
         for row in read(data / "use_case_dev.jsonl.gz")
     ]
 

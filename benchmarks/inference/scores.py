@@ -39,7 +39,14 @@ def isotonic(x: np.ndarray, right: np.ndarray, share: np.ndarray) -> tuple[list[
     """Returns knots of how often a choice is right, never falling as its chance grows."""
     order = np.argsort(x, kind="stable")
     edges = np.array_split(order, BINS)
-    blocks = [[float((x[e] * share[e]).sum() / share[e].sum()), float((right[e] * share[e]).sum() + 0.5) / float(share[e].sum() + 1), float(share[e].sum())] for e in edges]
+    blocks = [
+        [
+            float((x[e] * share[e]).sum() / share[e].sum()),
+            float((right[e] * share[e]).sum() + 0.5) / float(share[e].sum() + 1),
+            float(share[e].sum()),
+        ]
+        for e in edges
+    ]
     merged: list[list[float]] = []
     for block in blocks:
         merged.append(block)
@@ -60,13 +67,18 @@ def report(prompts: Sequence[Prompt], held: np.ndarray, perturbed: np.ndarray, n
         for label in sorted({labels[i] for i in plain if prompts[i].source == source}):
             at = [i for i in plain if prompts[i].source == source and labels[i] == label]
             said = Counter(names[best[i]] for i in at).most_common(4)
-            print(f"{source:20} {names[label]:16} {len(at):4} {np.mean([best[i] == label for i in at]):.2f} {dict(said)}")
+            print(
+                f"{source:20} {names[label]:16} {len(at):4} {np.mean([best[i] == label for i in at]):.2f} {dict(said)}"
+            )
     told = np.where(best == OTHER, CONVERSATION, best)
     for title, weigh in (("pooled", False), ("every source the same", True)):
         at = np.array([i for i in plain if labels[i] != OTHER])
         share = shares(prompts, at) if weigh else np.ones(len(at))
         f1, recall = macro(labels[at], told[at], share)
-        print(f"{title}: macro-F1 of 7 {np.mean(f1):.3f}, with long_context {(sum(f1) + 1) / 8:.3f}, worst recall {min(recall):.2f}", [(n[:8], round(f, 2), round(r, 2)) for n, f, r in zip(names, f1, recall, strict=False)])
+        print(
+            f"{title}: macro-F1 of 7 {np.mean(f1):.3f}, with long_context {(sum(f1) + 1) / 8:.3f}, worst recall {min(recall):.2f}",
+            [(n[:8], round(f, 2), round(r, 2)) for n, f, r in zip(names, f1, recall, strict=False)],
+        )
     again = np.array([i for i in range(len(prompts)) if perturbed[i] and not prompts[i].source.startswith("written")])
     print(f"unchanged when perturbed {np.mean(told[again] == told[again - 1]):.3f}")
     share = shares(prompts, plain)
@@ -78,9 +90,23 @@ def report(prompts: Sequence[Prompt], held: np.ndarray, perturbed: np.ndarray, n
     as_chat = p[:, CONVERSATION] + p[:, OTHER]
     ok = np.isin(labels, (CONVERSATION, OTHER)).astype(float)
     other_knots, other_accuracy = isotonic(as_chat[none], ok[none], shares(prompts, none))
-    print("temperature", round(t, 3), "knots", list(zip(knots, accuracy, strict=True)), list(zip(other_knots, other_accuracy, strict=True)))
+    print(
+        "temperature",
+        round(t, 3),
+        "knots",
+        list(zip(knots, accuracy, strict=True)),
+        list(zip(other_knots, other_accuracy, strict=True)),
+    )
     return {
-        "use_case": {"temperature": [round(t, 4)], "knots": knots, "accuracy": accuracy, "other_knots": other_knots, "other_accuracy": other_accuracy, "abstain_below": [0.0], "long_context": [0.97]},
+        "use_case": {
+            "temperature": [round(t, 4)],
+            "knots": knots,
+            "accuracy": accuracy,
+            "other_knots": other_knots,
+            "other_accuracy": other_accuracy,
+            "abstain_below": [0.0],
+            "long_context": [0.97],
+        },
         "complexity": complexity(prompts, held[:, len(names) :], plain),
     }
 
@@ -94,7 +120,9 @@ def complexity(prompts: Sequence[Prompt], z: np.ndarray, plain: np.ndarray) -> d
     near = np.abs(z[at].argmax(axis=1) - levels) <= 1
     t = temperature(z[at], levels, share)
     knots, accuracy = isotonic(softmax(z[at] / t).max(axis=1), right, share)
-    print(f"complexity right {(right * share).sum() / share.sum():.3f}, within one step {(near * share).sum() / share.sum():.3f}, temperature {t:.2f}")
+    print(
+        f"complexity right {(right * share).sum() / share.sum():.3f}, within one step {(near * share).sum() / share.sum():.3f}, temperature {t:.2f}"
+    )
     return {"temperature": [round(t, 4)], "knots": knots, "accuracy": accuracy}
 
 

@@ -20,7 +20,16 @@ import rows
 import scores
 from mcp_router.inference import features
 
-USE_CASES = ["classification", "code_generation", "conversation", "summarization", "analysis", "web_research", "expert_tasks", "other"]
+USE_CASES = [
+    "classification",
+    "code_generation",
+    "conversation",
+    "summarization",
+    "analysis",
+    "web_research",
+    "expert_tasks",
+    "other",
+]
 COMPLEXITIES = ["simple", "medium", "complex"]
 ROOM = Path(__file__).parents[2] / "mcp_router" / "inference"
 
@@ -108,7 +117,9 @@ def left_out(table: Table) -> np.ndarray:
     found = np.zeros((len(table.prompts), len(USE_CASES) + len(COMPLEXITIES)))
     families = table.families()
     for family in sorted({prompt.family for prompt in table.prompts if not prompt.source.startswith("written")}):
-        held = np.array([prompt.family == family and not prompt.source.startswith("written") for prompt in table.prompts])
+        held = np.array(
+            [prompt.family == family and not prompt.source.startswith("written") for prompt in table.prompts]
+        )
         where, w, b = learn(table, np.flatnonzero(families != family))
         at = np.flatnonzero(held)
         found[at] = fit.matrix([table.readings[i] for i in at], where, word_scale=WORD_SHARE) @ w + b
@@ -134,7 +145,9 @@ def packed(where: fit.Space, w: np.ndarray, b: np.ndarray, settings: dict[str, o
 def main() -> None:
     """Validates, then trains on everything and writes what ships."""
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--data", type=Path, default=os.environ.get("ROUTING_DATA"), help="the folder of the development data")
+    arguments.add_argument(
+        "--data", type=Path, default=os.environ.get("ROUTING_DATA"), help="the folder of the development data"
+    )
     arguments.add_argument("--keep", type=Path, help="where the scores of left-out sources are kept")
     chosen = arguments.parse_args()
     (ROOM / "lexicon.txt").write_text(lexicon.shipped(), encoding="utf-8", newline="\n")
