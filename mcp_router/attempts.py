@@ -29,7 +29,7 @@ from mcp_router.ledger import (
 )
 from mcp_router.prices import cost_usd
 from providers.catalog import Model, Provider
-from providers.completion import Completion, Message, Prompt, Usage
+from providers.completion import Completion, Limits, Message, Prompt, Usage
 from providers.errors import BrokenAnswerError, ProviderError
 
 _LEASE_SPARE = 30.0
@@ -78,11 +78,13 @@ class Desk:
         except ProviderError as error:
             bench = self._bench(error, candidate, remembered)
             attempt = await record.write("failed", error=error, usage=error.usage, bench=bench)
+            await self._learn(candidate, error.limits)
             return Failed(error=error, attempt=attempt, bench=bench)
         except anyio.get_cancelled_exc_class():
             await record.write("cancelled", error=_CancelledError("the caller hung up"), usage=None, bench=None)
             raise
         await self._forgive(candidate, remembered)
+        await self._learn(candidate, completion.limits)
         judged = call.ask.judge(completion) if call.ask.judge is not None else completion
         if isinstance(judged, RejectedError):
             attempt = await record.write("failed", error=judged, usage=completion.usage, completion=completion)
@@ -93,7 +95,7 @@ class Desk:
     async def _ask(self, call: Call, candidate: Candidate, messages: tuple[Message, ...]) -> Completion:
         """Send the prompt, with one deadline for connecting, waiting and reading."""
         ask = call.ask
-        adapter = await self.connections.adapter(candidate.model.provider)
+        adapter = self.connections.adapter(candidate.model.provider)
         allowed = min(self.connections.timeout_seconds(candidate.model.provider), call.deadline - anyio.current_time())
         prompt = Prompt(
             messages=messages,
@@ -107,6 +109,9 @@ class Desk:
         )
         try:
             with anyio.fail_after(max(0.0, allowed)):
+                await adapter.open(candidate.model, prompt)
+                for other in call.others:
+                    self.connections.adapter(other.provider).prepare(other)
                 return await adapter.complete(candidate.model, prompt, on_text=ask.on_text)
         except TimeoutError as exc:
             raise _SilentError(f"no answer within {allowed:.0f} s") from exc
@@ -143,6 +148,11 @@ class Desk:
             if scope in remembered:
                 del remembered[scope]
                 await self.ledger.clear_bench(scope)
+
+    async def _learn(self, candidate: Candidate, limits: Limits | None) -> None:
+        """Tell all processes what the vendor says is left, once it is little enough to matter."""
+        if limits is not None and benching.scarce(limits):
+            await self.ledger.learn(candidate.model.id, limits, self.clock())
 
 
 class _SilentError(BrokenAnswerError):

@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import anyio
-import anyio.to_thread
-
 from providers.catalog import Provider
-from providers.completion import Adapter
-from providers.connect import connect
+from providers.connect import Connection, connect
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,23 +25,19 @@ class Connections:
 
     def __init__(self, door: Callable[[str], Door]) -> None:
         self._door = door
-        self._adapters: dict[str, Adapter] = {}
-        self._opening = anyio.Lock()
+        self._adapters: dict[str, Connection] = {}
 
     def timeout_seconds(self, provider: str) -> float:
         """How long one attempt may take there."""
         return self._door(provider).timeout_seconds
 
-    async def adapter(self, provider: str) -> Adapter:
-        """Return a provider's adapter. The first time its SDK is imported, in a thread: that takes a while."""
-        if (adapter := self._adapters.get(provider)) is not None:
-            return adapter
-        async with self._opening:
-            if provider not in self._adapters:
-                door = self._door(provider)
-                self._adapters[provider] = await anyio.to_thread.run_sync(
-                    lambda: connect(door.provider, key=door.key, base_url=door.base_url, model_path=door.model_path)
-                )
+    def adapter(self, provider: str) -> Connection:
+        """Return a provider's adapter. Its SDK is imported when it is first asked."""
+        if provider not in self._adapters:
+            door = self._door(provider)
+            self._adapters[provider] = connect(
+                door.provider, key=door.key, base_url=door.base_url, model_path=door.model_path
+            )
         return self._adapters[provider]
 
     async def aclose(self) -> None:

@@ -27,6 +27,8 @@ _LONGEST_WAIT = 20.0
 """Seconds a call waits for a rate limit when nobody else is left to ask."""
 _LONGEST_RETRY_WAIT = 5.0
 _SHORTEST_RETRY_WAIT = 0.25
+_MADE_READY = 2
+"""So many of those who come next are made ready while one is asked."""
 _TIMES_ASKED_AGAIN = 1
 """How often a model is asked again with what was wrong with its answer."""
 
@@ -52,6 +54,7 @@ class Walk:
         while queue:
             self._check_deadline()
             candidate = queue.pop(0)
+            self.call.others = [other.model for other in queue[:_MADE_READY]]
             outcome = await self._try(candidate)
             if isinstance(outcome, Answered):
                 return self._generation(candidate, outcome.completion)

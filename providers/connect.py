@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from threading import Lock, Thread
 from typing import assert_never
 
-import anyio
 import anyio.to_thread
 
 from providers.addresses import address, well_formed
@@ -15,7 +15,7 @@ from providers.errors import AuthenticationError, InvalidRequestError, Unavailab
 
 def connect(
     provider: Provider, *, key: str | None, base_url: str | None = None, model_path: str | None = None
-) -> Adapter:
+) -> Connection:
     """An adapter for every wire of a provider; `base_url` stands in for the provider's own."""
     return Connection(provider, key=key, base_url=address(provider, base_url), model_path=model_path)
 
@@ -42,7 +42,26 @@ class Connection:
         self._base_url = base_url
         self._model_path = model_path
         self._wires: dict[Wire, Adapter] = {}
-        self._opening = anyio.Lock()
+        self._opening = Lock()
+
+    def prepare(self, model: Model) -> None:
+        """Open a model's wire in a thread that nobody waits for: it may be asked next, and its SDK takes a while.
+        The embedded model is not loaded on suspicion.
+        """
+        wire = model.wire or self._provider.wire
+        if wire not in self._wires and wire != "embedded" and well_formed(self._base_url):
+            Thread(target=self._open_once, args=(wire,), daemon=True, name=f"opening {wire}").start()
+
+    async def open(self, model: Model, prompt: Prompt) -> None:
+        """Open the wire that this model and prompt need, and wait for it.
+
+        Raises:
+            ProviderError: There is none, or its address is no address.
+        """
+        wire = wire_of(self._provider, model, prompt)
+        if wire != "embedded" and not well_formed(self._base_url):
+            raise UnavailableError(f"base_url of {self._provider.name} is no address: write http://host:port/path")
+        await self._opened(wire)
 
     async def complete(self, model: Model, prompt: Prompt, *, on_text: OnText | None = None) -> Completion:
         """Ask once, over the wire that this model and prompt need.
@@ -52,11 +71,8 @@ class Connection:
         """
         if self._key and not (self._key.isascii() and self._key.isprintable()):
             raise AuthenticationError(f"the key for {self._provider.name} holds characters that no key has")
-        wire = wire_of(self._provider, model, prompt)
-        if wire != "embedded" and not well_formed(self._base_url):
-            raise UnavailableError(f"base_url of {self._provider.name} is no address: write http://host:port/path")
-        adapter = await self._opened(wire)
-        return await adapter.complete(model, prompt, on_text=on_text)
+        await self.open(model, prompt)
+        return await self._wires[wire_of(self._provider, model, prompt)].complete(model, prompt, on_text=on_text)
 
     async def aclose(self) -> None:
         """Close every wire that was opened."""
@@ -67,11 +83,14 @@ class Connection:
     async def _opened(self, wire: Wire) -> Adapter:
         if (adapter := self._wires.get(wire)) is not None:
             return adapter
-        async with self._opening:
+        # In a thread: importing an SDK takes up to a second, and others are being served.
+        return await anyio.to_thread.run_sync(self._open_once, wire, abandon_on_cancel=True)
+
+    def _open_once(self, wire: Wire) -> Adapter:
+        with self._opening:
             if wire not in self._wires:
-                # In a thread: importing an SDK takes up to a second, and others are being served.
-                self._wires[wire] = await anyio.to_thread.run_sync(self._open, wire)
-        return self._wires[wire]
+                self._wires[wire] = self._open(wire)
+            return self._wires[wire]
 
     def _open(self, wire: Wire) -> Adapter:  # noqa: PLR0911 - one line a wire
         provider, key, url = self._provider, self._key, self._base_url
