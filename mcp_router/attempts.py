@@ -27,6 +27,7 @@ from mcp_router.ledger import (
     Rate,
     RateRefusal,
 )
+from mcp_router.limits import scarce
 from mcp_router.prices import cost_usd
 from providers.catalog import Model, Provider
 from providers.completion import Completion, Limits, Message, Prompt, Usage
@@ -151,7 +152,7 @@ class Desk:
 
     async def _learn(self, candidate: Candidate, limits: Limits | None) -> None:
         """Tell all processes what the vendor says is left, once it is little enough to matter."""
-        if limits is not None and benching.scarce(limits):
+        if limits is not None and scarce(limits):
             await self.ledger.learn(candidate.model.id, limits, self.clock())
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mcp_router.ledger import Bench
-from providers.completion import Limits
 from providers.errors import ProviderError, RateLimitError
 
 FORGOTTEN_AFTER = 600.0
@@ -13,8 +12,6 @@ FORGOTTEN_AFTER = 600.0
 
 PROBE_LEASE = 30.0
 """Seconds that a provider stays benched for everybody else while one call tries it again."""
-_SCARCE = 0.5
-"""The part of a vendor's rate limit from which what is left is shared with all processes."""
 _PATIENCE: Mapping[str, int] = {"provider": 3, "key": 1, "model": 1}
 """Failures in a row until somebody is benched: a provider may stumble, a wrong key stays wrong."""
 _FIRST: Mapping[str, float] = {"provider": 30.0, "key": 300.0, "model": 600.0}
@@ -56,17 +53,6 @@ def after(error: ProviderError, *, scope: str, before: Bench | None, now: float)
     if before is not None:
         until = max(until, before.until)
     return Bench(scope=scope, until=until, reason=error.kind, failures=failures)
-
-
-def scarce(limits: Limits) -> bool:
-    """Whether a vendor's rate limit has come so close that others must know."""
-    return any(
-        left is not None and (limit is None or left <= limit * _SCARCE)
-        for left, limit in (
-            (limits.requests_left, limits.requests_limit),
-            (limits.tokens_left, limits.tokens_limit),
-        )
-    )
 
 
 def on_probation(bench: Bench, now: float) -> bool:

@@ -68,7 +68,7 @@ def _living(provider: Provider, world: World) -> list[Model]:
 async def _details(app: App, provider: Provider, world: World) -> Json:
     now = world.now.timestamp()
     rate = app.rate(provider.name)
-    used = next((state for state in await app.ledger.rates(now) if state.provider == provider.name), None)
+    used = next((state for state in (await app.ledger.standing(now)).rates if state.provider == provider.name), None)
     summary = await app.ledger.summary(since=now - 7 * 86_400, until=None, session=None, group_by="provider")
     totals = summary.groups.get(provider.name)
     return {

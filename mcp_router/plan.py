@@ -210,7 +210,7 @@ def _held_back(model: Model, world: World) -> tuple[str, float] | None:
     for scope in (f"model:{model.id}", f"provider:{model.provider}"):
         if (bench := world.benches.get(scope)) is not None:
             return f"benched {_until(bench, world)}: {bench.reason}", bench.until - world.now.timestamp()
-    if (seconds := world.busy.get(model.provider)) is not None:
+    if (seconds := world.busy.get(model.id, world.busy.get(model.provider))) is not None:
         return f"at its rate limit: free in {seconds:.0f} s", seconds
     return None
 

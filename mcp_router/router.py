@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import anyio
 
+from mcp_router import limits
 from mcp_router.attempts import Desk
 from mcp_router.calls import Ask, Call, new_call_id
 from mcp_router.catalog import Catalog
@@ -48,23 +49,15 @@ class Router:
     async def world(self) -> tuple[World, dict[str, Bench]]:
         """Look around: who is benched or busy now, and which benches are remembered."""
         now = self.desk.clock()
-        remembered = {bench.scope: bench for bench in await self.ledger.benches(now)}
-        busy = {
-            state.provider: 60.0
-            for state in await self.ledger.rates(now)
-            if (rate := self.desk.rates(state.provider)) is not None
-            and (
-                (rate.requests_per_minute is not None and state.requests >= rate.requests_per_minute)
-                or (rate.tokens_per_minute is not None and state.tokens >= rate.tokens_per_minute)
-            )
-        }
+        standing = await self.ledger.standing(now)
+        remembered = {bench.scope: bench for bench in standing.benches}
         world = World(
             catalog=self.ground.catalog,
             routes=self.ground.routes,
             now=datetime.fromtimestamp(now, UTC),
             access=self.ground.access(),
             benches={scope: bench for scope, bench in remembered.items() if bench.until > now},
-            busy=busy,
+            busy=limits.busy(standing, self.desk.rates, now),
             unlisted=self.ground.unlisted,
         )
         return world, remembered

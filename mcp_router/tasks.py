@@ -57,7 +57,7 @@ class World:
     benches: Mapping[str, Bench] = field(default_factory=dict[str, Bench])
     """By scope; only those still in force."""
     busy: Mapping[str, float] = field(default_factory=dict[str, float])
-    """Seconds until a provider at its rate limit may be asked again."""
+    """By provider or model: seconds until one at its rate limit may be asked again."""
     unlisted: frozenset[str] = frozenset()
     """Providers where a model that the catalog does not know may run, at an unknown price."""
     preferences: Mapping[str, float] = field(default_factory=dict[str, float])

@@ -220,7 +220,7 @@ async def test_a_released_claim_gives_money_and_rate_back(ledger: Ledger) -> Non
 
     await ledger.release("hold unused")
 
-    assert await ledger.rates(NOON) == []
+    assert list((await ledger.standing(NOON)).rates) == []
     assert await ledger.hold(a_hold("call", "1"), [limit], rate) is None
 
 
@@ -329,7 +329,9 @@ async def test_tokens_a_minute_are_what_the_attempt_really_took_once_that_is_kno
 
     assert early == RateRefusal(provider="groq", wait_seconds=59.0, what="1000 tokens a minute")
     assert settled is None
-    assert await ledger.rates(NOON + 1) == [RateState(provider="groq", requests=2, tokens=1_000)]
+    assert list((await ledger.standing(NOON + 1)).rates) == [
+        RateState(provider="groq", requests=2, tokens=1_000, oldest_at=NOON)
+    ]
 
 
 async def test_no_waiting_helps_a_call_larger_than_the_rate(ledger: Ledger) -> None:
@@ -373,7 +375,7 @@ async def test_a_provider_whose_vendor_says_nothing_is_left_is_passed_over_until
 
     refusal = await ledger.hold(a_hold("call", now=NOON + 5), [], None)
     elsewhere = await ledger.hold(a_hold("call", model="qwen:qwen3", now=NOON + 5), [], None)
-    known = await ledger.learned(NOON + 5)
+    known = list((await ledger.standing(NOON + 5)).learned)
     later = await ledger.hold(a_hold("later", now=NOON + 20), [], None)
 
     assert refusal == RateRefusal(provider="groq", wait_seconds=15.0, what="the vendor's own 30 requests")
@@ -382,7 +384,7 @@ async def test_a_provider_whose_vendor_says_nothing_is_left_is_passed_over_until
         Learned(scope="groq", noted_at=NOON, requests_limit=30, requests_left=0, requests_reset_at=NOON + 20)
     ]
     assert later is None
-    assert await ledger.learned(NOON + 20) == []
+    assert list((await ledger.standing(NOON + 20)).learned) == []
 
 
 async def test_what_the_vendor_left_is_shared_by_the_calls_that_follow(ledger: Ledger) -> None:
@@ -408,7 +410,7 @@ async def test_the_longest_bench_wins_and_failures_are_kept(ledger: Ledger) -> N
     await ledger.settle(None, an_attempt("first"), [long, other])
     await ledger.settle(None, an_attempt("second"), [short])
 
-    assert await ledger.benches(NOON) == [other, replace(long, failures=3)]
+    assert list((await ledger.standing(NOON)).benches) == [other, replace(long, failures=3)]
 
 
 async def test_a_bench_ends_when_it_answers_again_and_is_forgotten_after_a_quiet_hour(ledger: Ledger) -> None:
@@ -417,8 +419,8 @@ async def test_a_bench_ends_when_it_answers_again_and_is_forgotten_after_a_quiet
 
     await ledger.clear_bench("provider:kimi")
 
-    assert await ledger.benches(NOON + 10 + HOUR - 1) == [bench]
-    assert await ledger.benches(NOON + 10 + HOUR) == []
+    assert list((await ledger.standing(NOON + 10 + HOUR - 1)).benches) == [bench]
+    assert list((await ledger.standing(NOON + 10 + HOUR)).benches) == []
 
 
 # A clock that jumps
@@ -456,7 +458,7 @@ async def test_a_clock_that_jumps_back_blocks_no_provider(ledger: Ledger) -> Non
     await ledger.settle(None, an_attempt("failed"), [Bench(scope="provider:groq", until=NOON + 30, reason="down")])
 
     assert await ledger.hold(a_hold("after", now=NOON - HOUR), [], rate) is None
-    assert [bench.until for bench in await ledger.benches(NOON - HOUR)] == [NOON - HOUR + 29.5]
+    assert [bench.until for bench in list((await ledger.standing(NOON - HOUR)).benches)] == [NOON - HOUR + 29.5]
 
 
 # Accounts

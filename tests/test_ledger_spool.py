@@ -15,7 +15,7 @@ import anyio
 import pytest
 from ledgers import NOON, a_hold, a_server, an_attempt, daily
 
-from mcp_router.ledger import Bench, BudgetRefusal, LedgerError
+from mcp_router.ledger import Bench, BudgetRefusal, LedgerError, Standing
 from mcp_router.ledger.database import DatabaseLedger
 from mcp_router.ledger.opening import open_ledger
 from mcp_router.ledger.spool import SpoolingLedger, WhenLost
@@ -71,7 +71,7 @@ async def test_an_attempt_that_cannot_be_written_is_kept_and_counted_before_the_
     assert isinstance(refusal, BudgetRefusal)
     assert refusal.spent_usd == Decimal("0.8")
     assert await ledger.attempts("call") == [an_attempt("call", "0.8")]
-    assert await ledger.benches(NOON) == [BENCH]
+    assert list((await ledger.standing(NOON)).benches) == [BENCH]
     assert list(folder.iterdir()) == []
     await ledger.aclose()
 
@@ -147,14 +147,14 @@ async def test_while_the_database_is_away_open_budgets_admit_all_and_count_them_
 
     admitted = [await ledger.hold(a_hold(str(n), "0.6"), [LIMIT], None) for n in range(3)]
     written = [await ledger.settle(f"hold {n}", an_attempt(str(n), "0.6")) for n in range(3)]
-    known = (await ledger.benches(NOON), await ledger.rates(NOON), await ledger.learned(NOON))
+    known = await ledger.standing(NOON)
     path.rmdir()
     path.with_suffix(".away").rename(path)
     (state,) = await ledger.budgets([LIMIT], NOON)
 
     assert admitted == [None, None, None]
     assert written == [False, False, False]
-    assert known == ([], [], [])
+    assert known == Standing()
     assert state.spent_usd == Decimal("1.8")
     await ledger.aclose()
 
@@ -168,7 +168,7 @@ async def test_what_only_helps_the_next_call_never_costs_this_one_its_answer(pat
         await ledger.clear_bench("provider:groq")
         await ledger.learn("groq", Limits(requests_left=0, requests_reset_seconds=9), NOON)
 
-    assert await ledger.learned(NOON) == []
+    assert list((await ledger.standing(NOON)).learned) == []
     await ledger.aclose()
 
 

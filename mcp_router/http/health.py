@@ -44,7 +44,7 @@ class Health:
     async def _reached(self) -> bool:
         try:
             with anyio.fail_after(_PATIENCE):
-                await self._app.ledger.benches(time.time())
+                await self._app.ledger.standing(time.time())
         except (LedgerError, TimeoutError):
             return False
         return True

@@ -64,7 +64,7 @@ async def _families(app: App, caller: Caller) -> list[Metric]:
         *_of_calls(await groups("use_case")),
         *_of_attempts(await groups("model")),
         *_of_budgets(await app.ledger.budgets(limits, now)),
-        _of_benches(await app.ledger.benches(now), now),
+        _of_benches((await app.ledger.standing(now)).benches, now),
     ]
 
 

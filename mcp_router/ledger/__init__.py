@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, Protocol
 
+from mcp_router.ledger.standing import Bench, Learned, RateState, Standing
 from mcp_router.ledger.totals import Summary, Totals
 from providers.completion import Limits
 
@@ -27,6 +28,7 @@ __all__ = [
     "RateRefusal",
     "RateState",
     "Recorded",
+    "Standing",
     "Summary",
     "Totals",
 ]
@@ -150,20 +152,6 @@ class RateRefusal:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Bench:
-    """A provider, key or model that is left alone for a while. Its scope says which:
-    `provider:groq`, `key:groq:<fingerprint>` or `model:groq:openai/gpt-oss-20b`.
-    """
-
-    scope: str
-    until: float
-    """Seconds since the epoch; a later `until` always wins over an earlier one."""
-    reason: str
-    failures: int = 0
-    """How often in a row; the cooldown grows with it."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class BudgetState:
     """A budget as it stands now."""
 
@@ -171,30 +159,6 @@ class BudgetState:
     spent_usd: Decimal
     held_usd: Decimal
     resets_at: float
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RateState:
-    """A provider's last minute."""
-
-    provider: str
-    requests: int
-    tokens: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Learned:
-    """What a vendor's headers said is left, until its reset; None where they were silent or that time has come."""
-
-    scope: str
-    """A provider, or `provider:name` where the vendor counts by model."""
-    noted_at: float
-    requests_limit: int | None = None
-    requests_left: int | None = None
-    requests_reset_at: float | None = None
-    tokens_limit: int | None = None
-    tokens_left: int | None = None
-    tokens_reset_at: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -243,8 +207,8 @@ class Ledger(Protocol):
         """
         ...
 
-    async def benches(self, now: float) -> list[Bench]:
-        """Who is being left alone, and who was of late (its `failures` still count)."""
+    async def standing(self, now: float) -> Standing:
+        """Who is benched, how busy each provider was, and what vendors said is left."""
         ...
 
     async def clear_bench(self, scope: str) -> None:
@@ -257,16 +221,8 @@ class Ledger(Protocol):
         """
         ...
 
-    async def rates(self, now: float) -> list[RateState]:
-        """What each provider was asked in the last minute."""
-        ...
-
     async def learn(self, scope: str, limits: Limits, now: float) -> None:
         """Share what a vendor's headers said; `scope` is a provider, or a model where the vendor counts by model."""
-        ...
-
-    async def learned(self, now: float) -> list[Learned]:
-        """What vendors' headers said and still holds."""
         ...
 
     async def budgets(self, limits: Sequence[Limit], now: float) -> list[BudgetState]:

@@ -32,8 +32,8 @@ _WINDOW = (
     "ORDER BY made_at"
 )
 _RATES = (
-    "SELECT provider, COUNT(*), CAST(SUM(tokens) AS BIGINT) FROM claims WHERE made_at > ? AND made_at <= ? "
-    "GROUP BY provider ORDER BY provider"
+    "SELECT provider, COUNT(*), CAST(SUM(tokens) AS BIGINT), MIN(made_at) FROM claims "
+    "WHERE made_at > ? AND made_at <= ? GROUP BY provider ORDER BY provider"
 )
 
 
@@ -89,7 +89,10 @@ def budgets(limits: Sequence[Limit], now: float) -> Script[list[BudgetState]]:
 def rates(now: float) -> Script[list[RateState]]:
     """What each provider was asked in the last minute."""
     rows = yield from ask(_RATES, now - WINDOW_SECONDS, now + SKEW_SECONDS)
-    return [RateState(provider=text(row[0]), requests=whole(row[1]), tokens=whole(row[2])) for row in rows]
+    return [
+        RateState(provider=text(row[0]), requests=whole(row[1]), tokens=whole(row[2]), oldest_at=real(row[3]))
+        for row in rows
+    ]
 
 
 def _over_budget(claim: Hold, amount: int, limits: Sequence[Limit]) -> Script[BudgetRefusal | None]:

@@ -14,12 +14,11 @@ from mcp_router.ledger import (
     BudgetState,
     GroupBy,
     Hold,
-    Learned,
     Limit,
     Rate,
     RateRefusal,
-    RateState,
     Recorded,
+    Standing,
     Summary,
     benches,
     claims,
@@ -77,9 +76,9 @@ class DatabaseLedger:
             await self._database.run("write", lambda: settling.settle(hold_id, attempt, benches))
         return True
 
-    async def benches(self, now: float) -> list[Bench]:
-        """Who is being left alone, and who was of late."""
-        return await self._database.run("read", lambda: benches.standing(now))
+    async def standing(self, now: float) -> Standing:
+        """Who is benched, how busy each provider was, and what vendors said is left."""
+        return await self._database.run("read", lambda: _standing(now))
 
     async def clear_bench(self, scope: str) -> None:
         """It answered again."""
@@ -89,17 +88,9 @@ class DatabaseLedger:
         """Be the one call that tries again after a bench has ended."""
         return await self._database.run("write", lambda: benches.claim_probe(scope, now, until))
 
-    async def rates(self, now: float) -> list[RateState]:
-        """What each provider was asked in the last minute."""
-        return await self._database.run("read", lambda: claims.rates(now))
-
     async def learn(self, scope: str, limits: Limits, now: float) -> None:
         """Share what a vendor's headers said."""
         await self._database.run("write", lambda: learning.learn(scope, limits, now))
-
-    async def learned(self, now: float) -> list[Learned]:
-        """What vendors' headers said and still holds."""
-        return await self._database.run("read", lambda: learning.learned(now))
 
     async def budgets(self, limits: Sequence[Limit], now: float) -> list[BudgetState]:
         """How each budget stands."""
@@ -148,3 +139,12 @@ class DatabaseLedger:
 
     async def _recorded(self, since: float | None, until: float | None, after: Recorded | None) -> list[Recorded]:
         return await self._database.run("read", lambda: rows.recorded(since, until, after))
+
+
+def _standing(now: float) -> Script[Standing]:
+    """One moment for all three, and one way to the database."""
+    return Standing(
+        benches=tuple((yield from benches.standing(now))),
+        rates=tuple((yield from claims.rates(now))),
+        learned=tuple((yield from learning.learned(now))),
+    )

@@ -25,14 +25,13 @@ from mcp_router.ledger import (
     BudgetState,
     GroupBy,
     Hold,
-    Learned,
     Ledger,
     LedgerError,
     Limit,
     Rate,
     RateRefusal,
-    RateState,
     Recorded,
+    Standing,
     Summary,
 )
 from providers.completion import Limits
@@ -117,15 +116,15 @@ class SpoolingLedger:
             self._behind = self._kept != seen
         return written
 
-    async def benches(self, now: float) -> list[Bench]:
-        """Who is being left alone, as far as anyone knows."""
+    async def standing(self, now: float) -> Standing:
+        """How everybody stands, as far as anyone knows."""
         try:
             await self.catch_up()
-            return await self._ledger.benches(now)
+            return await self._ledger.standing(now)
         except LedgerError:
             if not self._open:
                 raise
-            return []
+            return Standing()
 
     async def clear_bench(self, scope: str) -> None:
         """It answered again; while the database is away the bench ends by itself."""
@@ -143,30 +142,12 @@ class SpoolingLedger:
                 raise
             return True
 
-    async def rates(self, now: float) -> list[RateState]:
-        """What each provider was asked in the last minute, as far as anyone knows."""
-        try:
-            return await self._ledger.rates(now)
-        except LedgerError:
-            if not self._open:
-                raise
-            return []
-
     async def learn(self, scope: str, limits: Limits, now: float) -> None:
         """Share what a vendor's headers said; while the database is away nobody hears it."""
         try:
             await self._ledger.learn(scope, limits, now)
         except LedgerError as error:
             _log.warning("did not share the limits of %s: %s", scope, error)
-
-    async def learned(self, now: float) -> list[Learned]:
-        """What vendors' headers said and still holds, as far as anyone knows."""
-        try:
-            return await self._ledger.learned(now)
-        except LedgerError:
-            if not self._open:
-                raise
-            return []
 
     async def budgets(self, limits: Sequence[Limit], now: float) -> list[BudgetState]:
         """How each budget stands."""
