@@ -1,7 +1,7 @@
 """What a call costs beyond the vendor's own SDK: ours and its peers, in one run, taking turns.
 
-`python benchmarks/calls.py [--peers FOLDER] [--rounds 20] [--quick]`. FOLDER holds the environments that
-`python benchmarks/peers.py FOLDER` makes; those that are missing are left out, and it is said so. Prints Markdown.
+`python -P benchmarks/calls.py [--peers FOLDER] [--rounds 20] [--quick]`. FOLDER holds the environments that
+`python -P benchmarks/peers.py FOLDER` makes; those that are missing are left out, and it is said so. Prints Markdown.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 AT_ONCE = 32
+NAMED = {"use_case": "classification", "complexity": "simple", "budget_tier": "economy", "model": "openai:gpt-6-luna"}
 BASE = "openai SDK"
 SERVER_BASE = "MCP server of the SDK's own, one tool, same call"
 
@@ -50,7 +51,7 @@ def contenders(peers: Path | None) -> list[Contender]:
     """Ours, the floors they stand on, and the peers."""
     beside = Path(sys.executable).parent
     bare = (sys.executable, str(HERE / "bare.py"), "ask", "{}")
-    server = (str(beside / "mcp-llm-router"), "generate", "{}")
+    command, named = str(beside / "mcp-llm-router"), json.dumps(NAMED)
     peer = (str((peers or Path()) / "llm-router" / "bin" / "llm-router"), "llm_query", '{"model":"openai/gpt-4o-mini"}')
     return [
         Contender(name="httpx", probe=("httpx",)),
@@ -61,7 +62,12 @@ def contenders(peers: Path | None) -> list[Contender]:
         Contender(name="LiteLLM Router", probe=("litellm_router",), peer="litellm"),
         Contender(name="pydantic-ai FallbackModel", probe=("pydantic_ai",), peer="pydantic-ai"),
         Contender(name=SERVER_BASE, probe=("mcp", *bare), server=True),
-        Contender(name="**our server over stdio, everything inferred**", probe=("mcp", *server), server=True),
+        Contender(
+            name="**our server over stdio, everything named**", probe=("mcp", command, "generate", named), server=True
+        ),
+        Contender(
+            name="**our server over stdio, everything inferred**", probe=("mcp", command, "generate", "{}"), server=True
+        ),
         Contender(name="claude-code-llm-router over stdio", probe=("mcp", *peer), peer="llm-router", server=True),
     ]
 

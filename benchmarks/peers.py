@@ -1,6 +1,6 @@
 """Makes the environments of what we are measured against, one each, so that nothing of theirs touches ours.
 
-`python benchmarks/peers.py FOLDER`
+`python -P benchmarks/peers.py FOLDER`
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Calls a model through one library or server, as often as told, and says how long each call took.
 
-`python benchmarks/probe.py KIND URL [COMMAND ...]` runs in the environment of the library it measures, so it needs
+`python -P benchmarks/probe.py KIND URL [COMMAND ...]` runs in the environment of the library it measures, so it needs
 nothing of this project but for the kinds that are ours. It reads orders from standard input, `one N` (one after the
 other), `many N` (all at once) or `ping N` (all at once to a server that is pinged meanwhile), and answers each with a
 line of JSON.
@@ -166,7 +166,7 @@ async def mcp(url: str, command: list[str]) -> AsyncGenerator[Call]:
         parameters = sdk.StdioServerParameters(
             command=command[0], args=command[1:], env=environment(home, url), cwd=home
         )
-        with Path(os.devnull).open("w") as nowhere:
+        with open(os.devnull, "w") as nowhere:  # noqa: ASYNC230, PTH123 - no file
             transport = import_module("mcp.client.stdio").stdio_client(parameters, errlog=nowhere)
             async with sdk.Client(transport, mode="legacy") as client:
                 call = _tool_call(client, tool, json.loads(given))

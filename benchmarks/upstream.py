@@ -1,6 +1,6 @@
 """A model's server as fast as can be: it reads a request, waits as long as told, and sends the same answer.
 
-`python benchmarks/upstream.py` prints its address and serves until its standard input ends. A path may begin with
+`python -P benchmarks/upstream.py` prints its address and serves until its standard input ends. A path may begin with
 `/delay/MS`, and then with `/status/CODE` (a refusal with `retry-after: 30`), `/cut` (the connection is closed before
 an answer) or `/silent` (no answer ever).
 """
@@ -33,7 +33,7 @@ MESSAGES = {
     "usage": {"input_tokens": 20, "output_tokens": 1},
 }
 REFUSAL = {"error": {"message": "refused for the benchmark", "type": "error", "code": "refused"}}
-EVENT_STREAM = (
+EVENT_STREAM: tuple[dict[str, object], ...] = (
     {
         **CHAT,
         "object": "chat.completion.chunk",
