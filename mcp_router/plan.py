@@ -55,7 +55,7 @@ def plan(task: Task, world: World) -> Plan:
     desk = _Desk(task=task, world=world)
     for entry, why in _entries(task, world):
         desk.consider(entry, why)
-    if task.pin is None and len([c for c in desk.candidates if c.model.provider != _LAST_RESORT]) < ENOUGH:
+    if len([c for c in desk.candidates if c.model.provider != _LAST_RESORT]) < ENOUGH:
         for entry, why in _neighbours(task, world):
             desk.consider_neighbour(entry, why)
     return Plan(
@@ -85,12 +85,14 @@ class _Desk:
             why_not = _closed(model, self.world)
             if why_not is None:
                 self._admit(model, entry.thinking, why)
-            elif (substitute := self._substitute(model)) is not None and self.task.pin is None:
+            elif (substitute := self._substitute(model)) is None:
+                self.rejected.append(Rejection(model=model.id, reason=why_not))
+            elif model.id == self.task.pin:
+                self.rejected.append(Rejection(model=model.id, reason=f"{why_not}; {substitute.id} could be asked"))
+            else:
                 self.seen.add(substitute.id)
                 self.rejected.append(Rejection(model=model.id, reason=f"{why_not}; {substitute.id} takes its place"))
                 self._admit(substitute, entry.thinking, f"stands in for {model.id}: {why_not}")
-            else:
-                self.rejected.append(Rejection(model=model.id, reason=why_not))
 
     def consider_neighbour(self, entry: Entry, why: str) -> None:
         """Like `consider`, but a model that does not fit is not worth a word: it was not asked for."""
@@ -149,16 +151,15 @@ def _entries(task: Task, world: World) -> Iterator[tuple[Entry, str]]:
     if model_name:
         yield _as_in_tables(task, world, task.pin), "pinned by the caller"
         return
-    for model in _best_of(provider, task, world) or (None,):
-        name = model.id if model is not None else provider_name
-        yield _as_in_tables(task, world, name), f"{provider_name} was asked for"
+    named = [entry for entry in _nearest(task, world) if entry.model.partition(":")[0] == provider_name]
+    for entry in named or _usable(provider) or [Entry(model=provider_name)]:
+        yield entry, f"{provider_name} was asked for"
 
 
-def _best_of(provider: Provider, task: Task, world: World) -> list[Model]:
-    """Order a provider's models for a task: those of the cell, of its neighbours, then by what they can do."""
-    rank = {entry.model: position for position, entry in enumerate(_nearest(task, world))}
-    usable = [model for model in provider.models if not model.deprecated]
-    return sorted(usable, key=lambda model: (rank.get(model.id, len(rank)), -model.strength))
+def _usable(provider: Provider) -> list[Entry]:
+    """A provider's models, the strongest first."""
+    models = [model for model in provider.models if not model.deprecated and not model.only_by_name]
+    return [Entry(model=model.id) for model in sorted(models, key=lambda model: -model.strength)]
 
 
 def _as_in_tables(task: Task, world: World, name: str) -> Entry:
@@ -167,6 +168,11 @@ def _as_in_tables(task: Task, world: World, name: str) -> Entry:
 
 
 def _neighbours(task: Task, world: World) -> Iterator[tuple[Entry, str]]:
+    if task.pin is not None:
+        if ":" not in task.pin:
+            for entry in _usable(world.catalog.provider(task.pin)):
+                yield entry, f"{task.pin} was asked for: few of its models are in the tables of {task.use_case}"
+        return
     own = {entry.model for entry in world.routes.cell(task.use_case, task.budget_tier)}
     for entry in _nearest(task, world):
         if entry.model not in own and entry.model != _LAST_RESORT:

@@ -105,6 +105,8 @@ class Model:
     retires: date | None = None
     deprecated: bool = False
     preview: bool = False
+    only_by_name: bool = False
+    """Made for one purpose, such as a safety classifier: only asked by who names it."""
     volatile_price: bool = False
     aliases: tuple[str, ...] = ()
     wire: Wire | None = None

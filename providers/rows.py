@@ -141,6 +141,7 @@ def _model(provider: str, row: Table) -> Model:
         retires=row.day("retires"),
         deprecated=row.flag("deprecated"),
         preview=row.flag("preview"),
+        only_by_name=row.flag("only_by_name"),
         volatile_price=row.flag("volatile_price"),
         aliases=row.texts("aliases"),
         wire=row.maybe_word("wire", _WIRES),
