@@ -119,8 +119,8 @@ class Model:
 
     @property
     def id(self) -> str:
-        """`provider:name`, as everybody writes it."""
-        return f"{self.provider}:{self.name}"
+        """`provider:name`, as everybody writes it; the provider alone while nobody knows the name."""
+        return f"{self.provider}:{self.name}" if self.name else self.provider
 
     def effort_for(self, wanted: Effort) -> Effort:
         """The nearest effort this model really has: `off` only where thinking can be switched off,
