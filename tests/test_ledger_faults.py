@@ -12,6 +12,8 @@ from contextlib import closing, contextmanager
 from decimal import Decimal
 from pathlib import Path
 
+import anyio
+import anyio.lowlevel
 import pytest
 from ledgers import NOON, a_hold, an_attempt, by_hand, daily, fresh_url
 
@@ -167,7 +169,8 @@ async def test_a_full_disk_is_named_and_leaves_no_half_written_call(path: Path) 
     ledger, limit = DatabaseLedger(database), daily("1000")
     await ledger.settle(None, an_attempt("first", "0.1"))
     assert database._connection is not None
-    database._connection.execute("PRAGMA max_page_count = 1")  # the file may not grow: to SQLite its disk is full
+    for connection in (database._connection, database._opened_briefly(database._connection)):
+        connection.execute("PRAGMA max_page_count = 1")  # the file may not grow: to SQLite its disk is full
 
     said = [await refused_settling(ledger, an_attempt(str(number), "0.1", detail="x" * 300)) for number in range(99)]
     await ledger.aclose()  # and with it, the limit on pages
@@ -270,4 +273,53 @@ async def test_connections_that_were_cut_are_replaced_unseen(tmp_path: Path) -> 
     await ledger.settle(None, an_attempt("after", started_at=NOON + 1))
 
     assert [attempt.call_id for attempt in await ledger.recent(5)] == ["after", "before"]
+    await ledger.aclose()
+
+
+async def test_what_is_brief_waits_in_a_thread_for_whoever_is_writing_and_others_go_on_meanwhile(path: Path) -> None:
+    ledger = DatabaseLedger(SqliteDatabase(path))
+    await ledger.settle(None, an_attempt("first", "0.1"))
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    written: list[str] = []
+
+    async def settling() -> None:
+        await ledger.settle(None, an_attempt("second", "0.1"))
+        written.append("second")
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(settling)
+        for _ in range(20):
+            await anyio.lowlevel.checkpoint()
+        assert not written
+        other.execute("COMMIT")
+    other.close()
+
+    assert written
+    assert await ledger.check() == []
+    await ledger.aclose()
+
+
+async def test_a_file_put_in_the_place_of_another_is_written_to_once_the_ledger_is_opened_afresh(path: Path) -> None:
+    database = SqliteDatabase(path)
+    ledger = DatabaseLedger(database)
+    for name in ("first", "second", "third"):
+        await ledger.settle(None, an_attempt(name, "0.1"))
+    await ledger.aclose()
+    path.unlink()
+
+    for name in ("fourth", "fifth", "sixth"):
+        await ledger.settle(None, an_attempt(name, "0.1"))
+
+    assert [bool(await ledger.attempts(name)) for name in ("first", "fourth", "sixth")] == [False, True, True]
+    await ledger.aclose()
+
+
+async def test_the_write_ahead_log_stays_small_however_many_brief_writes_there_are(path: Path) -> None:
+    ledger = DatabaseLedger(SqliteDatabase(path))
+
+    for number in range(600):
+        await ledger.settle(None, an_attempt(f"call {number}", "0.1"))
+
+    assert path.with_name(f"{path.name}-wal").stat().st_size < 12_000_000
     await ledger.aclose()

@@ -38,8 +38,9 @@ T = TypeVar("T")
 class Database(Protocol):
     """Runs scripts: each one transaction, all or nothing."""
 
-    async def run(self, mode: Mode, script: Callable[[], Script[T]]) -> T:
+    async def run(self, mode: Mode, script: Callable[[], Script[T]], *, brief: bool = False) -> T:
         """Run a script and return what it found. It may be started over: nothing of the first run then remains.
+        A `brief` one touches a handful of rows, however many there are.
 
         Raises:
             LedgerError: The database could not be read or written.
@@ -63,42 +64,42 @@ class DatabaseLedger:
 
     async def hold(self, hold: Hold, limits: Sequence[Limit], rate: Rate | None) -> BudgetRefusal | RateRefusal | None:
         """Claim money and rate at once, or say what stands in the way and claim nothing."""
-        return await self._database.run("exclusive", lambda: claims.hold(hold, limits, rate))
+        return await self._database.run("exclusive", lambda: claims.hold(hold, limits, rate), brief=True)
 
     async def release(self, hold_id: str) -> None:
         """Give a claim back that was never used; a cancelled caller still gives it back."""
         with CancelScope(shield=True):
-            await self._database.run("write", lambda: claims.release(hold_id))
+            await self._database.run("write", lambda: claims.release(hold_id), brief=True)
 
     async def settle(self, hold_id: str | None, attempt: Attempt, benches: Sequence[Bench] = ()) -> bool:
         """Write the attempt once and all that hangs on it; a cancelled caller still pays for what it asked."""
         with CancelScope(shield=True):
-            await self._database.run("write", lambda: settling.settle(hold_id, attempt, benches))
+            await self._database.run("write", lambda: settling.settle(hold_id, attempt, benches), brief=True)
         return True
 
     async def standing(self, now: float) -> Standing:
         """Who is benched, how busy each provider was, and what vendors said is left."""
-        return await self._database.run("read", lambda: _standing(now))
+        return await self._database.run("read", lambda: _standing(now), brief=True)
 
     async def clear_bench(self, scope: str) -> None:
         """It answered again."""
-        await self._database.run("write", lambda: benches.clear(scope))
+        await self._database.run("write", lambda: benches.clear(scope), brief=True)
 
     async def claim_probe(self, scope: str, now: float, until: float) -> bool:
         """Be the one call that tries again after a bench has ended."""
-        return await self._database.run("write", lambda: benches.claim_probe(scope, now, until))
+        return await self._database.run("write", lambda: benches.claim_probe(scope, now, until), brief=True)
 
     async def learn(self, scope: str, limits: Limits, now: float) -> None:
         """Share what a vendor's headers said."""
-        await self._database.run("write", lambda: learning.learn(scope, limits, now))
+        await self._database.run("write", lambda: learning.learn(scope, limits, now), brief=True)
 
     async def budgets(self, limits: Sequence[Limit], now: float) -> list[BudgetState]:
         """How each budget stands."""
-        return await self._database.run("read", lambda: claims.budgets(limits, now))
+        return await self._database.run("read", lambda: claims.budgets(limits, now), brief=True)
 
     async def attempts(self, call_id: str) -> list[Attempt]:
         """A call's attempts, first one first; empty where there is no such call."""
-        return await self._database.run("read", lambda: rows.of_call(call_id))
+        return await self._database.run("read", lambda: rows.of_call(call_id), brief=True)
 
     async def summary(
         self, *, since: float | None, until: float | None, session: str | None, group_by: GroupBy | None

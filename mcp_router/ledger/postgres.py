@@ -58,7 +58,7 @@ class PostgresDatabase:
         self._migrating = Lock()
         self._migrated = False
 
-    async def run(self, mode: Mode, script: Callable[[], Script[T]]) -> T:
+    async def run(self, mode: Mode, script: Callable[[], Script[T]], *, brief: bool = False) -> T:  # noqa: ARG002 - nothing is brief over a network
         """Run a script as one transaction.
 
         Raises:
