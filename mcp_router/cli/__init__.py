@@ -10,6 +10,8 @@ from typing import get_args
 from mcp_router import __version__
 
 DONE, FAILED, USAGE = 0, 1, 2
+CLIENTS = ("claude-code", "claude-desktop", "cursor", "vscode", "codex", "gemini", "windsurf", "zed")
+"""Those that `install` knows; what it knows of them is loaded when it is asked for."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,6 +54,7 @@ def _parser() -> ArgumentParser:
     doctor = command("doctor", "check configuration, keys, tables and ledger")
     doctor.add_argument("--live", action="store_true", help="ask each configured provider for one token")
     doctor.add_argument("--json", action="store_true", help="print JSON")
+    _install(command("install", "tell a client how to start this server"))
     return parser
 
 
@@ -89,6 +92,12 @@ def _routing(parser: ArgumentParser) -> None:
     parser.add_argument("--max-output-tokens", type=int, metavar="NUMBER")
     parser.add_argument("--max-cost-usd", metavar="USD", help="tighten the tier's ceiling for this call")
     parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _install(parser: ArgumentParser) -> None:
+    parser.add_argument("client", metavar="CLIENT", help=", ".join(CLIENTS))
+    parser.add_argument("--dry-run", action="store_true", help="show what would change, and change nothing")
+    parser.add_argument("--uninstall", action="store_true", help="take the entry out again")
 
 
 def _costs(parser: ArgumentParser) -> None:

@@ -36,5 +36,7 @@ def run(given: Namespace) -> int:
 
 async def _run(given: Namespace) -> int:
     command = import_module(f"mcp_router.cli.{given.command}")
+    if given.command == "install":  # works without an app, and where no ledger can be had
+        return command.run(load(given.config), given)
     async with running(load(given.config)) as app:
         return await command.run(app, given)

@@ -1,0 +1,179 @@
+"""The programs that can start this server, and where and how each of them wants to be told.
+
+A difference between clients that is a name or a path is a field of `Client`; only the two file formats are code
+(`jsonc.py`, `toml_tables.py`). Rows were compared with these pages and, where npm has the client, with the client
+itself in November 2026:
+
+- https://code.claude.com/docs/en/mcp
+- https://modelcontextprotocol.io/docs/develop/connect-local-servers, and for Windows packages
+  https://github.com/anthropics/claude-code/issues/26073
+- https://cursor.com/docs/context/mcp
+- https://code.visualstudio.com/docs/agents/reference/mcp-configuration
+- https://developers.openai.com/codex/mcp
+- https://github.com/google-gemini/gemini-cli/blob/main/docs/tools/mcp-server.md
+- https://docs.windsurf.com/windsurf/cascade/mcp
+- https://zed.dev/docs/ai/mcp
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from mcp_router.errors import UnknownNameError
+
+SERVER = "llm-router"
+"""What clients call this server."""
+
+Keys = Literal["reference", "names", "inherited", "blank"]
+"""How a client hands keys on: by a reference that it resolves, by the names of variables, with everything else it
+has in its environment, or not at all, so that they are written into its file by hand.
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Client:
+    """One program that can start the server."""
+
+    name: str
+    title: str
+    docs_url: str
+    table: str
+    """The key under which its file keeps servers."""
+    linux: tuple[str, ...]
+    """Where its file is; of several the first whose folder exists. `~`, `{config}`, `{appdata}` and `{localappdata}`
+    are the usual folders, `*` is any name.
+    """
+    macos: tuple[str, ...]
+    windows: tuple[str, ...]
+    home_env: str = ""
+    """A variable that moves its folder; the file's own name stays."""
+    format: Literal["json", "toml"] = "json"
+    keys: Keys = "reference"
+    reference: str = ""
+    """How it writes a variable of the environment, with `NAME` for the variable."""
+    also: Mapping[str, object] = field(default_factory=dict[str, object])
+    """What else an entry says, unless it says otherwise already."""
+    afterwards: str
+    """What the user does next."""
+
+
+_HOME_CURSOR = ("~/.cursor/mcp.json",)
+_HOME_WINDSURF = ("~/.codeium/windsurf/mcp_config.json",)
+_ZED = "zed/settings.json"
+
+CLIENTS: tuple[Client, ...] = (
+    Client(
+        name="claude-code",
+        title="Claude Code",
+        docs_url="https://code.claude.com/docs/en/mcp",
+        table="mcpServers",
+        linux=("~/.claude.json",),
+        macos=("~/.claude.json",),
+        windows=("~/.claude.json",),
+        home_env="CLAUDE_CONFIG_DIR",
+        # Without `:-` a variable that is not set is told as a mistake.
+        reference="${NAME:-}",
+        also={"type": "stdio"},
+        afterwards="`claude mcp list` shows it connected.",
+    ),
+    Client(
+        name="claude-desktop",
+        title="Claude Desktop",
+        docs_url="https://modelcontextprotocol.io/docs/develop/connect-local-servers",
+        table="mcpServers",
+        linux=("{config}/Claude/claude_desktop_config.json",),
+        macos=("~/Library/Application Support/Claude/claude_desktop_config.json",),
+        windows=(
+            "{localappdata}/Packages/Claude_*/LocalCache/Roaming/Claude/claude_desktop_config.json",
+            "{appdata}/Claude/claude_desktop_config.json",
+        ),
+        keys="blank",
+        afterwards="Write your keys between the empty quotes under `env`, then quit Claude Desktop and start it again.",
+    ),
+    Client(
+        name="cursor",
+        title="Cursor",
+        docs_url="https://cursor.com/docs/context/mcp",
+        table="mcpServers",
+        linux=_HOME_CURSOR,
+        macos=_HOME_CURSOR,
+        windows=_HOME_CURSOR,
+        reference="${env:NAME}",
+        also={"type": "stdio"},
+        afterwards="Switch it on under Settings, MCP.",
+    ),
+    Client(
+        name="vscode",
+        title="VS Code",
+        docs_url="https://code.visualstudio.com/docs/agents/reference/mcp-configuration",
+        table="servers",
+        linux=("{config}/Code/User/mcp.json",),
+        macos=("~/Library/Application Support/Code/User/mcp.json",),
+        windows=("{appdata}/Code/User/mcp.json",),
+        reference="${env:NAME}",
+        also={"type": "stdio"},
+        afterwards="Run `MCP: List Servers` and start it.",
+    ),
+    Client(
+        name="codex",
+        title="Codex CLI",
+        docs_url="https://developers.openai.com/codex/mcp",
+        table="mcp_servers",
+        linux=("~/.codex/config.toml",),
+        macos=("~/.codex/config.toml",),
+        windows=("~/.codex/config.toml",),
+        home_env="CODEX_HOME",
+        format="toml",
+        keys="names",
+        # Its own limit is 60 s, and one call here may take longer where it covers many files.
+        also={"tool_timeout_sec": 300},
+        afterwards="`codex mcp list` shows it enabled.",
+    ),
+    Client(
+        name="gemini",
+        title="Gemini CLI",
+        docs_url="https://github.com/google-gemini/gemini-cli/blob/main/docs/tools/mcp-server.md",
+        table="mcpServers",
+        linux=("~/.gemini/settings.json",),
+        macos=("~/.gemini/settings.json",),
+        windows=("~/.gemini/settings.json",),
+        reference="${NAME}",
+        afterwards="`gemini mcp list` shows it connected, in folders that it trusts.",
+    ),
+    Client(
+        name="windsurf",
+        title="Windsurf",
+        docs_url="https://docs.windsurf.com/windsurf/cascade/mcp",
+        table="mcpServers",
+        linux=_HOME_WINDSURF,
+        macos=_HOME_WINDSURF,
+        windows=_HOME_WINDSURF,
+        reference="${env:NAME}",
+        afterwards="Press the refresh button of Cascade's MCP panel.",
+    ),
+    Client(
+        name="zed",
+        title="Zed",
+        docs_url="https://zed.dev/docs/ai/mcp",
+        table="context_servers",
+        linux=(f"{{config}}/{_ZED}",),
+        macos=(f"~/.config/{_ZED}",),
+        windows=("{appdata}/Zed/settings.json",),
+        keys="inherited",
+        afterwards="The dot beside its name in the Agent Panel's settings turns green.",
+    ),
+)
+
+
+def client(name: str) -> Client:
+    """One client by name.
+
+    Raises:
+        UnknownNameError: Nobody has this name.
+    """
+    for one in CLIENTS:
+        if one.name == name:
+            return one
+    raise UnknownNameError("client", name, [one.name for one in CLIENTS])

@@ -1,0 +1,101 @@
+"""How a client starts this very server again, whatever started it this time.
+
+Clients have a short PATH, so the command is told in full. An environment that `uvx` or `pipx run` made for one run
+is gone some day: there the client is told to run `uvx` or `pipx` itself.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+COMMAND = "mcp-llm-router"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Command:
+    """A program with its full path, and what it is given before the server's own words."""
+
+    program: str
+    arguments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Running:
+    """The interpreter that runs us, as far as it matters for being started again."""
+
+    prefix: Path
+    executable: Path
+    search_path: str
+    """PATH."""
+    uv: str = ""
+    """The program that `uv` says it is, where it started us."""
+    source: str = COMMAND
+    """What the package was installed from, as `uvx --from` wants it."""
+
+
+def running(environ: Mapping[str, str]) -> Running:
+    """Look at this process."""
+    return Running(
+        prefix=Path(sys.prefix),
+        executable=Path(sys.executable),
+        search_path=environ.get("PATH", ""),
+        uv=environ.get("UV", ""),
+        source=_source(),
+    )
+
+
+def command(now: Running) -> Command:
+    """The command that starts this server from anywhere, today and next month."""
+    parts = now.prefix.parts
+    if any(part.startswith(("archive-v", "environments-v", "builds-v")) for part in parts):
+        uvx = shutil.which("uvx", path=now.search_path)
+        if uvx is None and now.uv and (beside := shutil.which("uvx", path=str(Path(now.uv).parent))):
+            uvx = beside
+        if uvx is not None:
+            return Command(program=uvx, arguments=("--from", now.source, COMMAND))
+    if ".cache" in parts and "pipx" in parts and (pipx := shutil.which("pipx", path=now.search_path)):
+        return Command(program=pipx, arguments=("run", "--spec", now.source, COMMAND))
+    return _installed(now)
+
+
+def _installed(now: Running) -> Command:
+    script = shutil.which(COMMAND, path=str(now.executable.parent)) or shutil.which(
+        COMMAND, path=str(now.prefix / ("Scripts" if sys.platform == "win32" else "bin"))
+    )
+    if script is None:
+        # `-P`: a folder that happens to hold a package called `providers` must not stand in for ours.
+        return Command(program=str(now.executable), arguments=("-P", "-m", "mcp_router"))
+    on_path = shutil.which(COMMAND, path=now.search_path)
+    # pipx and uv keep a link on PATH that outlives an upgrade; what it leads to may move.
+    same = on_path is not None and Path(on_path).resolve() == Path(script).resolve()
+    return Command(program=str(Path(on_path).absolute()) if on_path and same else script)
+
+
+def _source() -> str:
+    """What the package was installed from, with the extra for the embedded model where it is there."""
+    try:
+        found = distribution(COMMAND)
+    except PackageNotFoundError:
+        return COMMAND
+    extra = "[embedded]" if find_spec("xllamacpp") is not None else ""
+    folder = _folder(found)
+    return f"{folder}{extra}" if folder else f"{COMMAND}{extra}=={found.version}"
+
+
+def _folder(found: Distribution) -> str:
+    """The folder or address it was installed from, or an empty string where it came from an index (PEP 610)."""
+    text = found.read_text("direct_url.json")
+    if text is None:
+        return ""
+    url = str(json.loads(text).get("url", ""))
+    parts = urlsplit(url)
+    return url2pathname(parts.path) if parts.scheme == "file" else url
