@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Literal
 
 from mcp_router import tokens
 from mcp_router.money import usd
@@ -15,6 +16,7 @@ from providers.completion import Effort
 
 _THINKING_ROOM: dict[Effort, int] = {"off": 0, "minimal": 1, "low": 2, "medium": 3, "high": 5, "xhigh": 8, "max": 12}
 """How many times the reference request's hidden tokens an answer is given room for."""
+Misfit = Literal["feature", "price", "ceiling", "window"]
 _LEAST_OUTPUT = 16
 _SEARCHES = (3, 1)
 """How often a model may search for one answer, most first: as often as the ceiling admits. Where the vendor
@@ -61,6 +63,7 @@ class Fit:
 class NoFit:
     """Why a model cannot take a task."""
 
+    kind: Misfit
     reason: str
 
 
@@ -86,10 +89,9 @@ def fit(
 ) -> Fit | NoFit:
     """Fit a task to a model under a ceiling in US dollars; `unpriced_ok` lets one through whose price nobody knows."""
     if missing := _missing(provider, model, need):
-        return NoFit(reason=missing)
-    fitted: Fit | NoFit = NoFit(reason="")
-    for searches in _searches(provider, need):
-        till = _Till(
+        return NoFit(kind="feature", reason=missing)
+    most, *fewer = (
+        _Till(
             provider=provider,
             model=model,
             now=now,
@@ -97,9 +99,12 @@ def fit(
             searches=searches,
             cache_writes=need.shared_prefix,
         )
-        fitted = _fit(till, effort, need, ceiling_usd, unpriced_ok=unpriced_ok)
-        if isinstance(fitted, Fit):
-            break
+        for searches in _searches(provider, need)
+    )
+    fitted = _fit(most, effort, need, ceiling_usd, unpriced_ok=unpriced_ok)
+    for till in fewer:
+        if isinstance(fitted, NoFit):
+            fitted = _fit(till, effort, need, ceiling_usd, unpriced_ok=unpriced_ok)
     return fitted
 
 
@@ -113,10 +118,11 @@ def _fit(till: _Till, effort: Effort, need: Need, ceiling_usd: Decimal, *, unpri
     held_input = tokens.at_most(need.input_tokens) + till.searches * _TOKENS_A_SEARCH
     most, half = till.affords(ceiling_usd, held_input), till.affords(ceiling_usd / 2, held_input)
     if most is None or half is None:
-        return _unpriced(need, effort, room, till.searches) if unpriced_ok else NoFit(reason=_NO_PRICE)
+        return _unpriced(need, effort, room, till.searches) if unpriced_ok else NoFit(kind="price", reason=_NO_PRICE)
     if most < least:
         cost = usd(till.asks(held_input, least))
-        return NoFit(reason=f"over the ceiling: {least} output tokens may cost {cost} of {usd(ceiling_usd)}")
+        reason = f"over the ceiling: {least} output tokens may cost {cost} of {usd(ceiling_usd)}"
+        return NoFit(kind="ceiling", reason=reason)
     wanted = _wanted(need, effort)
     if need.max_output_tokens is None:
         # Half the ceiling leaves the other half for a fallback after an attempt that was billed for nothing.
@@ -193,13 +199,15 @@ def _room(model: Model, need: Need, least: int) -> int | NoFit:
     """Say how many output tokens window and model leave."""
     room = model.max_output or 1_000_000
     if model.max_input is not None and need.input_tokens > model.max_input:
-        return NoFit(reason=f"prompt too long: about {need.input_tokens} tokens, it takes {model.max_input}")
+        reason = f"prompt too long: about {need.input_tokens} tokens, it takes {model.max_input}"
+        return NoFit(kind="window", reason=reason)
     if model.context_window is not None:
         room = min(room, model.context_window - need.input_tokens)
         if room < least:
             return NoFit(
+                kind="window",
                 reason=f"window too small: about {need.input_tokens} tokens and {least} for the answer, "
-                f"it has {model.context_window}"
+                f"it has {model.context_window}",
             )
     return room
 

@@ -6,11 +6,12 @@ One pure function, `plan`. What `explain_route` shows is what `generate` runs.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from typing import Literal
 
 from mcp_router.errors import UnknownNameError
-from mcp_router.fit import Candidate, Fit, NoFit, fit
+from mcp_router.fit import Candidate, Fit, Misfit, NoFit, fit
 from mcp_router.ledger import Bench
 from mcp_router.routes import TIERS, Complexity, Entry
 from mcp_router.tasks import Task, World
@@ -20,6 +21,8 @@ from providers.completion import Effort
 ENOUGH = 2
 """With fewer candidates than this, models from the use case's other tiers fill up, so that there is a fallback."""
 
+RejectionKind = Literal["closed", "retired", "unknown", "benched", "busy"] | Misfit
+"""`closed`: it could be asked if the user did what the reason says."""
 _RETIRES_SOON = timedelta(days=30)
 _LAST_RESORT = "embedded"
 _STRONGER: Mapping[Effort, Effort] = {"off": "low", "minimal": "low", "low": "medium", "medium": "high"}
@@ -30,6 +33,7 @@ class Rejection:
     """A model that may not answer, and why."""
 
     model: str
+    kind: RejectionKind
     reason: str
     wait_seconds: float | None = None
     """How long until it might; None where waiting does not help."""
@@ -86,13 +90,13 @@ class _Desk:
             if why_not is None:
                 self._admit(model, entry.thinking, why)
             elif (substitute := self._substitute(model)) is None:
-                self.rejected.append(Rejection(model=model.id, reason=why_not))
+                self.rejected.append(why_not)
             elif model.id == self.task.pin:
-                self.rejected.append(Rejection(model=model.id, reason=f"{why_not}; {substitute.id} could be asked"))
+                self.rejected.append(replace(why_not, reason=f"{why_not.reason}; {substitute.id} could be asked"))
             else:
                 self.seen.add(substitute.id)
-                self.rejected.append(Rejection(model=model.id, reason=f"{why_not}; {substitute.id} takes its place"))
-                self._admit(substitute, entry.thinking, f"stands in for {model.id}: {why_not}")
+                self.rejected.append(replace(why_not, reason=f"{why_not.reason}; {substitute.id} takes its place"))
+                self._admit(substitute, entry.thinking, f"stands in for {model.id}: {why_not.reason}")
 
     def consider_neighbour(self, entry: Entry, why: str) -> None:
         """Like `consider`, but a model that does not fit is not worth a word: it was not asked for."""
@@ -115,7 +119,7 @@ class _Desk:
     def _admit(self, model: Model, wanted: Effort, why: str) -> None:
         fitted = self._fit(model, wanted)
         if isinstance(fitted, NoFit):
-            self.rejected.append(Rejection(model=model.id, reason=fitted.reason))
+            self.rejected.append(Rejection(model=model.id, kind=fitted.kind, reason=fitted.reason))
             return
         provider = self.world.catalog.provider(model.provider)
         candidate = Candidate(model=model, provider=provider, fit=fitted, why=_with_warnings(why, model, self.world))
@@ -123,9 +127,8 @@ class _Desk:
         if held_back is None:
             self.candidates.append(candidate)
         else:
-            reason, seconds = held_back
-            self.waiting.append((candidate, seconds))
-            self.rejected.append(Rejection(model=model.id, reason=reason, wait_seconds=seconds))
+            self.waiting.append((candidate, held_back.wait_seconds or 0.0))
+            self.rejected.append(held_back)
 
     def _fit(self, model: Model, wanted: Effort) -> Fit | NoFit:
         return fit(
@@ -199,25 +202,32 @@ def _models(entry: Entry, world: World) -> Iterable[Model]:
         return (Model(provider=provider_name, name=model_name),)
 
 
-def _closed(model: Model, world: World) -> str | None:
+def _closed(model: Model, world: World) -> Rejection | None:
     """Say why a model cannot be asked at all, whatever the task."""
     access = world.access[model.provider]
     if access.reason is not None:
-        return access.reason
+        return Rejection(model=model.id, kind="retired" if access.retired else "closed", reason=access.reason)
     if model.retires is not None and model.retires <= world.now.date():
-        return f"retired on {model.retires}"
+        return Rejection(model=model.id, kind="retired", reason=f"retired on {model.retires}")
     if not model.name:
-        return f"no model of {model.provider} is known: name one as {model.provider}:MODEL"
+        reason = f"no model of {model.provider} is known: name one as {model.provider}:MODEL"
+        return Rejection(model=model.id, kind="unknown", reason=reason)
     bench = world.benches.get(access.key_scope)
-    return None if bench is None else f"its key is benched {_until(bench, world)}: {bench.reason}"
+    if bench is None:
+        return None
+    return Rejection(
+        model=model.id, kind="benched", reason=f"its key is benched {_until(bench, world)}: {bench.reason}"
+    )
 
 
-def _held_back(model: Model, world: World) -> tuple[str, float] | None:
+def _held_back(model: Model, world: World) -> Rejection | None:
     for scope in (f"model:{model.id}", f"provider:{model.provider}"):
         if (bench := world.benches.get(scope)) is not None:
-            return f"benched {_until(bench, world)}: {bench.reason}", bench.until - world.now.timestamp()
+            reason, seconds = f"benched {_until(bench, world)}: {bench.reason}", bench.until - world.now.timestamp()
+            return Rejection(model=model.id, kind="benched", reason=reason, wait_seconds=seconds)
     if (seconds := world.busy.get(model.id, world.busy.get(model.provider))) is not None:
-        return f"at its rate limit: free in {seconds:.0f} s", seconds
+        reason = f"at its rate limit: free in {seconds:.0f} s"
+        return Rejection(model=model.id, kind="busy", reason=reason, wait_seconds=seconds)
     return None
 
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from math import inf
 
 from mcp_router.calls import Failed
 from mcp_router.fit import Candidate
 from mcp_router.ledger import Attempt, BudgetRefusal, RateRefusal
 from mcp_router.money import usd
-from mcp_router.plan import Plan
+from mcp_router.plan import Plan, RejectionKind
 
+_TO_DO: Mapping[RejectionKind, str] = {
+    "closed": "set one of the keys named",
+    "ceiling": "take a higher budget_tier or a shorter prompt",
+    "window": "shorten the prompt or use use_case long_context",
+}
 _AT_MOST = 8
 """Rejected models named in a text; the rest are counted."""
 
@@ -21,7 +27,7 @@ def no_candidate(plan: Plan, refusals: Sequence[BudgetRefusal | RateRefusal]) ->
     task = plan.task
     reasons = [f"{rejection.model}: {rejection.reason}" for rejection in plan.rejected]
     reasons += [
-        f"{refusal.provider}: at {refusal.what}, free in {refusal.wait_seconds:.0f} s"
+        f"{refusal.provider}: at {refusal.what}{_free_in(refusal)}"
         for refusal in refusals
         if isinstance(refusal, RateRefusal)
     ]
@@ -72,6 +78,12 @@ def deadline(attempts: Sequence[Attempt], seconds: float) -> str:
     )
 
 
+def _free_in(refusal: RateRefusal) -> str:
+    if refusal.wait_seconds == inf:
+        return ", and this call alone is more than that"
+    return f", free in {refusal.wait_seconds:.0f} s"
+
+
 def _listed(lines: Sequence[str]) -> str:
     shown = "; ".join(lines[:_AT_MOST])
     more = f"; and {len(lines) - _AT_MOST} more" if len(lines) > _AT_MOST else ""
@@ -79,17 +91,11 @@ def _listed(lines: Sequence[str]) -> str:
 
 
 def _advice(plan: Plan, refusals: Sequence[BudgetRefusal | RateRefusal]) -> str:
-    reasons = " ".join(rejection.reason for rejection in plan.rejected)
-    advice: list[str] = []
-    if "set " in reasons:
-        advice.append("set one of the keys named")
-    if "over the ceiling" in reasons:
-        advice.append("take a higher budget_tier or a shorter prompt")
-    if "window too small" in reasons or "prompt too long" in reasons:
-        advice.append("shorten the prompt or use use_case long_context")
+    kinds = {rejection.kind for rejection in plan.rejected}
+    advice = [said for kind, said in _TO_DO.items() if kind in kinds]
     waits = [rejection.wait_seconds for rejection in plan.rejected if rejection.wait_seconds is not None]
     waits += [refusal.wait_seconds for refusal in refusals if isinstance(refusal, RateRefusal)]
-    if waits:
+    if waits and min(waits) < inf:
         advice.append(f"call again in {max(1.0, min(waits)):.0f} s")
     return _joined(advice) or "see list_providers for what can be asked"
 
@@ -106,9 +112,9 @@ def _after_failures(failures: Iterable[Failed], plan: Plan) -> str:
             advice.append(f"call again in {error.retry_after:.0f} s")
         if error.kind == "context_length":
             advice.append("shorten the prompt or use use_case long_context")
-    missing = sorted({r.reason.partition(";")[0] for r in plan.rejected if r.reason.startswith("set ")})
-    if missing:
-        advice.append(f"{missing[0]} to have a fallback")
+    closed = next((rejection for rejection in plan.rejected if rejection.kind == "closed"), None)
+    if closed is not None:
+        advice.append(f"{closed.reason.partition(';')[0]} to have a fallback")
     return _joined(advice) or "call again later, or pin another model"
 
 
