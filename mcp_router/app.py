@@ -13,6 +13,7 @@ from functools import cached_property
 import anyio
 
 from mcp_router import routes as tables
+from mcp_router import tracing
 from mcp_router.attempts import Baseline, Desk
 from mcp_router.catalog import Catalog
 from mcp_router.connections import Connections, Door
@@ -104,6 +105,7 @@ class App:
             baseline=self.baseline,
             session=self.session,
             clock=time.time,
+            tracer=tracing.tracer(self.settings.environ),
         )
         ground = Ground(
             catalog=self.catalog,
@@ -192,8 +194,9 @@ async def running(settings: Settings) -> AsyncGenerator[App]:
     except LedgerError as exc:
         raise ConfigError(f"{settings.path or 'environment'}: database_url: {exc}") from exc
     app = App(settings, ledger)
-    try:
-        yield app
-    finally:
-        with anyio.CancelScope(shield=True):
-            await app.aclose()
+    async with tracing.sending(settings.environ):
+        try:
+            yield app
+        finally:
+            with anyio.CancelScope(shield=True):
+                await app.aclose()

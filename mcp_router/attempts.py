@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -29,9 +30,13 @@ from mcp_router.ledger import (
 )
 from mcp_router.limits import scarce
 from mcp_router.prices import cost_usd
+from mcp_router.tracing import spanned
 from providers.catalog import Model, Provider
 from providers.completion import Completion, Limits, Message, Prompt, Usage
 from providers.errors import BrokenAnswerError, ProviderError
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
 
 _LEASE_SPARE = 30.0
 """Seconds a hold outlives the longest its attempt may take."""
@@ -63,6 +68,8 @@ class Desk:
     session: str
     clock: Callable[[], float]
     """Seconds since the epoch."""
+    tracer: Tracer | None = None
+    """Makes a span of every attempt; None where nobody asks for traces."""
 
     async def attempt(
         self, call: Call, candidate: Candidate, messages: tuple[Message, ...], remembered: dict[str, Bench]
@@ -72,6 +79,17 @@ class Desk:
         refusal = await self.ledger.hold(hold, self._limits(call), self.rates(candidate.model.provider))
         if refusal is not None:
             return refusal
+        with spanned(self.tracer, candidate, call.attempts):
+            return await self._attempted(call, candidate, messages, remembered, hold)
+
+    async def _attempted(
+        self,
+        call: Call,
+        candidate: Candidate,
+        messages: tuple[Message, ...],
+        remembered: dict[str, Bench],
+        hold: Hold,
+    ) -> Answered | Failed:
         started, began = self.clock(), anyio.current_time()
         record = _Record(desk=self, call=call, candidate=candidate, hold=hold, started=started, began=began)
         try:

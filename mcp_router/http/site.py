@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from mcp_router import tracing
 from mcp_router.app import App
 from mcp_router.http import api, dashboard
 from mcp_router.http.doors import Address, Doors
@@ -67,8 +68,16 @@ def create_site(app: App, address: Address, *, tokens: Tokens, limits: Limits, s
         routes=routes, lifespan=lifespan, exception_handlers={HTTPException: _not_here, Exception: _broken}
     )
     public = dashboard.PUBLIC | {HEALTH}
-    admission = Admission(site, limits=limits, free=frozenset({HEALTH}))
+    admission = Admission(_traced(site, app), limits=limits, free=frozenset({HEALTH}))
     return Site(application=Doors(admission, address=address, tokens=tokens, public=public), admission=admission)
+
+
+def _traced(site: ASGIApp, app: App) -> ASGIApp:
+    if (tracer := tracing.tracer(app.settings.environ)) is None:
+        return site
+    from mcp_router.http.traces import Traces  # noqa: PLC0415 - only who asks for traces needs it
+
+    return Traces(site, tracer)
 
 
 class _Legacy:
