@@ -96,6 +96,7 @@ def imported_by(package: str) -> set[str]:
             tree = ast.parse(path.read_text("utf-8"))
             found |= {name.partition(".")[0] for node in ast.walk(tree) for name in names_in(node)}
     found -= {*sys.stdlib_module_names, "mcp_router", "providers"}
+    found.discard("opentelemetry")  # many distributions share that name; the extra `otel` asks for two of them
     return {named(distributions[name][0]) for name in found}
 
 
