@@ -49,7 +49,8 @@ class Router:
     async def world(self) -> tuple[World, dict[str, Bench]]:
         """Look around: who is benched or busy now, and which benches are remembered."""
         now = self.desk.clock()
-        standing = await self.ledger.standing(now)
+        limited = [name for name in self.ground.catalog.providers if self.desk.rates(name) is not None]
+        standing = await self.ledger.standing(now, limited)
         remembered = {bench.scope: bench for bench in standing.benches}
         world = World(
             catalog=self.ground.catalog,

@@ -334,6 +334,14 @@ async def test_tokens_a_minute_are_what_the_attempt_really_took_once_that_is_kno
     ]
 
 
+async def test_only_the_providers_named_are_counted(ledger: Ledger) -> None:
+    await ledger.hold(a_hold("one", tokens=900), [], None)
+
+    counted = [await ledger.standing(NOON + 1, names) for names in (["groq", "openai"], ["openai"], [])]
+
+    assert [[state.provider for state in standing.rates] for standing in counted] == [["groq"], [], []]
+
+
 async def test_no_waiting_helps_a_call_larger_than_the_rate(ledger: Ledger) -> None:
     refusal = await ledger.hold(a_hold("call", tokens=1_001), [], Rate(provider="groq", tokens_per_minute=1_000))
 

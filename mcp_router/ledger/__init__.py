@@ -207,8 +207,10 @@ class Ledger(Protocol):
         """
         ...
 
-    async def standing(self, now: float) -> Standing:
-        """Who is benched, how busy each provider was, and what vendors said is left."""
+    async def standing(self, now: float, counted: Sequence[str] | None = None) -> Standing:
+        """Who is benched, how busy each provider was, and what vendors said is left. `counted` are the providers
+        whose last minute is wanted, since counting it takes longer the more was asked; None is all of them.
+        """
         ...
 
     async def clear_bench(self, scope: str) -> None:

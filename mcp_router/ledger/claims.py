@@ -33,7 +33,7 @@ _WINDOW = (
 )
 _RATES = (
     "SELECT provider, COUNT(*), CAST(SUM(tokens) AS BIGINT), MIN(made_at) FROM claims "
-    "WHERE made_at > ? AND made_at <= ? GROUP BY provider ORDER BY provider"
+    "WHERE made_at > ? AND made_at <= ? {of}GROUP BY provider ORDER BY provider"
 )
 
 
@@ -86,9 +86,12 @@ def budgets(limits: Sequence[Limit], now: float) -> Script[list[BudgetState]]:
     ]
 
 
-def rates(now: float) -> Script[list[RateState]]:
-    """What each provider was asked in the last minute."""
-    rows = yield from ask(_RATES, now - WINDOW_SECONDS, now + SKEW_SECONDS)
+def rates(now: float, counted: Sequence[str] | None) -> Script[list[RateState]]:
+    """What these providers were asked in the last minute, or all; those that were not asked are left out."""
+    if counted is not None and not counted:
+        return []
+    of = "" if counted is None else f"AND provider IN ({', '.join('?' * len(counted))}) "
+    rows = yield from ask(_RATES.format(of=of), now - WINDOW_SECONDS, now + SKEW_SECONDS, *map(clean, counted or ()))
     return [
         RateState(provider=text(row[0]), requests=whole(row[1]), tokens=whole(row[2]), oldest_at=real(row[3]))
         for row in rows

@@ -77,9 +77,9 @@ class DatabaseLedger:
             await self._database.run("write", lambda: settling.settle(hold_id, attempt, benches), brief=True)
         return True
 
-    async def standing(self, now: float) -> Standing:
+    async def standing(self, now: float, counted: Sequence[str] | None = None) -> Standing:
         """Who is benched, how busy each provider was, and what vendors said is left."""
-        return await self._database.run("read", lambda: _standing(now), brief=True)
+        return await self._database.run("read", lambda: _standing(now, counted), brief=True)
 
     async def clear_bench(self, scope: str) -> None:
         """It answered again."""
@@ -142,10 +142,10 @@ class DatabaseLedger:
         return await self._database.run("read", lambda: rows.recorded(since, until, after))
 
 
-def _standing(now: float) -> Script[Standing]:
+def _standing(now: float, counted: Sequence[str] | None) -> Script[Standing]:
     """One moment for all three, and one way to the database."""
     return Standing(
         benches=tuple((yield from benches.standing(now))),
-        rates=tuple((yield from claims.rates(now))),
+        rates=tuple((yield from claims.rates(now, counted))),
         learned=tuple((yield from learning.learned(now))),
     )

@@ -116,11 +116,11 @@ class SpoolingLedger:
             self._behind = self._kept != seen
         return written
 
-    async def standing(self, now: float) -> Standing:
+    async def standing(self, now: float, counted: Sequence[str] | None = None) -> Standing:
         """How everybody stands, as far as anyone knows."""
         try:
             await self.catch_up()
-            return await self._ledger.standing(now)
+            return await self._ledger.standing(now, counted)
         except LedgerError:
             if not self._open:
                 raise
