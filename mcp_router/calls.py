@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from mcp_router.ledger import Attempt, Bench
+from mcp_router.ledger import Attempt, Bench, BudgetRefusal, RateRefusal
+from mcp_router.plan import Rejection
 from mcp_router.tasks import Task
 from providers.catalog import Model
 from providers.completion import Completion, Message, OnText, Usage
@@ -66,6 +67,10 @@ class Call:
     def spent_usd(self) -> Decimal:
         """What it has cost so far, upper bounds where nobody knows better."""
         return sum((attempt.cost_usd or Decimal(0) for attempt in self.attempts), Decimal(0))
+
+
+Refusal = BudgetRefusal | RateRefusal | Rejection
+"""Why a candidate of the plan was passed over without being asked."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from math import inf
 
-from mcp_router.calls import Failed
+from mcp_router.calls import Failed, Refusal
 from mcp_router.fit import Candidate
 from mcp_router.ledger import Attempt, BudgetRefusal, RateRefusal
 from mcp_router.money import usd
-from mcp_router.plan import Plan, RejectionKind
+from mcp_router.plan import Plan, Rejection, RejectionKind
 
 _TO_DO: Mapping[RejectionKind, str] = {
     "closed": "set one of the keys named",
@@ -22,10 +22,11 @@ _AT_MOST = 8
 """Rejected models named in a text; the rest are counted."""
 
 
-def no_candidate(plan: Plan, refusals: Sequence[BudgetRefusal | RateRefusal]) -> str:
+def no_candidate(plan: Plan, refusals: Sequence[Refusal]) -> str:
     """Tell why nobody may answer."""
     task = plan.task
-    reasons = [f"{rejection.model}: {rejection.reason}" for rejection in plan.rejected]
+    passed_over = [refusal for refusal in refusals if isinstance(refusal, Rejection)]
+    reasons = [f"{rejection.model}: {rejection.reason}" for rejection in (*passed_over, *plan.rejected)]
     reasons += [
         f"{refusal.provider}: at {refusal.what}{_free_in(refusal)}"
         for refusal in refusals
@@ -40,7 +41,7 @@ def no_candidate(plan: Plan, refusals: Sequence[BudgetRefusal | RateRefusal]) ->
 def all_failed(
     attempts: Sequence[Attempt],
     failures: Sequence[tuple[Candidate, Failed]],
-    refusals: Sequence[BudgetRefusal | RateRefusal],
+    refusals: Sequence[Refusal],
     plan: Plan,
 ) -> str:
     """Tell what became of each attempt, and what to do."""
@@ -90,7 +91,7 @@ def _listed(lines: Sequence[str]) -> str:
     return f"{shown}{more}." if lines else ""
 
 
-def _advice(plan: Plan, refusals: Sequence[BudgetRefusal | RateRefusal]) -> str:
+def _advice(plan: Plan, refusals: Sequence[Refusal]) -> str:
     kinds = {rejection.kind for rejection in plan.rejected}
     advice = [said for kind, said in _TO_DO.items() if kind in kinds]
     waits = [rejection.wait_seconds for rejection in plan.rejected if rejection.wait_seconds is not None]

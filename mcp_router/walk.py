@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 
 import anyio
 
-from mcp_router import benching, reports
+from mcp_router import benching, reports, tokens
 from mcp_router.attempts import Desk
-from mcp_router.calls import Answered, Call, Failed
+from mcp_router.calls import Answered, Call, Failed, Refusal
 from mcp_router.errors import (
     AllCandidatesFailedError,
     BudgetExceededError,
@@ -19,7 +20,7 @@ from mcp_router.errors import (
 from mcp_router.fit import Candidate, Fit, NoFit, fit
 from mcp_router.generation import Generation
 from mcp_router.ledger import Bench, BudgetRefusal, RateRefusal
-from mcp_router.plan import Plan
+from mcp_router.plan import Plan, Rejection
 from mcp_router.tasks import World
 from providers.completion import Completion, Message
 
@@ -44,13 +45,19 @@ class Walk:
     world: World
     remembered: dict[str, Bench]
 
+    failures: list[tuple[Candidate, Failed]] = field(default_factory=list[tuple[Candidate, Failed]])
+    refusals: dict[str, Refusal] = field(default_factory=dict[str, Refusal])
+    """By model: the last reason why it was passed over."""
+    waited: float = 0.0
+    """Seconds spent on waiting for rate limits."""
+
     async def answer(self) -> Generation:
-        """Ask the candidates in order until one answers."""
-        queue = list(self.plan.candidates)
-        refusals: list[BudgetRefusal | RateRefusal] = []
-        failures: list[tuple[Candidate, Failed]] = []
-        if not queue:
-            queue = await self._waited_for()
+        """Ask the candidates in order until one answers.
+
+        Raises:
+            RouterError: Nobody did.
+        """
+        queue = list(self.plan.candidates) or await self._waited_for(self.plan.waiting)
         while queue:
             self._check_deadline()
             candidate = queue.pop(0)
@@ -59,43 +66,59 @@ class Walk:
             if isinstance(outcome, Answered):
                 return self._generation(candidate, outcome.completion)
             if isinstance(outcome, Failed):
-                failures.append((candidate, outcome))
+                self.failures.append((candidate, outcome))
                 if outcome.error.fatal:
                     break
                 queue = self._after(candidate, outcome, queue)
-            elif outcome is not None:
-                refusals.append(outcome)
-            if not queue and failures and len(failures) == 1:
-                queue = await self._once_more(failures)
-        for candidate, failed in failures:
+            else:
+                self.refusals[candidate.model.id] = outcome
+            queue = queue or await self._second_chance(candidate, outcome)
+        return self._cut_answer()
+
+    async def _second_chance(self, candidate: Candidate, outcome: Failed | Refusal) -> list[Candidate]:
+        """Choose whom to ask again now that nobody else is left."""
+        if isinstance(outcome, RateRefusal) and not self.failures:
+            return await self._waited_for([(candidate, outcome.wait_seconds)])
+        if isinstance(outcome, Failed) and len(self.failures) == 1:
+            return await self._once_more(candidate, outcome)
+        return []
+
+    def _cut_answer(self) -> Generation:
+        """Hand back an answer that was cut, since nobody gave a whole one."""
+        for candidate, failed in self.failures:
             if failed.error.kind == "truncated" and failed.said is not None:
                 self.call.warnings.append(
                     "the answer was cut at its token limit: ask for less, or a higher budget_tier"
                 )
                 return self._generation(candidate, failed.said)
-        raise self._failure(failures, refusals)
+        raise self._failure()
 
-    async def _try(self, candidate: Candidate) -> Answered | Failed | BudgetRefusal | RateRefusal | None:
-        """Ask one candidate, and again where its answer was no good; None where it must be passed over."""
+    async def _try(self, candidate: Candidate) -> Answered | Failed | Refusal:
+        """Ask one candidate, and again where its answer was no good."""
         fitted = self._refitted(candidate)
-        if fitted is None:
-            return None
+        if isinstance(fitted, NoFit):
+            return Rejection(
+                model=candidate.model.id, kind=fitted.kind, reason=f"after what was spent, {fitted.reason}"
+            )
         scope = f"provider:{candidate.model.provider}"
         bench = self.remembered.get(scope)
         now = self.desk.clock()
         probing = bench is not None and benching.on_probation(bench, now)
         if probing and not await self.desk.ledger.claim_probe(scope, now, now + benching.PROBE_LEASE):
-            return None
+            reason = "benched, and another call is trying it again at this moment"
+            return Rejection(model=candidate.model.id, kind="benched", reason=reason, wait_seconds=benching.PROBE_LEASE)
         return await self._ask(replace(candidate, fit=fitted))
 
-    async def _ask(self, candidate: Candidate) -> Answered | Failed | BudgetRefusal | RateRefusal | None:
+    async def _ask(self, candidate: Candidate) -> Answered | Failed | Refusal:
         messages = self.call.ask.messages
         outcome = await self.desk.attempt(self.call, candidate, messages, self.remembered)
         for _ in range(_TIMES_ASKED_AGAIN):
             if not isinstance(outcome, Failed) or outcome.said is None or outcome.again is None:
                 break
-            fitted = self._refitted(candidate)
-            if fitted is None:
+            fitted = self._refitted(
+                candidate, more_tokens=tokens.count(outcome.said.text) + tokens.count(outcome.again)
+            )
+            if isinstance(fitted, NoFit):
                 break
             messages = (
                 *messages,
@@ -107,21 +130,20 @@ class Walk:
                 outcome = again
         return outcome
 
-    def _refitted(self, candidate: Candidate) -> Fit | None:
-        """Fit a candidate into what is left of the ceiling."""
+    def _refitted(self, candidate: Candidate, *, more_tokens: int = 0) -> Fit | NoFit:
+        """Fit a candidate into what is left of the ceiling; `more_tokens` is what the prompt has grown by."""
         if not self.call.attempts:
             return candidate.fit
         task = self.plan.task
-        fitted = fit(
+        return fit(
             candidate.provider,
             candidate.model,
             effort=candidate.fit.effort,
-            need=task.need,
+            need=replace(task.need, input_tokens=task.need.input_tokens + more_tokens),
             ceiling_usd=task.ceiling_usd - self.call.spent_usd,
             now=self.world.now,
             unpriced_ok=candidate.model.provider in self.world.unlisted,
         )
-        return None if isinstance(fitted, NoFit) else fitted
 
     def _after(self, failed: Candidate, outcome: Failed, queue: list[Candidate]) -> list[Candidate]:
         """Choose who is still worth asking after a failure."""
@@ -140,9 +162,8 @@ class Walk:
             return [other for other in queue if other.model.provider != model.provider]
         return queue
 
-    async def _once_more(self, failures: list[tuple[Candidate, Failed]]) -> list[Candidate]:
+    async def _once_more(self, candidate: Candidate, failed: Failed) -> list[Candidate]:
         """Give the only candidate a second chance where that may help; sleeps before, never after."""
-        candidate, failed = failures[-1]
         bench = failed.bench
         wait = max(_SHORTEST_RETRY_WAIT, failed.error.retry_after or 0.0)
         benched = bench is not None and failed.error.retry_after is None and bench.until > self.desk.clock()
@@ -152,10 +173,12 @@ class Walk:
         await anyio.sleep(wait)
         return [candidate]
 
-    async def _waited_for(self) -> list[Candidate]:
-        """Wait for a rate limit, since nobody else can be asked."""
-        for candidate, seconds in self.plan.waiting:
-            if seconds <= min(_LONGEST_WAIT, self.deadline_seconds / 2) and _is_rate(candidate, self.world):
+    async def _waited_for(self, late: Iterable[tuple[Candidate, float]]) -> list[Candidate]:
+        """Wait for the first rate limit to let somebody through, as long as that is worth it."""
+        left = min(_LONGEST_WAIT, self.deadline_seconds / 2) - self.waited
+        for candidate, seconds in late:
+            if seconds <= left and _is_rate(candidate, self.world):
+                self.waited += max(seconds, _SHORTEST_RETRY_WAIT)
                 await anyio.sleep(seconds)
                 return [candidate]
         return []
@@ -174,12 +197,11 @@ class Walk:
         if anyio.current_time() >= self.call.deadline:
             raise CallTimeoutError(reports.deadline(self.call.attempts, self.deadline_seconds))
 
-    def _failure(
-        self, failures: list[tuple[Candidate, Failed]], refusals: list[BudgetRefusal | RateRefusal]
-    ) -> RouterError:
+    def _failure(self) -> RouterError:
+        refusals = list(self.refusals.values())
         budgets = [refusal for refusal in refusals if isinstance(refusal, BudgetRefusal)]
-        if failures:
-            return AllCandidatesFailedError(reports.all_failed(self.call.attempts, failures, refusals, self.plan))
+        if self.failures:
+            return AllCandidatesFailedError(reports.all_failed(self.call.attempts, self.failures, refusals, self.plan))
         if budgets:
             return BudgetExceededError(reports.over_budget(budgets[0]))
         waits = [seconds for candidate, seconds in self.plan.waiting if _is_rate(candidate, self.world)]
