@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 
@@ -18,6 +19,7 @@ from mcp_router.attempts import Baseline, Desk
 from mcp_router.catalog import Catalog
 from mcp_router.connections import Connections, Door
 from mcp_router.conversations import Conversations
+from mcp_router.discovery import Discovery, normalised
 from mcp_router.errors import ConfigError, UnknownNameError
 from mcp_router.ledger import Ledger, LedgerError, Rate
 from mcp_router.ledger.opening import open_ledger
@@ -89,6 +91,24 @@ class App:
         )
 
     @cached_property
+    def discovery(self) -> Discovery | None:
+        """Looks for what local servers serve; None where they are not to be asked."""
+        local = self.catalog.provider("local")
+        if not self._access[local.name].open:
+            return None
+        own = tuple(own_providers(self.settings))
+        return Discovery(
+            local,
+            address=self._base_url(local),
+            key=self.key(local),
+            join=lambda row: Catalog.with_shipped((*own, row)),
+        )
+
+    async def present(self) -> Catalog:
+        """The catalog, with what local servers serve at the moment."""
+        return self.catalog if self.discovery is None else await self.discovery.catalog()
+
+    @cached_property
     def connections(self) -> Connections:
         """Adapters, each opened at first use."""
         return Connections(self.door)
@@ -108,7 +128,7 @@ class App:
             tracer=tracing.tracer(self.settings.environ),
         )
         ground = Ground(
-            catalog=self.catalog,
+            catalog=self.present,
             routes=self.routes,
             access=self.access,
             unlisted=self.unlisted,
@@ -122,10 +142,14 @@ class App:
         return Door(
             provider=provider,
             key=self.key(provider),
-            base_url=self.settings.base_url(name, provider.base_url_env),
+            base_url=self._base_url(provider),
             model_path=said.model_path,
             timeout_seconds=said.timeout_s or DEFAULT_TIMEOUT,
         )
+
+    def _base_url(self, provider: Provider) -> str | None:
+        said = self.settings.base_url(provider.name, provider.base_url_env)
+        return normalised(said, provider) if said and provider.servers else said
 
     def key(self, provider: Provider) -> str | None:
         """A provider's key, or None."""
@@ -146,7 +170,9 @@ class App:
 
     def access(self) -> Mapping[str, Access]:
         """Who can be asked, and what to do about the others."""
-        return self._access
+        if self.discovery is None or (reason := self.discovery.why_closed()) is None:
+            return self._access
+        return {**self._access, "local": replace(self._access["local"], reason=reason)}
 
     @cached_property
     def _access(self) -> Mapping[str, Access]:

@@ -25,12 +25,12 @@ async def providers(app: App, name: str | None = None) -> Json:
     """
     world, _ = await app.router.world()
     if name is not None:
-        provider = app.catalog.provider(name)
+        provider = world.catalog.provider(name)
         return {"providers": [_status(provider, world) | await _details(app, provider, world)]}
     return {
         "providers": [
             _status(provider, world) | {"models": [model.name for model in _living(provider, world)]}
-            for provider in app.catalog.providers.values()
+            for provider in world.catalog.providers.values()
         ]
     }
 

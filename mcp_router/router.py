@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -27,7 +27,8 @@ from mcp_router.walk import Walk
 class Ground:
     """What does not change while the server runs."""
 
-    catalog: Catalog
+    catalog: Callable[[], Awaitable[Catalog]]
+    """The catalog of the moment."""
     routes: Routes
     access: Callable[[], Mapping[str, Access]]
     unlisted: frozenset[str]
@@ -49,11 +50,12 @@ class Router:
     async def world(self) -> tuple[World, dict[str, Bench]]:
         """Look around: who is benched or busy now, and which benches are remembered."""
         now = self.desk.clock()
-        limited = [name for name in self.ground.catalog.providers if self.desk.rates(name) is not None]
+        catalog = await self.ground.catalog()
+        limited = [name for name in catalog.providers if self.desk.rates(name) is not None]
         standing = await self.ledger.standing(now, limited)
         remembered = {bench.scope: bench for bench in standing.benches}
         world = World(
-            catalog=self.ground.catalog,
+            catalog=catalog,
             routes=self.ground.routes,
             now=datetime.fromtimestamp(now, UTC),
             access=self.ground.access(),

@@ -111,6 +111,8 @@ class Model:
     aliases: tuple[str, ...] = ()
     wire: Wire | None = None
     """Where this model needs another wire than its provider's."""
+    base_url: str = ""
+    """Where it is served, where that is not its provider's address."""
     temperature: Literal["yes", "not_while_thinking", "no"] = "yes"
     checked: date | None = None
     """The day the price was checked."""
@@ -153,6 +155,14 @@ class Search:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class LocalServer:
+    """A program that serves models on one's own machine, at this port unless it is told otherwise."""
+
+    name: str
+    port: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Provider:
     """Who serves models and whose key is used. A difference between vendors that is a name or a number
     is a field here; one that is behaviour is a wire.
@@ -167,6 +177,8 @@ class Provider:
     """Environment variables that may hold the key, first one first; empty where none is needed."""
     base_url_env: tuple[str, ...] = ()
     """The vendor's own variables that point elsewhere."""
+    servers: tuple[LocalServer, ...] = ()
+    """Who may answer on this machine, where that has to be found out."""
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     schema: Literal["json_schema", "json_object", "none"] = "json_schema"
     """How an answer in JSON is asked for; a model without the feature is asked in words."""

@@ -41,16 +41,16 @@ class Connection:
         self._key = key.strip() if key else None
         self._base_url = base_url
         self._model_path = model_path
-        self._wires: dict[Wire, Adapter] = {}
+        self._wires: dict[tuple[Wire, str], Adapter] = {}
         self._opening = Lock()
 
     def prepare(self, model: Model) -> None:
         """Open a model's wire in a thread that nobody waits for: it may be asked next, and its SDK takes a while.
         The embedded model is not loaded on suspicion.
         """
-        wire = model.wire or self._provider.wire
-        if wire not in self._wires and wire != "embedded" and well_formed(self._base_url):
-            Thread(target=self._open_once, args=(wire,), daemon=True, name=f"opening {wire}").start()
+        wire, url = model.wire or self._provider.wire, self._url(model)
+        if (wire, url) not in self._wires and wire != "embedded" and well_formed(url):
+            Thread(target=self._open_once, args=(wire, url), daemon=True, name=f"opening {wire}").start()
 
     async def open(self, model: Model, prompt: Prompt) -> None:
         """Open the wire that this model and prompt need, and wait for it.
@@ -58,10 +58,10 @@ class Connection:
         Raises:
             ProviderError: There is none, or its address is no address.
         """
-        wire = wire_of(self._provider, model, prompt)
-        if wire != "embedded" and not well_formed(self._base_url):
+        wire, url = wire_of(self._provider, model, prompt), self._url(model)
+        if wire != "embedded" and not well_formed(url):
             raise UnavailableError(f"base_url of {self._provider.name} is no address: write http://host:port/path")
-        await self._opened(wire)
+        await self._opened(wire, url)
 
     async def complete(self, model: Model, prompt: Prompt, *, on_text: OnText | None = None) -> Completion:
         """Ask once, over the wire that this model and prompt need.
@@ -72,7 +72,8 @@ class Connection:
         if self._key and not (self._key.isascii() and self._key.isprintable()):
             raise AuthenticationError(f"the key for {self._provider.name} holds characters that no key has")
         await self.open(model, prompt)
-        return await self._wires[wire_of(self._provider, model, prompt)].complete(model, prompt, on_text=on_text)
+        wire = wire_of(self._provider, model, prompt)
+        return await self._wires[wire, self._url(model)].complete(model, prompt, on_text=on_text)
 
     async def aclose(self) -> None:
         """Close every wire that was opened."""
@@ -80,20 +81,23 @@ class Connection:
             _, adapter = self._wires.popitem()
             await adapter.aclose()
 
-    async def _opened(self, wire: Wire) -> Adapter:
-        if (adapter := self._wires.get(wire)) is not None:
+    def _url(self, model: Model) -> str:
+        return model.base_url or self._base_url
+
+    async def _opened(self, wire: Wire, url: str) -> Adapter:
+        if (adapter := self._wires.get((wire, url))) is not None:
             return adapter
         # In a thread: importing an SDK takes up to a second, and others are being served.
-        return await anyio.to_thread.run_sync(self._open_once, wire, abandon_on_cancel=True)
+        return await anyio.to_thread.run_sync(self._open_once, wire, url, abandon_on_cancel=True)
 
-    def _open_once(self, wire: Wire) -> Adapter:
+    def _open_once(self, wire: Wire, url: str) -> Adapter:
         with self._opening:
-            if wire not in self._wires:
-                self._wires[wire] = self._open(wire)
-            return self._wires[wire]
+            if (wire, url) not in self._wires:
+                self._wires[wire, url] = self._open(wire, url)
+            return self._wires[wire, url]
 
-    def _open(self, wire: Wire) -> Adapter:  # noqa: PLR0911 - one line a wire
-        provider, key, url = self._provider, self._key, self._base_url
+    def _open(self, wire: Wire, url: str) -> Adapter:  # noqa: PLR0911 - one line a wire
+        provider, key = self._provider, self._key
         match wire:
             case "openai_chat":
                 from providers.openai_chat import open_wire  # noqa: PLC0415

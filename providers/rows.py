@@ -13,6 +13,7 @@ from typing import Literal, get_args
 from providers.catalog import (
     EFFORTS,
     Feature,
+    LocalServer,
     Model,
     PeakHours,
     Price,
@@ -102,6 +103,7 @@ def provider_from_table(name: str, table: Mapping[str, object]) -> Provider:
         docs_url=row.text("docs_url", ""),
         key_env=row.texts("key_env"),
         base_url_env=row.texts("base_url_env"),
+        servers=tuple(_server(server) for server in row.tables("servers")),
         max_tokens_field=row.word("max_tokens_field", _MAX_TOKENS, "max_tokens"),
         schema=row.word("schema", _SCHEMAS, "json_schema"),
         thinking_field=row.word("thinking_field", _THINKING_FIELDS, "none"),
@@ -121,6 +123,12 @@ def provider_from_table(name: str, table: Mapping[str, object]) -> Provider:
     row.finish()
     _no_name_twice(row, provider)
     return provider
+
+
+def _server(row: Table) -> LocalServer:
+    server = LocalServer(name=row.text("name"), port=row.count("port") or 0)
+    row.finish()
+    return server
 
 
 def _model(provider: str, row: Table) -> Model:
