@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
 
 import anyio
 
 from mcp_router.app import App
 from mcp_router.calls import Ask
+from mcp_router.companions import companions
 from mcp_router.errors import ConfigError, RouterError
+from mcp_router.findings import Finding
 from mcp_router.ledger import LedgerError
 from mcp_router.plan import retires_soon
 from mcp_router.requests import RouteArguments
@@ -19,18 +19,10 @@ from mcp_router.settings import default_path
 from mcp_router.understanding import conversation, understood
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Finding:
-    """One thing looked at."""
-
-    state: Literal["ok", "note", "wrong"]
-    what: str
-    found: str
-
-
 async def examine(app: App, *, live: bool) -> list[Finding]:
     """Look at everything; `live` also asks each provider that can be asked for one token."""
-    findings = [*_configuration(app), *_providers(app), *_tables(app), await _ledger(app)]
+    beside = await companions(app)
+    findings = [*_configuration(app), *_providers(app), *_tables(app), await _ledger(app), *beside]
     if live:
         findings += await _live(app)
     return findings

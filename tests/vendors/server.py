@@ -57,6 +57,8 @@ class Manner:
     hung_up: int = 0
     """How often the client was gone before its answer was written."""
     reply: dict[str, Any] = field(default_factory=dict[str, Any])
+    models: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    """What it lists at `/models`."""
 
 
 class Vendors:
@@ -89,6 +91,10 @@ class Vendors:
         """What a vendor answers from now on; `reply` sets fields of `answers.Reply`."""
         self._manners[name].text = text
         self._manners[name].reply = dict(reply)
+
+    def serves(self, name: str, *models: str, **about: object) -> None:
+        """What a vendor lists from now on; `about` is said of each."""
+        self._manners[name].models = [{"id": model, "object": "model", **about} for model in models]
 
     def heads(self, name: str, **headers: str) -> None:
         """Headers that a vendor adds to every answer; underscores stand for hyphens."""
@@ -163,7 +169,7 @@ class Vendors:
         if not await self._waited(manner, buffered, forever=failure is not None and failure.how == "silent"):
             return False
         if method == "GET":
-            await _write(stream, 200, {}, json.dumps({"object": "list", "data": []}).encode())
+            await _write(stream, 200, {}, json.dumps({"object": "list", "data": manner.models}).encode())
             return True
         return await self._answered(stream, manner, failure, manner.requests[-1])
 
