@@ -102,8 +102,9 @@ class Desk:
         except anyio.get_cancelled_exc_class():
             await record.write("cancelled", error=_CancelledError("the caller hung up"), usage=None, bench=None)
             raise
-        await self._forgive(candidate, remembered)
-        await self._learn(candidate, completion.limits)
+        with anyio.CancelScope(shield=True):  # it is paid for: nothing may come between the answer and its row
+            await self._forgive(candidate, remembered)
+            await self._learn(candidate, completion.limits)
         judged = call.ask.judge(completion) if call.ask.judge is not None else completion
         if isinstance(judged, RejectedError):
             attempt = await record.write("failed", error=judged, usage=completion.usage, completion=completion)

@@ -13,13 +13,15 @@ RouterError
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 from difflib import get_close_matches
 from typing import ClassVar
 
 
 class RouterError(Exception):
     """A call that ends without an answer; `kind` is one word, `call_id` is set once there is one.
-    `retry_after` says in how many seconds it may be worth asking again, where that is known.
+    `retry_after` says in how many seconds it may be worth asking again, where that is known;
+    `cost_usd` is what was spent in vain, None where nobody knows.
     """
 
     kind: ClassVar[str] = "failed"
@@ -29,6 +31,7 @@ class RouterError(Exception):
         super().__init__(message)
         self.call_id = call_id
         self.retry_after = retry_after
+        self.cost_usd: Decimal | None = Decimal(0)
 
 
 class ConfigError(RouterError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -25,8 +26,7 @@ class Generation:
     @property
     def cost_usd(self) -> Decimal | None:
         """Everything the call cost, failed attempts included; None where any of it is unknown."""
-        costs = [attempt.cost_usd for attempt in self.attempts]
-        return None if None in costs else sum((cost for cost in costs if cost is not None), Decimal(0))
+        return total_usd(self.attempts)
 
     @property
     def fallbacks(self) -> int:
@@ -43,3 +43,9 @@ class Generation:
         """The baseline's cost for the same tokens, less everything spent; None where either is unknown."""
         baseline = self.attempts[-1].baseline_usd
         return None if baseline is None or self.cost_usd is None else baseline - self.cost_usd
+
+
+def total_usd(attempts: Iterable[Attempt]) -> Decimal | None:
+    """Add up what attempts cost; None where any of it is unknown."""
+    costs = [attempt.cost_usd for attempt in attempts]
+    return None if None in costs else sum((cost for cost in costs if cost is not None), Decimal(0))

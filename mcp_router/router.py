@@ -15,7 +15,7 @@ from mcp_router.catalog import Catalog
 from mcp_router.errors import (
     RouterError,
 )
-from mcp_router.generation import Generation
+from mcp_router.generation import Generation, total_usd
 from mcp_router.ledger import Bench, Ledger
 from mcp_router.plan import Plan, plan
 from mcp_router.routes import Routes
@@ -98,4 +98,5 @@ class Router:
             return await walk.answer()
         except RouterError as error:
             error.call_id = call.id if call.attempts else None
+            error.cost_usd = total_usd(call.attempts)
             raise

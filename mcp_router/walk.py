@@ -204,7 +204,7 @@ class Walk:
             return AllCandidatesFailedError(reports.all_failed(self.call.attempts, self.failures, refusals, self.plan))
         if budgets:
             return BudgetExceededError(reports.over_budget(budgets[0]))
-        waits = [seconds for candidate, seconds in self.plan.waiting if _is_rate(candidate, self.world)]
+        waits = [seconds for _, seconds in self.plan.waiting]
         waits += [refusal.wait_seconds for refusal in refusals if isinstance(refusal, RateRefusal)]
         text = reports.no_candidate(self.plan, refusals)
         return NoCandidateError(text, retry_after=min(waits, default=None))
