@@ -29,6 +29,7 @@ from mcp_router.ledger import (
     Recorded,
 )
 from mcp_router.ledger.opening import open_ledger
+from mcp_router.ledger.schema import VERSION
 from providers.completion import Limits
 
 
@@ -642,6 +643,19 @@ async def test_pruning_drops_rows_and_keeps_every_sum(ledger: Ledger) -> None:
     assert await ledger.prune(NOON - DAY) == 0
 
 
+async def test_texts_are_their_clients_own_and_dropped_with_their_day(ledger: Ledger) -> None:
+    await ledger.keep_text("alice", "c1", "old", NOON - 2 * DAY)
+    await ledger.keep_text("alice", "c2", "first", NOON)
+    await ledger.keep_text("alice", "c2", "said 'again' \u00e4", NOON)
+
+    dropped = await ledger.prune(NOON - DAY)
+
+    assert dropped == 0
+    assert await ledger.text("alice", "c2") == "said 'again' \u00e4"
+    assert await ledger.text("bob", "c2") is None
+    assert await ledger.text("alice", "c1") is None
+
+
 async def test_recent_attempts_come_newest_first_a_page_at_a_time(ledger: Ledger) -> None:
     for number in range(5):
         await ledger.settle(None, an_attempt(str(number), started_at=NOON + number))
@@ -690,7 +704,7 @@ async def test_a_ledger_of_a_newer_version_is_refused_and_left_as_it_is(ledger: 
     by_hand(url, versioned)
     older = await open_ledger(url)
 
-    with pytest.raises(LedgerError, match="has version 99, this mcp-llm-router knows 1: install a newer one"):
+    with pytest.raises(LedgerError, match=f"has version 99, this mcp-llm-router knows {VERSION}: install a newer one"):
         await older.hold(a_hold("next"), [], None)
 
     await older.aclose()

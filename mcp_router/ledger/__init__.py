@@ -255,8 +255,16 @@ class Ledger(Protocol):
         """Where rows, rollups and balances disagree, in words; empty when all is well."""
         ...
 
+    async def keep_text(self, client: str, call_id: str, said: str, now: float) -> None:
+        """Keep what a client said and heard up to a call, for users who turned that on."""
+        ...
+
+    async def text(self, client: str, call_id: str) -> str | None:
+        """What was kept of a client's call; None where nothing was, or it is another client's."""
+        ...
+
     async def prune(self, before: float) -> int:
-        """Drop the rows of the UTC days that ended by then and say how many; rollups stay."""
+        """Drop the rows and texts of the UTC days that ended by then and say how many rows; rollups stay."""
         ...
 
     async def aclose(self) -> None:

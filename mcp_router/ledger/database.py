@@ -26,6 +26,7 @@ from mcp_router.ledger import (
     rows,
     settling,
     summaries,
+    texts,
     upkeep,
 )
 from mcp_router.ledger.periods import DAY_SECONDS, day_of
@@ -124,8 +125,17 @@ class DatabaseLedger:
         """Where rows, rollups and balances disagree, in words; empty when all is well."""
         return await self._database.run("read", upkeep.check)
 
+    async def keep_text(self, client: str, call_id: str, said: str, now: float) -> None:
+        """Keep what a client said and heard up to a call; a cancelled caller's answer is kept all the same."""
+        with CancelScope(shield=True):
+            await self._database.run("write", lambda: texts.keep(client, call_id, said, now))
+
+    async def text(self, client: str, call_id: str) -> str | None:
+        """What was kept of a client's call."""
+        return await self._database.run("read", lambda: texts.said(client, call_id))
+
     async def prune(self, before: float) -> int:
-        """Drop the rows of the UTC days that ended by then and say how many; rollups stay."""
+        """Drop the rows and texts of the UTC days that ended by then and say how many rows; rollups stay."""
         day = day_of(before)
         await self._database.run("write", lambda: upkeep.keep_from(day))
         dropped = 0

@@ -122,6 +122,16 @@ CREATE TABLE learned (
 ) {CLUSTERED}
 """
 
+_TEXTS = f"""
+CREATE TABLE texts (
+    client TEXT NOT NULL,
+    call_id TEXT NOT NULL,
+    kept_at DOUBLE PRECISION NOT NULL,
+    said TEXT NOT NULL,
+    PRIMARY KEY (client, call_id)
+) {CLUSTERED}
+"""
+
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     (
         _ATTEMPTS,
@@ -135,6 +145,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         _LEARNED,
         "CREATE TABLE facts (name TEXT NOT NULL PRIMARY KEY, value BIGINT NOT NULL)",
     ),
+    (_TEXTS, "CREATE INDEX texts_by_time ON texts (kept_at)"),
 )
 """Entry n leads from version n to version n + 1."""
 

@@ -182,6 +182,14 @@ class SpoolingLedger:
         await self.catch_up()
         return await self._ledger.check()
 
+    async def keep_text(self, client: str, call_id: str, said: str, now: float) -> None:
+        """Keep what a client said and heard up to a call."""
+        await self._ledger.keep_text(client, call_id, said, now)
+
+    async def text(self, client: str, call_id: str) -> str | None:
+        """What was kept of a client's call."""
+        return await self._ledger.text(client, call_id)
+
     async def prune(self, before: float) -> int:
         """Drop the rows of the UTC days that ended by then; rollups stay."""
         await self.catch_up()  # afterwards a kept row of those days could no longer be told from a new one

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from mcp_router.ledger import texts
 from mcp_router.ledger.nano import usd
-from mcp_router.ledger.periods import iso
+from mcp_router.ledger.periods import DAY_SECONDS, iso
 from mcp_router.ledger.rollups import DIMS, SUMS, books, timed
 from mcp_router.ledger.statements import Row, Script, Statement, ask, tell, text, whole
 
@@ -108,6 +109,7 @@ def keep_from(day: int) -> Script[None]:
         Statement(_KEEP_FROM, (day,)),
         Statement(f"DELETE FROM rollups WHERE {_OF_A_SESSION} AND day < ?", (day,)),  # noqa: S608 - only our own names
         Statement(f"DELETE FROM latencies WHERE {_OF_A_SESSION} AND day < ?", (day,)),  # noqa: S608 - only our own names
+        texts.drop(day * DAY_SECONDS),
     )
 
 
