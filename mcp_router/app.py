@@ -46,7 +46,7 @@ class App:
         """
         self.settings = settings
         self.ledger = ledger
-        self.conversations = Conversations()
+        self.conversations = Conversations(ledger if settings.configuration.store_text else None, time.time)
         self.prefixes = Prefixes()
         self.session = f"{int(time.time()):x}{secrets.token_hex(3)}"
         configuration = settings.configuration

@@ -4,194 +4,203 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import PurePath
 
 import anyio
 
+from mcp_router.answers import cleaned
 from mcp_router.app import App
-from mcp_router.calls import new_call_id
-from mcp_router.errors import BudgetExceededError, NoCandidateError, RouterError
-from mcp_router.files import FoundFile, Target, find_files, save_target, targets_of, unwrapped
+from mcp_router.calls import Ask, new_call_id
+from mcp_router.errors import BadInputError, BudgetExceededError, NoCandidateError, RouterError
+from mcp_router.files import find_files, keep, pattern_of, save_target, targets_of, unwrapped
 from mcp_router.generation import Generation
 from mcp_router.ledger import LedgerError
-from mcp_router.money import number, usd
-from mcp_router.preparing import ask_of, prepared_for, roots
+from mcp_router.money import usd
+from mcp_router.outcomes import LISTED, Item, Json, Outcomes
+from mcp_router.preparing import EachFile, Prepared, ask_of, each_file, roots
+from mcp_router.purses import Purse
 from mcp_router.requests import GenerateArguments
 
 AT_ONCE = 8
 """Calls under way at the same time."""
-LISTED = 100
-"""Beyond so many files the result lists only what did not go well."""
 
-_LONGEST_WAIT = 65.0
-_MOST_WAITS = 60
+_PATIENCE = 180.0
+"""Seconds without any answer after which a batch gives up waiting for models at their limit or benched."""
+_SHORTEST_WAIT = 0.25
+_NOT_WORDS = {
+    *("files", "save_to", "per_file", "resume", "overwrite"),
+    *("use_case", "complexity", "budget_tier", "model", "max_cost_usd"),
+}
+"""What an answer does not depend on: with another model or more money a resumed call does only what is missing, too."""
 
-Json = dict[str, object]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Item:
-    """One file, and where its answer goes."""
-
-    number: int
-    found: FoundFile
-    target: Target | None
+Progress = Callable[[float, float | None, str], Awaitable[None]]
 
 
-@dataclass(kw_only=True, slots=True)
-class _Batch:
-    """What came of each file so far."""
-
-    id: str
-    outcomes: dict[int, Json] = field(default_factory=dict[int, Json])
-    answered: int = 0
-    failed: int = 0
-    skipped: int = 0
-    fallbacks: int = 0
-    escalations: int = 0
-    models: Counter[str] = field(default_factory=Counter[str])
-    cost_usd: Decimal = Decimal(0)
-    saved_usd: Decimal = Decimal(0)
-    unknown_costs: int = 0
-    stop: str | None = None
-    """Why no further file is begun."""
-
-
-async def generate(
-    app: App,
-    arguments: GenerateArguments,
-    *,
-    client: str,
-    on_progress: Callable[[float, float | None, str], Awaitable[None]] | None,
-) -> Json:
+async def generate(app: App, arguments: GenerateArguments, *, client: str, on_progress: Progress | None) -> Json:
     """Answer a prompt for each file; a file that fails leaves the others alone.
 
     Raises:
         RouterError: Not one file could be answered.
     """
+    each = await each_file(app, arguments, client=client)
+    await app.router.plan(each.task)  # an unknown name is told before anything is begun
     items = await _items(app, arguments)
-    batch = _Batch(id=new_call_id())
-    limiter = anyio.CapacityLimiter(AT_ONCE)
-
-    async def one(item: _Item) -> None:
-        async with limiter:
-            await _run(app, arguments, item, batch, client)
-        if on_progress is not None:
-            done = len(batch.outcomes)
-            await on_progress(done, len(items), f"{done} of {len(items)} files, {usd(batch.cost_usd)}")
-
+    pattern = pattern_of(arguments.save_to, _suffix(arguments)) if arguments.save_to is not None else None
+    outcomes = Outcomes(id=new_call_id(), total=len(items), pattern=pattern)
+    run = _Run(
+        app=app,
+        arguments=arguments,
+        client=client,
+        each=each,
+        words=_digest(arguments),
+        outcomes=outcomes,
+        purse=Purse(arguments.max_cost_usd),
+        on_progress=on_progress,
+        last_answer=anyio.current_time(),
+    )
+    waiting = iter(items)
     async with anyio.create_task_group() as group:
-        for item in items:
-            group.start_soon(one, item)
-    if batch.failed == len(items):
-        first = batch.outcomes[items[0].number]
-        raise NoCandidateError(f"None of {len(items)} files was answered. {first['file']}: {first['error']}")
-    return _result(batch, [batch.outcomes[item.number] for item in items])
+        if each.begun.shared_prefix:
+            # The first one alone: what it has vendors cache, the others read.
+            await run.through(waiting, at_most=1)
+        for _ in range(AT_ONCE):
+            group.start_soon(run.through, waiting)
+    return outcomes.result()
 
 
-async def _items(app: App, arguments: GenerateArguments) -> list[_Item]:
+async def _items(app: App, arguments: GenerateArguments) -> list[Item]:
     base = app.settings.working_folder
     found = await find_files(arguments.files, roots(app), base=base)
     if arguments.save_to is None:
-        return [_Item(number=number, found=one, target=None) for number, one in enumerate(found, 1)]
+        if len(found) > LISTED:
+            raise BadInputError(
+                f"{len(found)} answers are too many for one result: name a folder in save_to, or {LISTED} files."
+            )
+        return [Item(number=number, found=one, target=None) for number, one in enumerate(found, 1)]
     targets = await targets_of(
-        found, arguments.save_to, roots(app), base=base, task=_digest(arguments), resume=arguments.resume
+        found,
+        arguments.save_to,
+        roots(app),
+        base=base,
+        task=_digest(arguments),
+        suffix=_suffix(arguments),
+        resume=arguments.resume,
     )
-    return [_Item(number=number, found=target.source, target=target) for number, target in enumerate(targets, 1)]
+    return [Item(number=number, found=target.source, target=target) for number, target in enumerate(targets, 1)]
+
+
+def _suffix(arguments: GenerateArguments) -> str:
+    return ".md" if arguments.response_schema is None else ".json"
 
 
 def _digest(arguments: GenerateArguments) -> str:
-    """Name everything an answer depends on besides its file."""
-    what = arguments.model_dump(mode="json", exclude={"files", "save_to", "resume", "per_file", "overwrite"})
+    """Name everything an answer's words depend on besides its file."""
+    what = arguments.model_dump(mode="json", exclude=_NOT_WORDS)
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:32]
 
 
-async def _run(app: App, arguments: GenerateArguments, item: _Item, batch: _Batch, client: str) -> None:
-    name = item.found.name
-    if item.target is not None and item.target.done:
-        batch.skipped += 1
-        batch.outcomes[item.number] = {"file": name, "done": "before"}
-        return
-    try:
-        if batch.stop is not None:
-            raise BudgetExceededError(batch.stop)
-        batch.outcomes[item.number] = {"file": name} | await _answered(app, arguments, item, batch, client)
-        batch.answered += 1
-    except (RouterError, LedgerError) as error:
-        batch.failed += 1
-        if isinstance(error, BudgetExceededError):
-            batch.stop = str(error)
-        batch.outcomes[item.number] = {"file": name, "error": f"{getattr(error, 'kind', 'ledger')}: {error}"}
+@dataclass(kw_only=True, slots=True)
+class _Run:
+    """One call over many files while it runs."""
 
+    app: App
+    arguments: GenerateArguments
+    client: str
+    each: EachFile
+    words: str
+    """Names what the answers depend on besides their files."""
+    outcomes: Outcomes
+    purse: Purse
+    on_progress: Progress | None
+    last_answer: float
+    """On the event loop's clock; the beginning, before there is one."""
 
-async def _answered(app: App, arguments: GenerateArguments, item: _Item, batch: _Batch, client: str) -> Json:
-    ready, source = await prepared_for(app, _within(arguments, batch), item.found)
-    ask = ask_of(ready, arguments, client=client, call_id=f"{batch.id}.{item.number}")
-    generation = await _patiently(lambda: app.router.generate(ask))
-    _count(batch, generation)
-    text = generation.completion.text
-    if item.target is None:
-        return {"text": text}
-    target = item.target
-    text = unwrapped(text, PurePath(target.place.path))
-    await save_target(target, text, source=source.fingerprint, task=_digest(arguments), overwrite=arguments.overwrite)
-    return {"saved_to": target.place.name}
+    async def through(self, waiting: Iterator[Item], at_most: int | None = None) -> None:
+        """Answer one file after the other, as long as there are any."""
+        for count, item in enumerate(waiting, 1):
+            await self._one(item)
+            if self.on_progress is not None:
+                ended, total = self.outcomes.ended, self.outcomes.total
+                await self.on_progress(ended, total, f"{ended} of {total} files, {usd(self.outcomes.cost_usd)}")
+            if count == at_most:
+                return
 
+    async def _one(self, item: Item) -> None:
+        if item.done:
+            self.outcomes.note_done_before(item)
+        elif self.outcomes.stop is not None:
+            self.outcomes.note_not_begun(item)
+        else:
+            try:
+                await self._answer(item)
+            except (RouterError, LedgerError) as error:
+                if isinstance(error, BudgetExceededError | LedgerError):
+                    self.outcomes.stop = self.outcomes.stop or str(error)
+                self.outcomes.note_failed(item, error)
 
-def _within(arguments: GenerateArguments, batch: _Batch) -> GenerateArguments:
-    """Let no file spend more than is left of what the caller allows for all of them."""
-    if arguments.max_cost_usd is None:
-        return arguments
-    left = arguments.max_cost_usd - batch.cost_usd
-    if left <= 0:
-        raise BudgetExceededError(f"max_cost_usd of {usd(arguments.max_cost_usd)} is spent")
-    return arguments.model_copy(update={"max_cost_usd": left / AT_ONCE})
+    async def _answer(self, item: Item) -> None:
+        ready, source = await self.each.prepared(item.found)
+        ask = ask_of(ready, self.arguments, client=self.client, call_id=f"{self.outcomes.id}.{item.number}")
+        generation = await self._paid(ask, ready)
+        self.last_answer = anyio.current_time()
+        text = cleaned(generation.completion.text)
+        target = item.target
+        if target is None:
+            self.outcomes.note_answered(item, generation, text, None)
+            return
+        text = unwrapped(text, PurePath(target.place.path))
+        task, overwrite = self.words, self.arguments.overwrite
+        kept = await keep(
+            target.place,
+            text,
+            lambda: save_target(target, text, source=source.fingerprint, task=task, overwrite=overwrite),
+            mark=f"{self.outcomes.id}.{item.number}",
+        )
+        if kept.disk_refuses:
+            self.outcomes.stop = self.outcomes.stop or kept.why
+        self.outcomes.note_answered(item, generation, text, kept)
 
+    async def _paid(self, ask: Ask, ready: Prepared) -> Generation:
+        """Ask for one file within what is left, waiting for money and for rates: a batch has the time."""
+        wanted = ready.task.ceiling_usd
+        alone = False
+        while True:
+            await self.purse.wait_for(wanted, alone=alone)
+            with self.purse.grant(wanted, alone=alone) as grant:
+                task = replace(ask.task, ceiling_usd=grant.usd)
+                try:
+                    generation = await self.app.router.generate(replace(ask, task=task))
+                except LedgerError:
+                    grant.spent_usd = Decimal(0)  # it could not be held, so nothing was asked
+                    raise
+                except RouterError as error:
+                    grant.spent_usd = error.cost_usd
+                    failure = error
+                else:
+                    grant.spent_usd = generation.cost_usd
+                    self.outcomes.spent(generation.cost_usd)
+                    return generation
+            self.outcomes.spent(grant.spent_usd)
+            if grant.usd < wanted and isinstance(failure, NoCandidateError) and failure.retry_after is None:
+                if alone:
+                    raise BudgetExceededError(f"max_cost_usd leaves {usd(grant.usd)}: {failure}") from failure
+                alone = True
+            elif not await self._may_try_again(failure):
+                raise failure
 
-async def _patiently(generate: Callable[[], Awaitable[Generation]]) -> Generation:
-    """Wait for a rate limit as often as it takes: a batch has the time that a single call has not."""
-    for _ in range(_MOST_WAITS):
-        try:
-            return await generate()
-        except NoCandidateError as error:
-            if error.retry_after is None or error.retry_after > _LONGEST_WAIT:
-                raise
-            await anyio.sleep(error.retry_after)
-    return await generate()
-
-
-def _count(batch: _Batch, generation: Generation) -> None:
-    batch.models[generation.candidate.model.id] += 1
-    batch.fallbacks += generation.fallbacks
-    batch.escalations += generation.escalations
-    if generation.cost_usd is None:
-        batch.unknown_costs += 1
-    batch.cost_usd += generation.cost_usd or Decimal(0)
-    batch.saved_usd += generation.saved_usd or Decimal(0)
-
-
-def _result(batch: _Batch, outcomes: Sequence[Json]) -> Json:
-    answer: Json = {
-        "model": ", ".join(name for name, _ in batch.models.most_common(3)),
-        "cost_usd": number(batch.cost_usd) if not batch.unknown_costs else None,
-        "saved_usd": number(batch.saved_usd),
-        "call_id": batch.id,
-        "answered": batch.answered,
-    }
-    if batch.failed:
-        answer["failed"] = batch.failed
-    if batch.skipped:
-        answer["done_before"] = batch.skipped
-    if batch.fallbacks:
-        answer["fallbacks"] = batch.fallbacks
-    if batch.escalations:
-        answer["escalations"] = batch.escalations
-    if batch.stop is not None:
-        answer["warning"] = batch.stop
-    listed = outcomes if len(outcomes) <= LISTED else [one for one in outcomes if "error" in one or "text" in one]
-    answer["files"] = list(listed)
-    return answer
+    async def _may_try_again(self, failure: RouterError) -> bool:
+        """Wait for what stands in the way, where that passes."""
+        match failure:
+            case NoCandidateError() if failure.retry_after is not None:
+                if anyio.current_time() + failure.retry_after > self.last_answer + _PATIENCE:
+                    return False
+                await anyio.sleep(max(_SHORTEST_WAIT, failure.retry_after))
+                return True
+            case BudgetExceededError():
+                # What calls under way hold is more than they will cost.
+                return await self.purse.another_ended()
+            case _:
+                return False

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from mcp_router import batching
+from mcp_router.answers import StreamCleaner, cleaned
 from mcp_router.app import App
 from mcp_router.conversations import Conversation
-from mcp_router.files import look, save, unwrapped
+from mcp_router.files import Fingerprint, Place, keep, look, save, unwrapped
 from mcp_router.generation import Generation
+from mcp_router.ledger import LedgerError
 from mcp_router.money import number
 from mcp_router.preparing import Prepared, ask_of, prepared, roots
 from mcp_router.requests import GenerateArguments
@@ -39,19 +42,18 @@ async def generate(
     target = None
     if arguments.save_to is not None:
         target = await look(arguments.save_to, roots(app), base=app.settings.working_folder)
-    generation = await app.router.generate(ask_of(ready, arguments, client=client, on_text=on_text))
-    _remember(app, client, ready, generation)
+    generation = await _asked(app, ready, arguments, client, on_text)
+    warnings = [*generation.warnings, *_unsaid(generation)]
+    if ready.skipped:
+        warnings += [f"{len(ready.skipped)} files skipped", *ready.skipped[:3]]
     answer = result(generation)
     if target is not None:
-        place, before = target
-        text = unwrapped(generation.completion.text, place.path)
-        saved = await save(place, text, expect=before, overwrite=arguments.overwrite)
-        del answer["text"]
-        answer |= {"saved_to": place.name, "bytes": saved.bytes, "preview": saved.preview}
+        answer = await _saved(answer, *target, overwrite=arguments.overwrite, warnings=warnings)
+    await _remember(app, client, ready, generation, warnings)
     if arguments.conversation_id is not None:
         answer["conversation_id"] = generation.call_id
-    if ready.skipped:
-        answer["warning"] = "; ".join([*generation.warnings, f"{len(ready.skipped)} files skipped", *ready.skipped[:3]])
+    if warnings:
+        answer["warning"] = "; ".join(warnings)
     return answer
 
 
@@ -74,11 +76,45 @@ def result(generation: Generation) -> Json:
     if generation.escalations:
         answer["escalations"] = generation.escalations
     if completion.citations:
-        answer["citations"] = list(completion.citations)
-    warnings = [*generation.warnings, *_unsaid(generation)]
-    if warnings:
-        answer["warning"] = "; ".join(warnings)
+        answer["citations"] = [cleaned(citation) for citation in completion.citations]
     return answer
+
+
+async def _asked(
+    app: App, ready: Prepared, arguments: GenerateArguments, client: str, on_text: OnText | None
+) -> Generation:
+    """Ask the router; what comes out is clean, piece by piece and as a whole."""
+    cleaner = StreamCleaner()
+
+    async def cleanly(piece: str) -> None:
+        if on_text is not None and (clean := cleaner.clean(piece)):
+            await on_text(clean)
+
+    ask = ask_of(ready, arguments, client=client, on_text=None if on_text is None else cleanly)
+    generation = await app.router.generate(ask)
+    if on_text is not None and (rest := cleaner.rest()):
+        await on_text(rest)
+    completion = generation.completion
+    return replace(generation, completion=replace(completion, text=cleaned(completion.text)))
+
+
+async def _saved(
+    answer: Json, place: Place, before: Fingerprint | None, *, overwrite: bool, warnings: list[str]
+) -> Json:
+    """Put a file's name in the place of the text; where no file took it the text stays."""
+    text = unwrapped(str(answer["text"]), place.path)
+    kept = await keep(
+        place,
+        text,
+        lambda: save(place, text, expect=before, overwrite=overwrite),
+        mark=str(answer["call_id"]),
+    )
+    if kept.why is not None:
+        warnings.append(kept.why)
+    if kept.place is None or kept.saved is None:
+        return answer
+    del answer["text"]
+    return {"saved_to": kept.place.name, "bytes": kept.saved.bytes, "preview": kept.saved.preview} | answer
 
 
 def _unsaid(generation: Generation) -> list[str]:
@@ -86,16 +122,18 @@ def _unsaid(generation: Generation) -> list[str]:
     model = generation.candidate.model
     said: list[str] = []
     if model.provider == "embedded" and generation.plan.task.pin is None:
-        said.append("answered by the small embedded model: set a provider's key for better answers")
+        said.append("small embedded model; set a provider key for better answers")
     if generation.cost_usd is None:
         said.append(f"the price of {model.id} is unknown")
     return said
 
 
-def _remember(app: App, client: str, ready: Prepared, generation: Generation) -> None:
+async def _remember(app: App, client: str, ready: Prepared, generation: Generation, warnings: list[str]) -> None:
     said = Message(role="assistant", content=generation.completion.text)
-    app.conversations.keep(
-        client,
-        generation.call_id,
-        Conversation(system=ready.system, messages=(*ready.messages, said), model=generation.candidate.model.id),
+    conversation = Conversation(
+        system=ready.system, messages=(*ready.messages, said), model=generation.candidate.model.id
     )
+    try:
+        await app.conversations.keep(client, generation.call_id, conversation)
+    except LedgerError as lost:
+        warnings.append(f"the conversation is in memory only: {lost}")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mcp_router.answers import Problems, asked_again, check, cleaned
+from mcp_router.answers import asked_again, check, cleaned
 from mcp_router.calls import Judge, RejectedError
-from mcp_router.schemas import AnswerSchema
+from mcp_router.schemas import AnswerSchema, SchemaError
 from providers.completion import Completion
 
 
@@ -14,6 +14,13 @@ class InvalidAnswerError(RejectedError):
     """The answer does not satisfy the schema."""
 
     kind = "invalid_answer"
+
+
+class UnusableSchemaError(RejectedError):
+    """The schema turned out to be one that no answer can be checked against."""
+
+    kind = "bad_schema"
+    fatal = True
 
 
 class TruncatedError(RejectedError):
@@ -27,15 +34,25 @@ def judge(schema: AnswerSchema | None, *, may_be_cut: bool) -> Judge:
 
     def judged(completion: Completion) -> Completion | RejectedError:
         if schema is not None:
-            found = check(completion.text, schema)
-            if isinstance(found, Problems):
-                # What the answer said stays out of the message: it goes into the ledger.
-                count = len(found.lines)
-                message = f"the answer does not satisfy response_schema ({count} problem{'s' * (count > 1)})"
-                return InvalidAnswerError(message, usage=completion.usage, again=asked_again(found))
-            return replace(completion, text=found)
+            return _checked(completion, schema)
         if completion.finish_reason == "length" and not may_be_cut:
             return TruncatedError("the answer was cut at its token limit", usage=completion.usage)
         return replace(completion, text=cleaned(completion.text))
 
     return judged
+
+
+def _checked(completion: Completion, schema: AnswerSchema) -> Completion | RejectedError:
+    try:
+        found = check(completion.text, schema)
+    except SchemaError as exc:
+        return UnusableSchemaError(str(exc), usage=completion.usage)
+    if isinstance(found, str):
+        return replace(completion, text=found)
+    if completion.finish_reason == "length":
+        # Asked again it would be cut again, after the caller had paid for what was said so far once more.
+        return InvalidAnswerError("the answer was cut at its token limit, within its JSON", usage=completion.usage)
+    # What the answer said stays out of the message: it goes into the ledger.
+    count = len(found.lines)
+    message = f"the answer does not satisfy response_schema ({count} problem{'s' * (count > 1)})"
+    return InvalidAnswerError(message, usage=completion.usage, again=asked_again(found))

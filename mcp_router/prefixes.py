@@ -17,12 +17,16 @@ class Prefixes:
     def __init__(self) -> None:
         self._met: OrderedDict[bytes, None] = OrderedDict()
 
-    def met_before(self, beginning: str) -> bool:
-        """Say whether an earlier call began like this: then a third may, and caching pays."""
+    def met_before(self, beginning: str, *, note: bool = True) -> bool:
+        """Say whether an earlier call began like this: then a third may, and caching pays. Without `note` it is
+        only asked, as for a plan.
+        """
         if len(beginning) < WORTH_CACHING:
             return False
         digest = hashlib.blake2b(beginning.encode("utf-8", "replace"), digest_size=16).digest()
         met = digest in self._met
+        if not note:
+            return met
         self._met[digest] = None
         self._met.move_to_end(digest)
         if len(self._met) > _MOST:

@@ -40,28 +40,55 @@ async def prepared(app: App, arguments: RouteArguments, *, client: str = "local"
 
     Raises:
         BadInputError: A file, a name or the schema cannot be used.
+        LedgerError: The conversation may be stored, but cannot be read now.
     """
     ready = _begun(arguments)
+    runs = isinstance(arguments, GenerateArguments)
     if arguments.files:
         reading = await read_files(arguments.files, roots(app), base=app.settings.working_folder)
         # Files first: calls that ask several things of the same files then share their beginning.
         ready = _with_files(ready, reading, files_first=True)
-        ready = replace(ready, shared_prefix=app.prefixes.met_before(_beginning(ready)))
-    if isinstance(arguments, GenerateArguments) and arguments.conversation_id is not None:
-        ready = _continued(app, client, arguments.conversation_id, ready)
+    ready = replace(ready, shared_prefix=app.prefixes.met_before(_beginning(ready), note=runs))
+    if runs:
+        ready = await _continued(app, client, arguments.conversation_id, ready)
     return _understood(app, arguments, ready)
 
 
-async def prepared_for(app: App, arguments: GenerateArguments, found: FoundFile) -> tuple[Prepared, SourceFile]:
-    """The same for one file of a `per_file` call: the instruction first, since that is what its calls share.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EachFile:
+    """One instruction, ready to be put to any number of files."""
+
+    app: App
+    arguments: GenerateArguments
+    begun: _Begun
+
+    @property
+    def task(self) -> Task:
+        """The task before any file is put to it."""
+        return _understood(self.app, self.arguments, self.begun).task
+
+    async def prepared(self, found: FoundFile) -> tuple[Prepared, SourceFile]:
+        """Put the instruction to one file: the instruction comes first, since that is what the calls share.
+
+        Raises:
+            FileRefusedError: The file cannot be read.
+        """
+        source = await read_file(found)
+        ready = _with_files(self.begun, Reading(files=(source,)), files_first=False)
+        return _understood(self.app, self.arguments, ready), source
+
+
+async def each_file(app: App, arguments: GenerateArguments, *, client: str) -> EachFile:
+    """Make ready what the calls of a `per_file` have in common; spends nothing.
 
     Raises:
-        BadInputError: The file or the schema cannot be used.
+        BadInputError: A name or the schema cannot be used.
+        LedgerError: The conversation may be stored, but cannot be read now.
     """
-    source = await read_file(found)
-    ready = _with_files(_begun(arguments), Reading(files=(source,)), files_first=False)
-    ready = replace(ready, shared_prefix=len(_beginning(ready)) > WORTH_CACHING)
-    return _understood(app, arguments, ready), source
+    begun = _begun(arguments)
+    shared = len(begun.system or "") + len(begun.messages[-1].content) > WORTH_CACHING
+    begun = await _continued(app, client, arguments.conversation_id, replace(begun, shared_prefix=shared))
+    return EachFile(app=app, arguments=arguments, begun=begun)
 
 
 def ask_of(
@@ -128,18 +155,25 @@ def _beginning(ready: _Begun) -> str:
     return (ready.system or "") + first
 
 
-def _continued(app: App, client: str, conversation_id: str, ready: _Begun) -> _Begun:
+async def _continued(app: App, client: str, conversation_id: str | None, ready: _Begun) -> _Begun:
     """Put what was said so far before what is said now."""
-    earlier = app.conversations.get(client, conversation_id)
+    if conversation_id is None:
+        return ready
+    earlier = await app.conversations.get(client, conversation_id)
     if earlier is None:
-        hint = "Conversations are kept in memory while the server runs: send the messages themselves."
+        where = "the ledger" if app.conversations.are_stored else "memory while the server runs"
+        hint = f"It is the call_id of an earlier answer, kept in {where}: otherwise send the messages themselves."
         raise UnknownNameError("conversation", conversation_id, (), hint=hint)
+    *before, last = (replace(message, shared_chars=0) for message in earlier.messages)
+    worth = earlier.characters > WORTH_CACHING
+    # One mark after all that was said: vendors take few, and look up the longest beginning that they know.
+    last = replace(last, shared_chars=len(last.content) if worth else 0)
     return replace(
         ready,
         system=ready.system or earlier.system,
-        messages=(*earlier.messages, *ready.messages),
+        messages=(*before, last, *ready.messages),
         prefer=earlier.model,
-        shared_prefix=True,
+        shared_prefix=ready.shared_prefix or worth,
     )
 
 

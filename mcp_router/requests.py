@@ -79,6 +79,8 @@ class GenerateArguments(RouteArguments):
             raise BadInputError("The last message must be the user's: it is what the model answers.")
         if self.per_file and not self.files:
             raise BadInputError("per_file needs files: paths or globs of what to go through.")
+        if self.resume and not (self.per_file and self.save_to):
+            raise BadInputError("resume needs per_file, and the folder of the first run in save_to.")
         return self
 
 

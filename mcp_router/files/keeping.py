@@ -1,0 +1,57 @@
+"""Keeps an answer that is paid for, whatever became of the file it was meant for."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from pathlib import PurePath
+
+from anyio import CancelScope
+
+from mcp_router.files.roots import FileRefusedError, Place
+from mcp_router.files.saving import ChangedMeanwhileError, Saved, save
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kept:
+    """Where an answer is now."""
+
+    place: Place | None
+    """None where it could be written nowhere: it is the caller's to keep."""
+    saved: Saved | None
+    why: str | None = None
+    """Why it is not where it was meant to be."""
+    disk_refuses: bool = False
+    """Whether the next answer would hardly fare better."""
+
+
+async def keep(place: Place, text: str, save_it: Callable[[], Awaitable[Saved]], *, mark: str) -> Kept:
+    """Save an answer as `save_it` does; where that is refused, beside its place under a name with `mark` in it.
+    A caller that hangs up meanwhile still finds it on disk.
+    """
+    kept = Kept(place=None, saved=None)
+    with CancelScope(shield=True):
+        kept = await _kept(place, text, save_it, mark)
+    return kept
+
+
+async def _kept(place: Place, text: str, save_it: Callable[[], Awaitable[Saved]], mark: str) -> Kept:
+    try:
+        return Kept(place=place, saved=await save_it())
+    except FileRefusedError as refused:
+        why, disk_refuses = str(refused), not isinstance(refused, ChangedMeanwhileError)
+    beside = _beside(place, mark)
+    try:
+        saved = await save(beside, text, expect=None)
+    except FileRefusedError:
+        return Kept(place=None, saved=None, why=why, disk_refuses=disk_refuses)
+    return Kept(place=beside, saved=saved, why=why, disk_refuses=disk_refuses)
+
+
+def _beside(place: Place, mark: str) -> Place:
+    def marked(name: str) -> str:
+        path = PurePath(name)
+        return str(path.with_name(f"{path.stem}.{mark}{path.suffix}"))
+
+    *folders, last = place.parts
+    return replace(place, parts=(*folders, marked(last)), name=marked(place.name))

@@ -1,0 +1,86 @@
+"""Shares what a caller allows for many calls among those under way, so that none overruns it or is refused in vain."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+
+import anyio
+
+from mcp_router.errors import BudgetExceededError
+from mcp_router.money import usd
+
+_AMPLE = 10
+"""Times the dearest call so far: enough for one more of the kind, where its whole ceiling is not free."""
+
+
+@dataclass(kw_only=True, slots=True)
+class Grant:
+    """Money for one call."""
+
+    usd: Decimal
+    spent_usd: Decimal | None = None
+    """What the call cost, once it has ended; None counts as all of it."""
+
+
+class Purse:
+    """What many calls may spend together."""
+
+    def __init__(self, most_usd: Decimal | None) -> None:
+        """`most_usd` is the caller's limit; None where each call has only its own."""
+        self._most = most_usd
+        self._spent = Decimal(0)
+        self._promised = Decimal(0)
+        self._dearest = Decimal(0)
+        self._under_way = 0
+        self._one_ended = anyio.Event()
+
+    async def wait_for(self, wanted_usd: Decimal, *, alone: bool = False) -> None:
+        """Wait until `grant` has what one call wants; `alone` waits for all that is left.
+
+        Raises:
+            BudgetExceededError: Nothing is left, and nobody is under way who may leave something.
+        """
+        while self._now(wanted_usd, alone=alone) is None:
+            await self._one_ended.wait()
+
+    @contextmanager
+    def grant(self, wanted_usd: Decimal, *, alone: bool = False) -> Generator[Grant]:
+        """Hand out what `wait_for` waited for; nothing may be awaited in between."""
+        granted = Grant(usd=self._now(wanted_usd, alone=alone) or Decimal(0))
+        self._promised += granted.usd
+        self._under_way += 1
+        try:
+            yield granted
+        finally:
+            cost = granted.usd if granted.spent_usd is None else granted.spent_usd
+            self._promised -= granted.usd
+            self._under_way -= 1
+            self._spent += cost
+            self._dearest = max(self._dearest, cost)
+            self._one_ended.set()
+            self._one_ended = anyio.Event()
+
+    async def another_ended(self) -> bool:
+        """Wait for a call under way to end, which frees what is held for it; False where there is none."""
+        if not self._under_way:
+            return False
+        await self._one_ended.wait()
+        return True
+
+    def _now(self, wanted: Decimal, *, alone: bool) -> Decimal | None:
+        if self._most is None:
+            return wanted
+        room = self._most - self._spent - self._promised
+        modest = min(wanted, self._dearest * _AMPLE)
+        if not alone and room >= wanted:
+            return wanted
+        if not alone and 0 < modest <= room:
+            return modest
+        if self._under_way:
+            return None
+        if room <= 0:
+            raise BudgetExceededError(f"max_cost_usd of {usd(self._most)} is spent")
+        return min(room, wanted)
