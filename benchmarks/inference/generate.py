@@ -8,6 +8,9 @@ from pathlib import Path
 HERE = Path(__file__).parent
 OWN_TEXTS = 0.5
 """How many of the places for a text hold one of ours, rather than one of the data."""
+TEXTUAL = ("pubmed", "qmsum", "swe", "topical")
+TEXTS = 0.6
+"""How many of the others are texts; the rest are prompts that somebody asks something about."""
 _ALTERNATIVES = re.compile(r"\[([^\[\]]*\|[^\[\]]*)\]")
 _SLOT = re.compile(r"\{(\w+)\}")
 
@@ -50,6 +53,12 @@ def grow(template: str, fill: dict[str, list[str]], chance: random.Random) -> st
     return text.replace("\\n", "\n").replace("\\\\", "\\").strip()
 
 
+def _family(passages: dict[str, list[str]], chance: random.Random) -> str:
+    if chance.random() < OWN_TEXTS:
+        return ""
+    return chance.choice(TEXTUAL if chance.random() < TEXTS else sorted(passages))
+
+
 def written(each: int, passages: dict[str, list[str]]) -> list[Prompt]:
     """Returns up to `each` prompts of every template, filled with our own texts and passages of the data."""
     fill = slots()
@@ -63,7 +72,7 @@ def written(each: int, passages: dict[str, list[str]]) -> list[Prompt]:
             chance = random.Random(f"{path.stem}:{number}")
             seen: dict[str, str] = {}
             for _ in range(each):
-                family = "" if chance.random() < OWN_TEXTS else chance.choice(sorted(passages))
+                family = _family(passages, chance)
                 texts = fill | {"text": passages[family]} if family else fill
                 seen.setdefault(grow(line[2:], texts, chance), family if "{text}" in line else "")
             found.extend(

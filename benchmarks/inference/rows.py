@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-from generate import Prompt
+from generate import Prompt, grow
 
 FAMILIES = {
     "mmlu_pro": "mmlu_pro",
@@ -108,10 +108,17 @@ def use_case_rows(data: Path) -> list[Prompt]:
     ]
 
 
+FILLERS = tuple((Path(__file__).parent / "fillers.txt").read_text(encoding="utf-8").splitlines())
+
+
 def perturbed(text: str, chance: random.Random) -> str:
     """Returns the prompt with courtesies or other words around it, quoted, fenced or in capitals."""
     kind = chance.random()
-    if kind < 0.35:
+    if kind < 0.2:
+        return _filler(chance) + chance.choice(" \n") + text
+    if kind < 0.4:
+        return text + chance.choice(" \n") + _filler(chance)
+    if kind < 0.5:
         return chance.choice(BEFORE) + text
     if kind < 0.65:
         return text + chance.choice(AFTER)
@@ -122,3 +129,39 @@ def perturbed(text: str, chance: random.Random) -> str:
     if kind < 0.94:
         return "\n".join(f"> {line}" for line in text.split("\n"))
     return f'"{text}"'
+
+
+MORE_SUBJECTS = {
+    "business": "expert_tasks",
+    "biology": "expert_tasks",
+    "chemistry": "expert_tasks",
+    "economics": "expert_tasks",
+    "engineering": "expert_tasks",
+    "physics": "expert_tasks",
+    "math": "analysis",
+}
+MORE_EACH = 80
+
+
+def more_questions(data: Path) -> list[Prompt]:
+    """Returns questions of the difficulty data whose subject tells their use case; only to learn from."""
+    found: dict[str, list[Prompt]] = {}
+    for row in read(data / "difficulty_mmlu_pro.jsonl.gz"):
+        subject = str(row["category"])
+        chosen = found.setdefault(subject, [])
+        if subject in MORE_SUBJECTS and len(chosen) < MORE_EACH:
+            text = str(row["text"])
+            chosen.append(
+                Prompt(
+                    text=text.split("\nA. ")[0] if len(chosen) % 3 == 0 else text,
+                    label=MORE_SUBJECTS[subject],
+                    source=f"written_more_{subject}",
+                    origin=str(row["id"]),
+                    family="mmlu_pro",
+                )
+            )
+    return [prompt for chosen in found.values() for prompt in chosen]
+
+
+def _filler(chance: random.Random) -> str:
+    return grow(chance.choice(FILLERS), {}, chance)

@@ -33,11 +33,11 @@ USE_CASES = [
 COMPLEXITIES = ["simple", "medium", "complex"]
 ROOM = Path(__file__).parents[2] / "mcp_router" / "inference"
 
-WRITTEN_EACH = 10
+WRITTEN_EACH = 40
 WORD_SHARE = 3.0
 LEAST_ORIGINS = 2
 MOST_FEATURES = 24_000
-L2 = 1e-4
+L2 = 3e-4
 DROPPED = 0.3
 """So many of the perturbed prompts lose their words, so that concepts learn to stand alone: other languages have only those."""
 
@@ -62,21 +62,13 @@ def gather(data: Path) -> Table:
     """Returns the data and our own prompts, each as it is and once perturbed."""
     dev = rows.use_case_rows(data)
     chance = random.Random(7)
-    passages: defaultdict[str, list[str]] = defaultdict(list)
-    for prompt in dev:
-        if prompt.source in {"topical_chat", "swebench_verified", "pubmedqa", "qmsum_excerpt"}:
-            text = prompt.text
-            if prompt.source == "pubmedqa":
-                text = text.removeprefix("Context: ").split("\nQuestion:")[0]
-            if prompt.source == "qmsum_excerpt":
-                text = max(text.split("\n\n"), key=len)
-            passages[prompt.family].append(text[: chance.choice((300, 600, 1200, 2000))])
+    passages = _passages(dev, chance)
     short = [prompt for prompt in dev if prompt.label != "long_context"]
     prompts: list[generate.Prompt] = []
     texts: list[str] = []
     perturbed: list[bool] = []
     dropped: list[bool] = []
-    for prompt in [*short, *generate.written(WRITTEN_EACH, dict(passages))]:
+    for prompt in [*short, *rows.more_questions(data), *generate.written(WRITTEN_EACH, passages)]:
         for again in (False, True):
             prompts.append(prompt)
             texts.append(rows.perturbed(prompt.text, chance) if again else prompt.text)
@@ -86,13 +78,36 @@ def gather(data: Path) -> Table:
     return Table(prompts=prompts, readings=readings, perturbed=np.array(perturbed), dropped=np.array(dropped))
 
 
+def _passages(dev: list[generate.Prompt], chance: random.Random) -> dict[str, list[str]]:
+    """Returns texts for a template to be about, by the sources left out with them."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for prompt in dev:
+        text = prompt.text
+        if prompt.label == "long_context" or prompt.source.endswith("_wrapped"):
+            continue
+        if prompt.source == "pubmedqa":
+            text = text.removeprefix("Context: ").split("\nQuestion:")[0]
+        if prompt.source == "qmsum_excerpt":
+            text = max(text.split("\n\n"), key=len)
+        found[prompt.family].append(text[: chance.choice((300, 600, 1200, 2000))])
+    return dict(found)
+
+
 def weights(table: Table, chosen: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Weighs every source by the root of its size, and every class about the same."""
     families = [table.prompts[at].source for at in chosen]
     counts = Counter(zip(families, labels, strict=True))
     found = np.zeros(len(chosen))
     for at, (source, label) in enumerate(zip(families, labels, strict=True)):
-        trust = 3.0 if source.startswith("written") else 0.5 if source.startswith("arena") else 1.0
+        trust = (
+            1.0
+            if source.startswith("written_more")
+            else 3.0
+            if source.startswith("written")
+            else 0.5
+            if source.startswith("arena")
+            else 1.0
+        )
         found[at] = trust * counts[source, label] ** -0.5
     for label in set(labels):
         found[labels == label] /= found[labels == label].sum() ** 0.8

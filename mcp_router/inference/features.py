@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
+from mcp_router.inference.unwrapping import unwrapped
+
 HEAD_CHARS = 3_000
 TAIL_CHARS = 1_500
 """Only so much of either end is read word by word: instructions stand there, and a long text costs no more than a page."""
@@ -22,9 +24,14 @@ _FOLDED = str.maketrans(
     "aaaaaaceeeeiiiinooooouuuuyyszlgisceruaecnsz",
 )
 _WORD = re.compile(r"[^\W\d_]+|\d+")
-_FENCE = re.compile(r"\A\s*```\w*\n")
 _OPTION = re.compile(r"(?:^|\n)\s*\(?([a-j])[).:]\s", re.IGNORECASE)
 _TURN = re.compile(r"(?:^|\n)[^\W\d_][\w .'-]{0,24}:\s")
+_IDENTIFIER = re.compile(r"[a-z]\w*_[a-z]\w*|\b[a-z]+[A-Z]\w+|\w\(\)|`[^`\n]+`|\w\.[a-z_]+\(")
+_UNIT = re.compile(
+    r"\d\s?(?:°|[kmMGµμnc]?(?:Pa|[Nn]/|N\b|J\b|W\b|V\b|A\b|Hz|mol|eV|Ω|T\b)|K\b|psi|atm|bar\b|lbf?\b|lb[-/]|hp\b|rpm|"
+    r"k?g/|kg\b|m[gL]\b|m?m[²³^/]|[cnμµ]m\b|ft[\^/²³]|Btu|cal\b|mmHg|mEq|IU\b|dB|ohm)"
+)
+_LONG_WORD = re.compile(r"[^\W\d_]{10,}")
 _CODE_LINE = re.compile(r"(?:^|\n)[^\n]*[;{}=:)>,]\s*(?=\n|\Z)")
 
 
@@ -107,9 +114,22 @@ def _courtesy_length(words: list[str], courtesies: frozenset[tuple[str, ...]], *
     return 0
 
 
+def _polite(part: str) -> bool:
+    """Whether a few words are courtesies one after the other, and nothing else."""
+    book = lexicon()
+    words = stems(part)
+    start = 0
+    while start < len(words):
+        found = _courtesy_length(words[start : start + book.longest_courtesy], book.courtesies, at_start=True)
+        if not found:
+            return False
+        start += found
+    return bool(words)
+
+
 def read(text: str) -> Reading:
     """Reads a prompt; a long one at its two ends and by its size."""
-    text = _FENCE.sub("", text, count=1)
+    text = unwrapped(text, _polite)
     window = text if len(text) <= HEAD_CHARS + TAIL_CHARS else f"{text[:HEAD_CHARS]}\n{text[-TAIL_CHARS:]}"
     words = without_courtesies(stems(window))
     head, tail = words[:_EDGE_WORDS], words[-_EDGE_WORDS:]
@@ -169,6 +189,9 @@ def _counts(text: str, window: str, words: list[str]) -> dict[str, float]:
         "options": float(len(set(_OPTION.findall(window)))),
         "turns": float(len(_TURN.findall(window))),
         "letters_per_word": sum(map(len, words)) / (len(words) + 1),
+        "identifiers": float(len(_IDENTIFIER.findall(window))),
+        "units": float(len(_UNIT.findall(window))),
+        "long_share": len(_LONG_WORD.findall(window)) / (len(words) + 5),
         "blocks": float(window.count("\n\n")),
     }
 
@@ -191,6 +214,9 @@ _STEPS: dict[str, tuple[float, ...]] = {
     "links": (1,),
     "options": (3, 4, 6),
     "turns": (2, 4, 10),
+    "identifiers": (1, 3, 8),
+    "units": (1, 3),
+    "long_share": (0.08, 0.16, 0.26),
     "blocks": (1, 3),
 }
 
