@@ -11,7 +11,7 @@ PYTHONS := python3 python3.14 python3.13 python3.12 python3.11
 PYTHON ?= $(shell for one in $(PYTHONS); do \
 	$$one -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$one && break; done)
 
-.PHONY: help demo test lint types format coverage bench docs constraints install install-dev clean
+.PHONY: help demo test lint types format coverage bench docs mcpb constraints install install-dev clean
 
 help:
 	@echo "make demo         hand a subtask to the embedded model over MCP, with no key"
@@ -19,7 +19,8 @@ help:
 	@echo "make lint         ruff, pyright and who may import whom"
 	@echo "make coverage     run the tests and hold branch coverage to its floor"
 	@echo "make bench        measure start-up, memory and what an agent's context pays"
-	@echo "make docs         write the tables of README.md anew from the code"
+	@echo "make docs         write the tables of README.md and docs/ anew from the code"
+	@echo "make mcpb         zip what Claude Desktop installs into dist/"
 	@echo "make constraints  choose the versions of constraints.txt anew"
 
 demo: .venv/.run
@@ -47,6 +48,9 @@ bench: .venv/.dev
 
 docs: .venv/.dev
 	@$(BIN)/python -P docs/tables.py
+
+mcpb: .venv/.made
+	@$(BIN)/python .ci/bundle.py
 
 install: .venv/.run
 install-dev: .venv/.dev

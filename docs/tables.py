@@ -1,6 +1,6 @@
-"""Writes README.md's tables anew from the code: `make docs`.
+"""Writes the tables of README.md and docs/, and the examples for clients, anew from the code: `make docs`.
 
-Each stands between `<!-- table: NAME -->` and `<!-- end -->`. A test compares them, so that none of them ages.
+Each table stands between `<!-- table: NAME -->` and `<!-- end -->`. A test compares them, so that none of them ages.
 """
 
 from __future__ import annotations
@@ -9,17 +9,25 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from mcp_router.clients import CLIENTS, SERVER, Client, jsonc, toml_tables
+from mcp_router.clients.commands import COMMAND, Command
+from mcp_router.clients.entries import Variables, entry
 from mcp_router.routes import TIERS, USE_CASES, Routes, Tier, UseCase
 from mcp_router.routes import shipped as shipped_routes
 from providers.rows import shipped as shipped_providers
 
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+EXAMPLES = ROOT / "examples" / "clients"
 _TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def main() -> None:
-    """Write the tables into README.md."""
-    README.write_text(with_tables(README.read_text("utf-8")), "utf-8")
+    """Write them."""
+    for page in PAGES:
+        page.write_text(with_tables(page.read_text("utf-8")), "utf-8")
+    for client in CLIENTS:
+        (EXAMPLES / example_name(client)).write_text(example(client), "utf-8")
 
 
 def with_tables(text: str) -> str:
@@ -66,6 +74,51 @@ def providers() -> str:
     )
 
 
+def clients() -> str:
+    """Say where each client keeps its servers, and how it hands keys on."""
+    return table(
+        ("client", "`install`", "its file on Linux", "on macOS", "on Windows", "keys"),
+        (
+            (
+                f"[{one.title}]({one.docs_url})",
+                f"`{one.name}`",
+                *(f"`{readable(place)}`" for place in (one.linux[-1], one.macos[-1], one.windows[-1])),
+                _KEYS[one.keys].format(one.reference.replace("NAME", "GROQ_API_KEY")),
+            )
+            for one in CLIENTS
+        ),
+    )
+
+
+_KEYS = {
+    "reference": "by reference: `{}`",
+    "names": "by name: `env_vars`",
+    "inherited": "with its whole environment",
+    "blank": "written into its file, by you",
+}
+
+
+def readable(place: str) -> str:
+    """Write a place as people know it."""
+    known = {"{config}": "~/.config", "{appdata}": "%APPDATA%", "{localappdata}": "%LOCALAPPDATA%"}
+    first, slash, rest = place.partition("/")
+    return known.get(first, first) + slash + rest
+
+
+def example_name(client: Client) -> str:
+    """Name a client's example."""
+    return f"{client.name}.{client.format}"
+
+
+def example(client: Client) -> str:
+    """Write the block to paste into a client's file."""
+    keys = Variables(keys=("ANTHROPIC_API_KEY", "GEMINI_API_KEY", "GROQ_API_KEY"))
+    told = entry(client, Command(program=COMMAND), keys)
+    if client.format == "toml":
+        return toml_tables.with_entry("", client.table, SERVER, told).lstrip()
+    return jsonc.with_member("", (client.table, SERVER), told)
+
+
 def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     """Write a table in Markdown."""
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, ("---",) * len(head), *rows))
@@ -80,7 +133,12 @@ def _asked(routes: Routes, name: UseCase) -> str:
     return ", ".join(f"`{entry.model}`" for entry in entries if entry.model not in ("local", "embedded"))
 
 
-TABLES: dict[str, Callable[[], str]] = {"tiers": tiers, "use_cases": use_cases, "providers": providers}
+TABLES: dict[str, Callable[[], str]] = {
+    "tiers": tiers,
+    "use_cases": use_cases,
+    "providers": providers,
+    "clients": clients,
+}
 
 if __name__ == "__main__":
     main()
