@@ -11,6 +11,7 @@ from mcp_router import accounting, describing
 from mcp_router.app import App
 from mcp_router.callers import LOCAL, Caller
 from mcp_router.errors import UnknownNameError
+from mcp_router.ledger import GroupBy
 from mcp_router.requests import CostArguments, Period, checked
 from mcp_router.routes import COMPLEXITIES, TIERS, USE_CASES
 from mcp_router.tools import COSTS_VIEW
@@ -98,19 +99,35 @@ def _costs_view() -> types.ReadResourceResult:
     return types.ReadResourceResult(contents=[contents], ttl_ms=_FOR_LONG, cache_scope="public")
 
 
-def completed(app: App, params: types.CompleteRequestParams) -> types.Completion:
+async def completed(app: App, params: types.CompleteRequestParams, *, caller: Caller = LOCAL) -> types.Completion:
     """Complete the value of an argument of a template or a prompt."""
     values = _VALUES.get(params.argument.name, ())
     if params.argument.name == "model":
-        values = tuple(model.id for model in app.catalog.models())
+        values = _models(app)
+    elif params.argument.name == "call_id":
+        attempts = await app.ledger.recent(_MOST_VALUES, client=None if caller.sees_all else caller.name)
+        values = tuple(dict.fromkeys(attempt.call_id for attempt in attempts))
     begun = params.argument.value.lower()
-    matching = [value for value in values if begun in value.lower()]
-    return types.Completion(values=matching[:100], total=len(matching), has_more=len(matching) > len(matching[:100]))
+    # What begins so comes before what only contains it.
+    matching = [value for value in values if value.lower().startswith(begun)]
+    matching += [value for value in values if begun in value.lower() and value not in matching]
+    shown = matching[:_MOST_VALUES]
+    return types.Completion(values=shown, total=len(matching), has_more=len(matching) > len(shown))
 
 
+def _models(app: App) -> tuple[str, ...]:
+    """Providers and models that can be asked now, then the others."""
+    access = app.access()
+    names = (*access, *(model.id for model in app.catalog.models()))
+    return tuple(sorted(names, key=lambda name: not access[name.partition(":")[0]].open))
+
+
+_MOST_VALUES = 100
+"""What the protocol lets one completion hold."""
 _VALUES: dict[str, tuple[str, ...]] = {
     "use_case": USE_CASES,
     "budget_tier": TIERS,
     "complexity": COMPLEXITIES,
     "period": get_args(Period),
+    "group_by": get_args(GroupBy),
 }

@@ -6,18 +6,19 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-import anyio
 import mcp_types as types
 from mcp.server.caching import CacheHint
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 
-from mcp_router import __version__, accounting, describing, resources
+from mcp_router import __version__, accounting, describing, prompts, resources
+from mcp_router.announcing import Announcer
 from mcp_router.app import App
 from mcp_router.callers import caller_of
 from mcp_router.errors import BadInputError, RouterError, UnknownNameError
 from mcp_router.ledger import LedgerError
+from mcp_router.progress import Progress, signs_of_life
 from mcp_router.requests import (
     CostArguments,
     ExplainArguments,
@@ -28,9 +29,6 @@ from mcp_router.requests import (
 from mcp_router.tools import TOOLS
 from mcp_router.wording import dumped
 
-PROGRESS_EVERY = 5.0
-"""Seconds between signs of life: hosts cut a call that is silent for a minute."""
-
 INSTRUCTIONS = (
     "Hands subtasks to cheaper language models within a budget. Call generate for anything self-contained: "
     "classifying, summarizing, drafting, boilerplate code, extraction, many files at once. Refer to files by path "
@@ -39,27 +37,16 @@ INSTRUCTIONS = (
 
 Context = ServerRequestContext[Any, Any]  # the SDK's own type parameters; nothing of ours rides on them
 Json = dict[str, object]
-Tool = Callable[[App, Json, Context], Awaitable[Json]]
+Tool = Callable[[App, Json, Context, Progress], Awaitable[Json]]
 
 
 def create_server(app: App) -> Server[Any]:
     """Publish an app's tools, resources and prompts on a server that any transport can run."""
 
-    async def list_tools(_ctx: Context, _params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
-        return types.ListToolsResult(tools=list(TOOLS))
-
     async def call_tool(ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
         # Whatever goes wrong is a result by then: an error must not leave a task group, which would wrap it.
-        async with _signs_of_life(ctx):
-            return await _called(app, params, ctx)
-
-    async def list_resources(_ctx: Context, _params: types.PaginatedRequestParams | None) -> types.ListResourcesResult:
-        return types.ListResourcesResult(resources=list(resources.RESOURCES))
-
-    async def list_templates(
-        _ctx: Context, _params: types.PaginatedRequestParams | None
-    ) -> types.ListResourceTemplatesResult:
-        return types.ListResourceTemplatesResult(resource_templates=list(resources.TEMPLATES))
+        async with signs_of_life(ctx.session.report_progress) as progress:
+            return await _called(app, params, ctx, progress)
 
     async def read_resource(ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
         try:
@@ -69,8 +56,15 @@ def create_server(app: App) -> Server[Any]:
         except (RouterError, LedgerError) as error:
             raise MCPError(types.INTERNAL_ERROR, str(error)) from error
 
-    async def complete(_ctx: Context, params: types.CompleteRequestParams) -> types.CompleteResult:
-        return types.CompleteResult(completion=resources.completed(app, params))
+    async def complete(ctx: Context, params: types.CompleteRequestParams) -> types.CompleteResult:
+        return types.CompleteResult(completion=await resources.completed(app, params, caller=caller_of(ctx.request)))
+
+    announcer = Announcer(app)
+
+    @asynccontextmanager
+    async def lifespan(_server: Server[Any]) -> AsyncGenerator[Any]:
+        async with announcer.running():
+            yield None
 
     server = Server[Any](
         "mcp-llm-router",
@@ -81,25 +75,59 @@ def create_server(app: App) -> Server[Any]:
             "tools/list": CacheHint(ttl_ms=3_600_000, scope="public"),
             "resources/list": CacheHint(ttl_ms=3_600_000, scope="public"),
             "resources/templates/list": CacheHint(ttl_ms=3_600_000, scope="public"),
+            "prompts/list": CacheHint(ttl_ms=3_600_000, scope="public"),
         },
-        on_list_tools=list_tools,
+        lifespan=lifespan,
+        on_list_tools=_list_tools,
         on_call_tool=call_tool,
-        on_list_resources=list_resources,
-        on_list_resource_templates=list_templates,
+        on_list_resources=_list_resources,
+        on_list_resource_templates=_list_templates,
         on_read_resource=read_resource,
+        on_subscribe_resource=announcer.subscribe,
+        on_unsubscribe_resource=announcer.unsubscribe,
+        on_subscriptions_listen=announcer.listen,
+        on_list_prompts=_list_prompts,
+        on_get_prompt=_get_prompt,
         on_completion=complete,
     )
     server.extensions = {resources.APPS_EXTENSION: {}}
     return server
 
 
-async def _called(app: App, params: types.CallToolRequestParams, ctx: Context) -> types.CallToolResult:
+async def _list_tools(_ctx: Context, _params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
+    return types.ListToolsResult(tools=list(TOOLS))
+
+
+async def _list_resources(_ctx: Context, _params: types.PaginatedRequestParams | None) -> types.ListResourcesResult:
+    return types.ListResourcesResult(resources=list(resources.RESOURCES))
+
+
+async def _list_templates(
+    _ctx: Context, _params: types.PaginatedRequestParams | None
+) -> types.ListResourceTemplatesResult:
+    return types.ListResourceTemplatesResult(resource_templates=list(resources.TEMPLATES))
+
+
+async def _list_prompts(_ctx: Context, _params: types.PaginatedRequestParams | None) -> types.ListPromptsResult:
+    return types.ListPromptsResult(prompts=list(prompts.PROMPTS))
+
+
+async def _get_prompt(_ctx: Context, params: types.GetPromptRequestParams) -> types.GetPromptResult:
+    try:
+        return prompts.get(params.name, params.arguments or {})
+    except BadInputError as error:
+        raise MCPError(types.INVALID_PARAMS, str(error)) from error
+
+
+async def _called(
+    app: App, params: types.CallToolRequestParams, ctx: Context, progress: Progress
+) -> types.CallToolResult:
     """Run a tool; whatever goes wrong becomes a tool error that the agent can act on."""
     tool = _TOOLS.get(params.name)
     try:
         if tool is None:
             raise UnknownNameError("tool", params.name, _TOOLS)
-        answer = await tool(app, dict(params.arguments or {}), ctx)
+        answer = await tool(app, dict(params.arguments or {}), ctx, progress)
     except BadInputError as error:
         return _error(f"{error.kind}: {error} Nothing was spent.")
     except RouterError as error:
@@ -116,26 +144,26 @@ def _error(text: str) -> types.CallToolResult:
     return types.CallToolResult(content=[types.TextContent(type="text", text=text)], is_error=True)
 
 
-async def _generate(app: App, given: Json, ctx: Context) -> Json:
+async def _generate(app: App, given: Json, ctx: Context, progress: Progress) -> Json:
     # Imported at the first call, as below: files and schemas bring packages that a start need not wait for.
     from mcp_router import delegating  # noqa: PLC0415
 
     arguments = checked(GenerateArguments, given)
     client = caller_of(ctx.request).name
-    return await delegating.generate(app, arguments, client=client, on_progress=ctx.session.report_progress)
+    return await delegating.generate(app, arguments, client=client, on_progress=progress.tell)
 
 
-async def _list_providers(app: App, given: Json, _ctx: Context) -> Json:
+async def _list_providers(app: App, given: Json, _ctx: Context, _progress: Progress) -> Json:
     return await describing.providers(app, checked(ProviderArguments, given).provider)
 
 
-async def _explain_route(app: App, given: Json, ctx: Context) -> Json:
+async def _explain_route(app: App, given: Json, ctx: Context, _progress: Progress) -> Json:
     from mcp_router import explaining  # noqa: PLC0415
 
     return await explaining.explanation(app, checked(ExplainArguments, given), caller=caller_of(ctx.request))
 
 
-async def _cost_summary(app: App, given: Json, ctx: Context) -> Json:
+async def _cost_summary(app: App, given: Json, ctx: Context, _progress: Progress) -> Json:
     return await accounting.costs(app, checked(CostArguments, given), caller=caller_of(ctx.request))
 
 
@@ -145,20 +173,3 @@ _TOOLS: dict[str, Tool] = {
     "explain_route": _explain_route,
     "cost_summary": _cost_summary,
 }
-
-
-@asynccontextmanager
-async def _signs_of_life(ctx: Context) -> AsyncGenerator[None]:
-    """Report progress every few seconds while a call runs."""
-
-    async def tick() -> None:
-        began = anyio.current_time()
-        while True:
-            await anyio.sleep(PROGRESS_EVERY)
-            seconds = anyio.current_time() - began
-            await ctx.session.report_progress(seconds, None, f"waiting for the model, {seconds:.0f} s")
-
-    async with anyio.create_task_group() as group:
-        group.start_soon(tick)
-        yield
-        group.cancel_scope.cancel()

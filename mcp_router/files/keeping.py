@@ -32,7 +32,7 @@ async def keep(place: Place, text: str, save_it: Callable[[], Awaitable[Saved]],
     kept = Kept(place=None, saved=None)
     with CancelScope(shield=True):
         kept = await _kept(place, text, save_it, mark)
-    return kept
+    return kept  # noqa: RET504 - a scope may end early, for all that types know
 
 
 async def _kept(place: Place, text: str, save_it: Callable[[], Awaitable[Saved]], mark: str) -> Kept:

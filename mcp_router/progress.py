@@ -1,0 +1,61 @@
+"""Tells a caller how far its call is, and that it still lives, in numbers that only grow."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+
+import anyio
+
+EVERY = 5.0
+"""Seconds between signs of life: hosts cut a call that is silent for a minute."""
+_STEP = 0.01
+"""What a sign of life adds to a count of things done: the protocol wants every number higher than the last."""
+
+Report = Callable[[float, float | None, str], Awaitable[None]]
+
+
+class Progress:
+    """The progress of one call."""
+
+    def __init__(self, report: Report) -> None:
+        """`report` sends one notification."""
+        self._report = report
+        self._began = anyio.current_time()
+        self._last = 0.0
+        self._total: float | None = None
+        self._said = "waiting for the model"
+
+    async def tell(self, done: float, total: float | None, said: str) -> None:
+        """Say how much is done."""
+        self._total, self._said = total, said
+        await self._send(done, said)
+
+    async def live(self) -> None:
+        """Say that it still runs."""
+        seconds = anyio.current_time() - self._began
+        done = seconds if self._total is None else min(self._last + _STEP, self._total)
+        await self._send(done, f"{self._said}, {seconds:.0f} s")
+
+    async def _send(self, done: float, said: str) -> None:
+        if done <= self._last:
+            return
+        self._last = done
+        with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):  # nobody listens any more
+            await self._report(done, self._total, said)
+
+
+@asynccontextmanager
+async def signs_of_life(report: Report) -> AsyncGenerator[Progress]:
+    """Report every few seconds that a call runs; what it yields tells how far it is."""
+    progress = Progress(report)
+
+    async def tick() -> None:
+        while True:
+            await anyio.sleep(EVERY)
+            await progress.live()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(tick)
+        yield progress
+        group.cancel_scope.cancel()
