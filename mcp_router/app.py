@@ -21,6 +21,7 @@ from mcp_router.connections import Connections, Door
 from mcp_router.conversations import Conversations
 from mcp_router.discovery import Discovery, normalised
 from mcp_router.errors import ConfigError, UnknownNameError
+from mcp_router.learning import Learning
 from mcp_router.ledger import Ledger, LedgerError, Rate
 from mcp_router.ledger.opening import open_ledger
 from mcp_router.own import own_providers
@@ -114,6 +115,12 @@ class App:
         return Connections(self.door)
 
     @cached_property
+    def learning(self) -> Learning | None:
+        """What earlier answers teach; None where the user wants none of it."""
+        wanted = self.settings.configuration.learn_from_outcomes
+        return Learning(ledger=self.ledger, clock=time.time) if wanted else None
+
+    @cached_property
     def router(self) -> Router:
         """The router over all of it."""
         desk = Desk(
@@ -125,6 +132,7 @@ class App:
             baseline=self.baseline,
             session=self.session,
             clock=time.time,
+            learning=self.learning,
             tracer=tracing.tracer(self.settings.environ),
         )
         ground = Ground(

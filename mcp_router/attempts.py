@@ -15,6 +15,7 @@ from mcp_router import benching
 from mcp_router.calls import Answered, Call, Failed, RejectedError
 from mcp_router.connections import Connections
 from mcp_router.fit import Candidate
+from mcp_router.learning import Learning, taught
 from mcp_router.ledger import (
     Attempt,
     Bench,
@@ -23,6 +24,7 @@ from mcp_router.ledger import (
     Hold,
     Ledger,
     LedgerError,
+    Lesson,
     Limit,
     Outcome,
     Rate,
@@ -68,6 +70,8 @@ class Desk:
     session: str
     clock: Callable[[], float]
     """Seconds since the epoch."""
+    learning: Learning | None = None
+    """None where outcomes shall teach nothing."""
     tracer: Tracer | None = None
     """Makes a span of every attempt; None where nobody asks for traces."""
 
@@ -208,16 +212,26 @@ class _Record:
         completion: Completion | None = None,
     ) -> Attempt:
         attempt = self._attempt(outcome, usage, error, completion)
+        lesson = self._lesson(attempt)
         self.call.attempts.append(attempt)
         with anyio.CancelScope(shield=True):
             try:
-                written = await self.desk.ledger.settle(self.hold.id, attempt, (bench,) if bench is not None else ())
+                written = await self.desk.ledger.settle(
+                    self.hold.id, attempt, (bench,) if bench is not None else (), lesson
+                )
             except LedgerError as lost:
                 self.call.warnings.append(f"not in the ledger: {lost}")
             else:
                 if not written:
                     self.call.warnings.append("the ledger's database is away: the cost is kept and written later")
         return attempt
+
+    def _lesson(self, attempt: Attempt) -> Lesson | None:
+        if self.desk.learning is None or attempt.outcome == "cancelled":
+            return None
+        ask = self.call.ask
+        checked = ask.response_schema is not None
+        return taught(ask.task, attempt.model, checked=checked, error=attempt.error, first=attempt.number == 1)
 
     def _attempt(
         self, outcome: Outcome, usage: Usage | None, error: ProviderError | None, completion: Completion | None

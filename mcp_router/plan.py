@@ -247,7 +247,8 @@ def _ordered(candidates: list[Candidate], task: Task, world: World) -> list[Cand
     def rank(candidate: Candidate) -> tuple[bool, bool, float, float]:
         cost = float(candidate.fit.estimated_usd or 0)
         chosen = {"simple": cost, "medium": 0.0, "complex": -float(candidate.model.strength)}[task.complexity]
-        learned = -world.preferences.get(candidate.model.id, 0.0)
+        preference = world.preferences.get(candidate.model.id)
+        learned = -preference.weight if preference is not None else 0.0
         preferred = candidate.model.id == task.prefer
         return (not preferred, candidate.model.provider == _LAST_RESORT, learned, chosen)
 
@@ -256,8 +257,9 @@ def _ordered(candidates: list[Candidate], task: Task, world: World) -> list[Cand
 
 def _with_warnings(why: str, model: Model, world: World) -> str:
     if retires_soon(model, world.now.date()):
-        return f"{why}; it retires on {model.retires}"
-    return why
+        why = f"{why}; it retires on {model.retires}"
+    preference = world.preferences.get(model.id)
+    return why if preference is None else f"{why}; {preference.why}"
 
 
 def retires_soon(model: Model, today: date) -> bool:

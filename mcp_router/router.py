@@ -47,8 +47,8 @@ class Router:
         """Where it is all written down."""
         return self.desk.ledger
 
-    async def world(self) -> tuple[World, dict[str, Bench]]:
-        """Look around: who is benched or busy now, and which benches are remembered."""
+    async def world(self, task: Task | None = None) -> tuple[World, dict[str, Bench]]:
+        """Look around: who is benched or busy now, what was learnt of a task's cell, which benches are remembered."""
         now = self.desk.clock()
         catalog = await self.ground.catalog()
         limited = [name for name in catalog.providers if self.desk.rates(name) is not None]
@@ -62,6 +62,7 @@ class Router:
             benches={scope: bench for scope, bench in remembered.items() if bench.until > now},
             busy=limits.busy(standing, self.desk.rates, now),
             unlisted=self.ground.unlisted,
+            preferences=await self.desk.learning.preferences(task) if self.desk.learning and task else {},
         )
         return world, remembered
 
@@ -71,7 +72,7 @@ class Router:
         Raises:
             UnknownNameError: The pin names a provider or model that nobody has.
         """
-        world, _ = await self.world()
+        world, _ = await self.world(task)
         return plan(task, world)
 
     async def generate(self, ask: Ask) -> Generation:
@@ -84,7 +85,7 @@ class Router:
         call = Call(
             ask=ask, id=ask.call_id or new_call_id(), deadline=anyio.current_time() + self.ground.deadline_seconds
         )
-        world, remembered = await self.world()
+        world, remembered = await self.world(ask.task)
         planned = plan(ask.task, world)
         try:
             walk = Walk(

@@ -47,6 +47,15 @@ class Access:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Preference:
+    """How well a model did on a cell before."""
+
+    weight: float
+    """Above 0 moves it forward, below 0 back."""
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class World:
     """Everything outside the task that a plan depends on."""
 
@@ -60,5 +69,5 @@ class World:
     """By provider or model: seconds until one at its rate limit may be asked again."""
     unlisted: frozenset[str] = frozenset()
     """Providers where a model that the catalog does not know may run, at an unknown price."""
-    preferences: Mapping[str, float] = field(default_factory=dict[str, float])
-    """By model: how well it did on this cell before, where enough is known; above 0 moves it forward."""
+    preferences: Mapping[str, Preference] = field(default_factory=dict[str, Preference])
+    """By model, where enough is known."""

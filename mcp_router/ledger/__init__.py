@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, Protocol
 
+from mcp_router.ledger.lessons import CellLesson, Lesson
 from mcp_router.ledger.standing import Bench, Learned, RateState, Standing
 from mcp_router.ledger.totals import Summary, Totals
 from providers.completion import Limits
@@ -16,12 +17,14 @@ __all__ = [
     "Bench",
     "BudgetRefusal",
     "BudgetState",
+    "CellLesson",
     "CostSource",
     "GroupBy",
     "Hold",
     "Learned",
     "Ledger",
     "LedgerError",
+    "Lesson",
     "Limit",
     "Outcome",
     "Rate",
@@ -200,7 +203,9 @@ class Ledger(Protocol):
         """Give a claim back that was never used."""
         ...
 
-    async def settle(self, hold_id: str | None, attempt: Attempt, benches: Sequence[Bench] = ()) -> bool:
+    async def settle(
+        self, hold_id: str | None, attempt: Attempt, benches: Sequence[Bench] = (), lesson: Lesson | None = None
+    ) -> bool:
         """Write the attempt, put its cost on the budgets, end its hold and note whom to leave alone:
         all or nothing, once, also when repeated for the same call and number. False: the database is away,
         the attempt is kept beside it and written when it returns.
@@ -211,6 +216,14 @@ class Ledger(Protocol):
         """Who is benched, how busy each provider was, and what vendors said is left. `counted` are the providers
         whose last minute is wanted, since counting it takes longer the more was asked; None is all of them.
         """
+        ...
+
+    async def lessons(self, now: float) -> list[CellLesson]:
+        """What was learnt of late of models in cells."""
+        ...
+
+    async def forget(self) -> int:
+        """Unlearn all that, and say of how many models in cells something was known."""
         ...
 
     async def clear_bench(self, scope: str) -> None:

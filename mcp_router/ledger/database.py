@@ -12,8 +12,10 @@ from mcp_router.ledger import (
     Bench,
     BudgetRefusal,
     BudgetState,
+    CellLesson,
     GroupBy,
     Hold,
+    Lesson,
     Limit,
     Rate,
     RateRefusal,
@@ -23,6 +25,7 @@ from mcp_router.ledger import (
     benches,
     claims,
     learning,
+    lessons,
     rows,
     settling,
     summaries,
@@ -72,15 +75,25 @@ class DatabaseLedger:
         with CancelScope(shield=True):
             await self._database.run("write", lambda: claims.release(hold_id), brief=True)
 
-    async def settle(self, hold_id: str | None, attempt: Attempt, benches: Sequence[Bench] = ()) -> bool:
+    async def settle(
+        self, hold_id: str | None, attempt: Attempt, benches: Sequence[Bench] = (), lesson: Lesson | None = None
+    ) -> bool:
         """Write the attempt once and all that hangs on it; a cancelled caller still pays for what it asked."""
         with CancelScope(shield=True):
-            await self._database.run("write", lambda: settling.settle(hold_id, attempt, benches), brief=True)
+            await self._database.run("write", lambda: settling.settle(hold_id, attempt, benches, lesson), brief=True)
         return True
 
     async def standing(self, now: float, counted: Sequence[str] | None = None) -> Standing:
         """Who is benched, how busy each provider was, and what vendors said is left."""
         return await self._database.run("read", lambda: _standing(now, counted), brief=True)
+
+    async def lessons(self, now: float) -> list[CellLesson]:
+        """What was learnt of late of models in cells."""
+        return await self._database.run("read", lambda: lessons.remembered(now), brief=True)
+
+    async def forget(self) -> int:
+        """Unlearn all that."""
+        return await self._database.run("write", lessons.forget)
 
     async def clear_bench(self, scope: str) -> None:
         """It answered again."""

@@ -132,6 +132,20 @@ CREATE TABLE texts (
 ) {CLUSTERED}
 """
 
+_LESSONS = f"""
+CREATE TABLE lessons (
+    use_case TEXT NOT NULL,
+    budget_tier TEXT NOT NULL,
+    complexity TEXT NOT NULL,
+    model TEXT NOT NULL,
+    season BIGINT NOT NULL,
+    kept BIGINT NOT NULL,
+    rejected BIGINT NOT NULL,
+    pinned BIGINT NOT NULL,
+    PRIMARY KEY (use_case, budget_tier, complexity, model, season)
+) {CLUSTERED}
+"""
+
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     (
         _ATTEMPTS,
@@ -146,6 +160,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         "CREATE TABLE facts (name TEXT NOT NULL PRIMARY KEY, value BIGINT NOT NULL)",
     ),
     (_TEXTS, "CREATE INDEX texts_by_time ON texts (kept_at)"),
+    (_LESSONS,),
 )
 """Entry n leads from version n to version n + 1."""
 

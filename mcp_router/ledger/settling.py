@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mcp_router.ledger import Attempt, Bench, benches, claims, rollups, rows
+from mcp_router.ledger import Attempt, Bench, Lesson, benches, claims, lessons, rollups, rows
 from mcp_router.ledger.statements import Script, tell
 
 
-def settle(hold_id: str | None, attempt: Attempt, benched: Sequence[Bench]) -> Script[None]:
+def settle(
+    hold_id: str | None, attempt: Attempt, benched: Sequence[Bench], lesson: Lesson | None = None
+) -> Script[None]:
     """All of it or nothing, and once: for a call and number that is there already, only the hold ends."""
     attempt = rows.sane(attempt)
     known = attempt.input_tokens is not None and attempt.output_tokens is not None
@@ -19,4 +21,6 @@ def settle(hold_id: str | None, attempt: Attempt, benched: Sequence[Bench]) -> S
     if not written:
         return
     until = attempt.started_at + attempt.seconds
-    yield from tell(*rollups.add(attempt), *benches.note(benched, until))
+    cell = (rows.clean(attempt.use_case), rows.clean(attempt.budget_tier), rows.clean(attempt.complexity))
+    taught = (lessons.count(cell, rows.clean(attempt.model), attempt.started_at, lesson),) if lesson else ()
+    yield from tell(*rollups.add(attempt), *taught, *benches.note(benched, until))

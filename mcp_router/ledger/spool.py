@@ -23,10 +23,12 @@ from mcp_router.ledger import (
     Bench,
     BudgetRefusal,
     BudgetState,
+    CellLesson,
     GroupBy,
     Hold,
     Ledger,
     LedgerError,
+    Lesson,
     Limit,
     Rate,
     RateRefusal,
@@ -48,6 +50,7 @@ class Unwritten:
     hold_id: str | None
     attempt: Attempt
     benches: tuple[Bench, ...]
+    lesson: Lesson | None = None
 
 
 class SpoolingLedger:
@@ -90,14 +93,16 @@ class SpoolingLedger:
         except LedgerError as error:
             _log.warning("left a hold to expire: %s", error)
 
-    async def settle(self, hold_id: str | None, attempt: Attempt, benches: Sequence[Bench] = ()) -> bool:
+    async def settle(
+        self, hold_id: str | None, attempt: Attempt, benches: Sequence[Bench] = (), lesson: Lesson | None = None
+    ) -> bool:
         """Write the attempt; False: it is kept and will be written when the database is back."""
         with CancelScope(shield=True):
             try:
-                return await self._ledger.settle(hold_id, attempt, benches)
+                return await self._ledger.settle(hold_id, attempt, benches, lesson)
             except LedgerError as error:
                 _log.warning("keeping attempt %d of call %s: %s", attempt.number, attempt.call_id, error)
-            await self._keep(Unwritten(hold_id=hold_id, attempt=attempt, benches=tuple(benches)))
+            await self._keep(Unwritten(hold_id=hold_id, attempt=attempt, benches=tuple(benches), lesson=lesson))
         return False
 
     async def catch_up(self) -> int:
@@ -125,6 +130,19 @@ class SpoolingLedger:
             if not self._open:
                 raise
             return Standing()
+
+    async def lessons(self, now: float) -> list[CellLesson]:
+        """What was learnt of late; nothing while the database is away."""
+        try:
+            return await self._ledger.lessons(now)
+        except LedgerError as error:
+            _log.warning("ordering without what was learnt: %s", error)
+            return []
+
+    async def forget(self) -> int:
+        """Unlearn all that."""
+        await self.catch_up()
+        return await self._ledger.forget()
 
     async def clear_bench(self, scope: str) -> None:
         """It answered again; while the database is away the bench ends by itself."""
@@ -221,7 +239,7 @@ class SpoolingLedger:
         return written
 
     async def _settle(self, unwritten: Unwritten) -> None:
-        await self._ledger.settle(unwritten.hold_id, unwritten.attempt, unwritten.benches)
+        await self._ledger.settle(unwritten.hold_id, unwritten.attempt, unwritten.benches, unwritten.lesson)
 
 
 @cache
