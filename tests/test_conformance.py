@@ -23,7 +23,7 @@ SUITE = _INSTALLED / "@modelcontextprotocol" / "conformance" / "dist" / "index.j
         "ping",
         "tools-list",
         "resources-list",
-        pytest.param("prompts-list", marks=pytest.mark.xfail(reason="the server has no prompts yet")),
+        "prompts-list",
         "server-sse-multiple-streams",
         "dns-rebinding-protection",
     ],
