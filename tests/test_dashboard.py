@@ -198,6 +198,8 @@ async def test_a_lost_ledger_is_told_with_a_way_back(tmp_path: Path, vendors: Ve
         with browser() as driver:
             opened(driver, url)
             assert "out of reach" in text(driver, "#alert")
+            assert "Shown once" in text(driver, "#provider-list")
+            assert "ultra economy" in text(driver, "#route")
             picture(driver, tmp_path / "error.png")
             folder.unlink()
             driver.find_element(By.ID, "retry").click()

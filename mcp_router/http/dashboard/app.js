@@ -4,7 +4,7 @@ import { loadCalls } from "./calls.js";
 import { showOverview, showProviders } from "./overview.js";
 import { forgetToken, get, hasToken, onTokenNeeded } from "./server.js";
 import { afterSpending, showRoutes } from "./trial.js";
-import { $ } from "./words.js";
+import { $, make } from "./words.js";
 
 const EVERY_MS = 15000;
 let loading = null;
@@ -23,6 +23,9 @@ function load() {
 async function loadAll() {
   const late = setTimeout(() => { $("busy").hidden = false; }, 150);
   try {
+    // The routing table needs no ledger: it is there even when the figures are not.
+    if (!routesShown) showRoutes(await get("/api/dashboard/routes"));
+    routesShown = true;
     const period = $("period").value;
     const overview = await get("/api/dashboard/overview", { period });
     showOverview(overview);
@@ -32,8 +35,6 @@ async function loadAll() {
     $("sign-out").hidden = !hasToken();
     const [{ providers }] = await Promise.all([get("/api/dashboard/providers"), loadCalls()]);
     showProviders(providers, overview.groups.provider);
-    if (!routesShown) showRoutes(await get("/api/dashboard/routes"));
-    routesShown = true;
     $("alert").hidden = true;
     document.body.dataset.state = "shown";
   } catch (error) {
@@ -41,7 +42,10 @@ async function loadAll() {
     $("alert-title").textContent = ledger ? "The ledger is out of reach" : "The figures cannot be fetched";
     $("alert-text").textContent = error.message;
     $("alert").hidden = false;
-    for (const waiting of document.querySelectorAll("[aria-busy=true]")) waiting.setAttribute("aria-busy", "false");
+    for (const waiting of document.querySelectorAll("[aria-busy=true]")) {
+      waiting.setAttribute("aria-busy", "false");
+      waiting.replaceChildren(make("p", { class: "hint" }, "Shown once the figures can be fetched."));
+    }
     document.body.dataset.state = "failed";
     if (!error.kind) throw error;
   } finally {

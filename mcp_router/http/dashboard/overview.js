@@ -83,7 +83,7 @@ function showGroup() {
   const most = Math.max(...rows.map(([, totals]) => totals.cost_usd), 1e-12);
   const name = chosen === "model" || chosen === "client" ? (text) => text : words;
   $("groups").replaceChildren(rows.length ? table([
-    [words(chosen), ([key]) => name(key)],
+    [words(chosen)[0].toUpperCase() + words(chosen).slice(1), ([key]) => name(key)],
     ["Spent", ([, totals]) => usd(totals.cost_usd), "n"],
     ["", ([, totals]) => make("span", { part: totals.cost_usd / most }), "share"],
     ["Saved", ([, totals]) => usd(totals.saved_usd), "n"],

@@ -56,13 +56,13 @@ function showPlan(plan, task) {
     return `${words(what)} ${words(value)}${inferred ? ` (inferred${confidence === undefined ? "" : `, ${Math.round(confidence * 100)} % sure`})` : ""}`;
   });
   const first = plan.candidates[0];
-  const run = first && make("button", { type: "button", class: "main", onclick: () => runIt(task) }, `Run it for about ${usd(first.estimated_usd)}`);
+  const run = first && make("button", { type: "button", class: "main", onclick: () => runIt(task) }, first.estimated_usd === 0 ? "Run it for free" : `Run it for about ${usd(first.estimated_usd)}`);
   say(
     make("h3", {}, "The plan"),
     make("p", { class: "hint" }, `${chosen.join(" · ")} · ceiling ${usd(plan.ceiling_usd)}`),
     first ? make("ol", { class: "plan" }, ...plan.candidates.map(candidate)) : make("p", { class: "problem" }, "Nobody may answer this now."),
     run && make("div", { class: "actions" }, run, make("span", { class: "hint" }, `At most ${usd(plan.ceiling_usd)}, all attempts together.`)),
-    plan.rejected.length > 0 && make("details", { open: !first }, make("summary", {}, `Why not the other ${plan.rejected.length}`), make("ul", { class: "plan" }, ...plan.rejected.map((one) => make("li", {}, make("span", { class: "mono" }, one.model), make("div", { class: "why" }, one.reason))))) || "");
+    plan.rejected.length > 0 && make("details", { open: !first }, make("summary", {}, plan.rejected.length === 1 ? "Why not the other one" : `Why not the other ${plan.rejected.length}`), make("ul", { class: "plan" }, ...plan.rejected.map((one) => make("li", {}, make("span", { class: "mono" }, one.model), make("div", { class: "why" }, one.reason))))) || "");
   run?.focus({ preventScroll: true });
 }
 
