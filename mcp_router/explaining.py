@@ -16,6 +16,7 @@ from mcp_router.requests import ExplainArguments
 from mcp_router.tasks import Task
 
 Json = dict[str, object]
+_HINT = "A call's id is in the result of generate; file N of a per_file call is ID.N."
 
 
 async def explanation(app: App, arguments: ExplainArguments, *, caller: Caller = LOCAL) -> Json:
@@ -73,7 +74,7 @@ async def call(app: App, call_id: str, *, caller: Caller = LOCAL) -> Json:
     """
     attempts = await app.ledger.attempts(call_id)
     if not attempts or not (caller.sees_all or attempts[0].client == caller.name):
-        raise UnknownNameError("call", call_id, (), hint="A call's id is in the result of generate.")
+        raise UnknownNameError("call", call_id, (), hint=_HINT)
     first = attempts[0]
     inferred = first.inferred.split(",")
     return {
