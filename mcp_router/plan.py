@@ -23,6 +23,11 @@ ENOUGH = 2
 
 RejectionKind = Literal["closed", "retired", "unknown", "benched", "busy"] | Misfit
 """`closed`: it could be asked if the user did what the reason says."""
+HIGH_RISK = 0.36
+"""From here on the next stronger model is asked first: one in ten or twenty of the prompts the risk was fitted on."""
+_RISKY = frozenset({"analysis", "code_generation", "expert_tasks"})
+"""Where a prompt's size is that of the task; elsewhere it is that of the material, which says nothing of failing."""
+
 _RETIRES_SOON = timedelta(days=30)
 _LAST_RESORT = "embedded"
 _STRONGER: Mapping[Effort, Effort] = {"off": "low", "minimal": "low", "low": "medium", "medium": "high"}
@@ -250,9 +255,28 @@ def _ordered(candidates: list[Candidate], task: Task, world: World) -> list[Cand
         preference = world.preferences.get(candidate.model.id)
         learned = -preference.weight if preference is not None else 0.0
         preferred = candidate.model.id == task.prefer
-        return (not preferred, candidate.model.provider == _LAST_RESORT, learned, chosen)
+        return (not preferred, _is_last_resort(candidate), learned, chosen)
 
-    return sorted(candidates, key=rank)
+    ordered = sorted(candidates, key=rank)
+    return _one_step_up(ordered) if _is_risky(task) else ordered
+
+
+def _is_risky(task: Task) -> bool:
+    return task.risk >= HIGH_RISK and task.use_case in _RISKY and task.pin is None and task.prefer is None
+
+
+def _one_step_up(ordered: list[Candidate]) -> list[Candidate]:
+    """Put the next stronger model first: never a weaker one, and never the strongest at once."""
+    stronger = [one for one in ordered if one.model.strength > ordered[0].model.strength and not _is_last_resort(one)]
+    if not stronger:
+        return ordered
+    chosen = min(stronger, key=lambda one: one.model.strength)
+    told = replace(chosen, why=f"{chosen.why}; one step stronger, since a cheaper model may well fail at this")
+    return [told, *(one for one in ordered if one is not chosen)]
+
+
+def _is_last_resort(candidate: Candidate) -> bool:
+    return candidate.model.provider == _LAST_RESORT
 
 
 def _with_warnings(why: str, model: Model, world: World) -> str:

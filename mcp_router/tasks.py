@@ -22,6 +22,8 @@ class Task:
     budget_tier: Tier
     inferred: Mapping[str, float] = field(default_factory=dict[str, float])
     """Which of the three the router chose itself, and how sure it was."""
+    risk: float = 0.0
+    """How likely a cheap model fails where a stronger one would not; 0 where the caller said how complex it is."""
     pin: str | None = None
     """`provider:model` or `provider`, where the caller insists."""
     prefer: str | None = None

@@ -44,7 +44,7 @@ def understood(
     `files_characters` is how much of the last message is files, which say nothing of what is wanted.
     """
     system, messages = said
-    use_case, complexity, tier, inferred = _choices(arguments, messages, routes, files_characters)
+    use_case, complexity, tier, inferred, risk = _choices(arguments, messages, routes, files_characters)
     ceiling = routes.ceilings[tier]
     for tighter in (arguments.max_cost_usd, most_per_call_usd):
         ceiling = ceiling if tighter is None else min(ceiling, tighter)
@@ -54,6 +54,7 @@ def understood(
         complexity=complexity,
         budget_tier=tier,
         inferred=inferred,
+        risk=risk,
         pin=arguments.model,
         ceiling_usd=ceiling,
         need=Need(
@@ -68,8 +69,9 @@ def understood(
 
 def _choices(
     arguments: RouteArguments, messages: tuple[Message, ...], routes: Routes, files_characters: int
-) -> tuple[UseCase, Complexity, Tier, dict[str, float]]:
+) -> tuple[UseCase, Complexity, Tier, dict[str, float], float]:
     inferred: dict[str, float] = {}
+    risk = 0.0
     use_case, complexity, tier = arguments.use_case, arguments.complexity, arguments.budget_tier
     if use_case is None or complexity is None:
         # Imported here: a caller who says what it wants needs no model for it.
@@ -78,6 +80,7 @@ def _choices(
         guess = infer(_words(arguments, messages), attachments=files_characters)
         if complexity is None:
             complexity, inferred["complexity"] = guess.complexity, guess.complexity_confidence
+            risk = guess.risk
         if use_case is None:
             use_case, inferred["use_case"] = guess.use_case, guess.use_case_confidence
             if guess.abstained and tier is None:
@@ -85,7 +88,7 @@ def _choices(
     if tier is None:
         tier = routes.use_cases[use_case].default_tier
         inferred["budget_tier"] = inferred.get("use_case", 1.0)
-    return use_case, complexity, tier, inferred
+    return use_case, complexity, tier, inferred, risk
 
 
 _TIER_OF_COMPLEXITY: Mapping[Complexity, Tier] = {"simple": "economy", "medium": "standard", "complex": "premium"}
