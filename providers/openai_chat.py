@@ -23,6 +23,9 @@ def open_wire(provider: Provider, *, key: str | None, base_url: str) -> WireAdap
 
 def opened(provider: Provider, dialect: Dialect, *, key: str | None, base_url: str) -> WireAdapter:
     """Any dialect that the openai SDK carries."""
+    # The SDK uses httpx2, but looks at httpx wherever that is loaded. Groq's SDK loads it, maybe in another thread, and
+    # half loaded it breaks every request of this one; so it is loaded before the first.
+    import httpx  # noqa: F401, PLC0415 # pyright: ignore[reportUnusedImport]
     import httpx2  # noqa: PLC0415 - an SDK is loaded at first use of its wire
     import openai  # noqa: PLC0415
 

@@ -109,9 +109,13 @@ async def test_the_orchestrator_labels_side_by_side_and_sums_up(tmp_path: Path) 
         }
         with anyio.fail_after(60):
             done = await anyio.run_process(
-                [sys.executable, "-P", str(ROOT / "examples" / "orchestrator.py")], env=environ, cwd=tmp_path
+                [sys.executable, "-P", str(ROOT / "examples" / "orchestrator.py")],
+                env=environ,
+                cwd=tmp_path,
+                check=False,
             )
 
+    assert done.returncode == 0, done.stderr.decode()
     *labels, _, summary, _, bill = done.stdout.decode().splitlines()
     assert [line.partition(":")[0] for line in labels] == ["- billing"] * 3
     assert summary == "billing"
