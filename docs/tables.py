@@ -5,20 +5,25 @@ Each table stands between `<!-- table: NAME -->` and `<!-- end -->`. A test comp
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from mcp_router import __version__
 from mcp_router.clients import CLIENTS, SERVER, Client, jsonc, toml_tables
 from mcp_router.clients.commands import COMMAND, Command
 from mcp_router.clients.entries import Variables, entry
 from mcp_router.routes import TIERS, USE_CASES, Routes, Tier, UseCase
 from mcp_router.routes import shipped as shipped_routes
+from mcp_router.tools import TOOLS
 from providers.rows import shipped as shipped_providers
 
 ROOT = Path(__file__).parent.parent
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 EXAMPLES = ROOT / "examples" / "clients"
+MANIFEST = ROOT / "mcpb" / "manifest.json"
+REGISTRY = ROOT / "server.json"
 _TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -28,6 +33,8 @@ def main() -> None:
         page.write_text(with_tables(page.read_text("utf-8")), "utf-8")
     for client in CLIENTS:
         (EXAMPLES / example_name(client)).write_text(example(client), "utf-8")
+    for path, up_to_date in ((MANIFEST, manifest), (REGISTRY, registry)):
+        path.write_text(up_to_date(path.read_text("utf-8")), "utf-8")
 
 
 def with_tables(text: str) -> str:
@@ -117,6 +124,24 @@ def example(client: Client) -> str:
     if client.format == "toml":
         return toml_tables.with_entry("", client.table, SERVER, told).lstrip()
     return jsonc.with_member("", (client.table, SERVER), told)
+
+
+def manifest(text: str) -> str:
+    """Bring the version and the tools of the bundle's manifest up to date."""
+    told = json.loads(text)
+    tools = [{"name": tool.name, "description": tool.description} for tool in TOOLS]
+    return _json(told | {"version": __version__, "tools": tools})
+
+
+def registry(text: str) -> str:
+    """Bring the versions in the registry's entry up to date."""
+    told = json.loads(text)
+    packages = [package | {"version": __version__} for package in told["packages"]]
+    return _json(told | {"version": __version__, "packages": packages})
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 
 def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

@@ -101,7 +101,7 @@ class Settings:
     @property
     def database_url(self) -> str:
         """The ledger's address."""
-        from_environment = self.environ.get("MCP_ROUTER_DATABASE_URL", "").strip()
+        from_environment = _filled_in(self.environ, "MCP_ROUTER_DATABASE_URL")
         return from_environment or self.configuration.database_url or f"sqlite:///{data_folder() / 'ledger.sqlite3'}"
 
     @property
@@ -134,8 +134,8 @@ class Settings:
         """The key for a provider, or None. A placeholder that nobody filled in is no key."""
         chosen = self.provider(name).api_key_env
         for variable in (chosen,) if chosen else key_env:
-            value = self.environ.get(variable, "").strip()
-            if value and not value.startswith(("${", "<", "YOUR_", "your-")):
+            value = _filled_in(self.environ, variable)
+            if value and not value.startswith(("<", "YOUR_", "your-")):
                 return value
         return None
 
@@ -144,9 +144,15 @@ class Settings:
         if (configured := self.provider(name).base_url) is not None:
             return configured
         for variable in (f"{name.upper()}_BASE_URL", *variables):
-            if value := self.environ.get(variable, "").strip():
+            if value := _filled_in(self.environ, variable):
                 return value
         return None
+
+
+def _filled_in(environ: Mapping[str, str], variable: str) -> str:
+    """A variable's value, or nothing: clients hand on `${env:NAME}` as it is written where NAME is not set."""
+    value = environ.get(variable, "").strip()
+    return "" if value.startswith("${") else value
 
 
 def data_folder() -> Path:
@@ -166,7 +172,7 @@ def load(config: str | Path | None = None, environ: Mapping[str, str] | None = N
         ConfigError: The file is missing though named, is no TOML, or says something it cannot say.
     """
     environment = dict(os.environ if environ is None else environ)
-    named = config or environment.get("MCP_ROUTER_CONFIG", "").strip() or None
+    named = config or _filled_in(environment, "MCP_ROUTER_CONFIG") or None
     path = Path(named).expanduser() if named else default_path()
     if named is None and not path.is_file():
         return Settings(configuration=Configuration(), path=None, environ=environment, working_folder=_working_folder())

@@ -7,6 +7,7 @@ import os
 import stat
 import sys
 import tomllib
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from hypothesis import strategies as st
 
 from mcp_router.cli import CLIENTS as NAMES
 from mcp_router.cli import main
-from mcp_router.clients import CLIENTS, SERVER, Client, client, jsonc
+from mcp_router.clients import CLIENTS, SERVER, Client, client, files, jsonc
 from mcp_router.clients.commands import Command, Running, command
 from mcp_router.clients.places import Machine, place
+from mcp_router.errors import ConfigError
+from mcp_router.settings import load
 
 SECRET = "gsk_canary0123456789canary"
 EVERYBODY = pytest.mark.parametrize("name", NAMES)
@@ -341,6 +344,31 @@ def test_a_folder_that_cannot_be_written_is_told(home: Path, capsys: pytest.Capt
 
     home.chmod(0o700)
     assert "cannot be written" in capsys.readouterr().err
+
+
+def test_a_file_that_another_program_writes_meanwhile_is_left_to_it(home: Path) -> None:
+    path = file_of("claude-code", home)
+    path.write_text("{}")
+    change = files.installed(client("claude-code"), path, {"command": "mcp-llm-router"})
+    path.write_text('{"theirs": 1}')
+
+    with pytest.raises(ConfigError, match="another program wrote it just now"):
+        files.write(change, datetime(2026, 11, 24, tzinfo=UTC))
+
+    assert path.read_text("utf-8") == '{"theirs": 1}'
+    assert list(home.glob("*.bak")) == []
+
+
+def test_what_a_client_could_not_resolve_counts_as_not_set(tmp_path: Path) -> None:
+    names = ("GROQ_API_KEY", "OLLAMA_HOST", "GROQ_BASE_URL", "MCP_ROUTER_CONFIG", "MCP_ROUTER_DATABASE_URL")
+
+    settings = load(None, {name: f"${{env:{name}}}" for name in names} | {"HOME": str(tmp_path)})
+
+    assert settings.key("groq", ("GROQ_API_KEY",)) is None
+    assert settings.base_url("groq", ()) is None
+    assert settings.base_url("local", ("OLLAMA_HOST",)) is None
+    assert settings.path is None
+    assert "env:" not in settings.database_url
 
 
 PLACES = [

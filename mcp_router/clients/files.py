@@ -85,9 +85,9 @@ def write(change: Change, now: datetime) -> Path | None:
     path = change.path.resolve()  # a link to a file kept elsewhere stays a link
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        backup = _backup(path, now) if change.before is not None else None
         if _read(path) != change.before:
             raise ConfigError(f"{path}: another program wrote it just now. Nothing was changed: run this again.")
+        backup = _backup(path, now) if change.before is not None else None
         _replace(path, change.after)
     except OSError as exc:
         raise ConfigError(f"{path}: it cannot be written ({exc.strerror or exc}). Nothing was changed.") from exc
