@@ -207,6 +207,26 @@ async def test_an_open_address_takes_its_own_pages_and_no_others(tmp_path: Path,
     assert (own.status_code, other.status_code) == (200, 403)
 
 
+async def test_a_balancer_probes_it_by_address_whatever_names_are_allowed(tmp_path: Path, vendors: Vendors) -> None:
+    address = Address(host="0.0.0.0", port=0, allowed_hosts=("router.example",))  # noqa: S104 - with tokens
+    async with site(tmp_path, team(vendors), CLIENTS, address=address) as there:
+        probe = await there.http.get("/health?ready=1", headers={"Host": "10.1.2.3:8000"})
+        other = await there.http.get("/metrics", headers={"Host": "10.1.2.3:8000", **bearing(BOSS)})
+
+    assert (probe.status_code, other.status_code) == (200, 421)
+
+
+async def test_an_answer_does_not_wait_for_the_network_to_fill_a_packet(tmp_path: Path, vendors: Vendors) -> None:
+    async with site(tmp_path, environment(vendors, "groq")) as there:
+        await there.http.get("/health")
+        began = anyio.current_time()
+        for _ in range(25):
+            await there.http.get("/health")
+
+    # With Nagle's algorithm on, each would take the 40 ms that the other side may put off saying it has the head.
+    assert anyio.current_time() - began < 0.7
+
+
 async def test_a_name_it_is_reached_by_can_be_allowed(tmp_path: Path, vendors: Vendors) -> None:
     address = Address(host="127.0.0.1", port=0, allowed_hosts=("router.example",))
     async with site(tmp_path, environment(vendors, "groq"), address=address) as there:

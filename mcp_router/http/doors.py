@@ -62,12 +62,21 @@ def _origins(origin: str) -> tuple[str, str]:
 class Doors:
     """ASGI middleware: security headers on the way out; host, origin and token on the way in."""
 
-    def __init__(self, app: ASGIApp, *, address: Address, tokens: Tokens, public: frozenset[str]) -> None:
-        """`public` are the paths that need no token."""
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        address: Address,
+        tokens: Tokens,
+        public: frozenset[str],
+        probed: frozenset[str] = frozenset(),
+    ) -> None:
+        """`public` are the paths that need no token; `probed` those that balancers ask by bare address."""
         self._app = app
         self._rebinding = TransportSecurityMiddleware(address.security)
         self._tokens = tokens
         self._public = public
+        self._probed = probed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request in, or say why not."""
@@ -86,6 +95,8 @@ class Doors:
         await (refused or self._app)(scope, receive, sent)
 
     async def _refused(self, request: Request) -> Response | None:
+        if request.url.path in self._probed:
+            return None
         if (refused := await self._rebinding.validate_request(request)) is not None:
             what = "Host" if refused.status_code == 421 else "Origin"  # noqa: PLR2004 - the SDK's answer to a wrong host
             return refusal("forbidden", f"This {what} may not speak to this server.", refused.status_code)

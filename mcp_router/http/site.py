@@ -69,7 +69,8 @@ def create_site(app: App, address: Address, *, tokens: Tokens, limits: Limits, s
     )
     public = dashboard.PUBLIC | {HEALTH}
     admission = Admission(_traced(site, app), limits=limits, free=frozenset({HEALTH}))
-    return Site(application=Doors(admission, address=address, tokens=tokens, public=public), admission=admission)
+    doors = Doors(admission, address=address, tokens=tokens, public=public, probed=frozenset({HEALTH}))
+    return Site(application=doors, admission=admission)
 
 
 def _traced(site: ASGIApp, app: App) -> ASGIApp:
