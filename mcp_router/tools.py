@@ -84,7 +84,7 @@ GENERATE = types.Tool(
             "temperature": _NUMBER,
             "per_file": {
                 "type": "boolean",
-                "description": "Run the prompt on each of files by itself, side by side; with save_to for more than a few",
+                "description": "Run the prompt on each of files by itself, side by side; more than a few need save_to",
             },
             "save_to": _text(
                 "File the answer is written to; you get path and preview. With per_file a folder (notes: "
