@@ -14,8 +14,8 @@ FRESH_SECONDS = 30.0
 ENOUGH = 8
 """With fewer checked answers of a model in a cell, nothing is concluded from them."""
 ENOUGH_PINS = 5
-_PRIOR_GOOD, _PRIOR = 9.0, 10.0
-"""Before anything is known, nine of ten checked answers are taken to be good; it weighs as much as ten of them."""
+_PRIOR_GOOD, _PRIOR = 9.5, 10.0
+"""Before anything is known, 19 of 20 checked answers are taken to be good; that weighs as much as ten of them."""
 _STEP = 0.1
 """Smaller differences move nobody: the table's order and the prices say more."""
 
@@ -67,7 +67,7 @@ def _of_cell(models: Mapping[str, Lesson]) -> dict[str, Preference]:
     pins = sum(lesson.pinned for lesson in models.values())
     found: dict[str, Preference] = {}
     for model, lesson in models.items():
-        others = [other for name, other in models.items() if name != model]
+        others = [other for name, other in models.items() if name != model and _is_enough(other)]
         weight = _checked(lesson, others) + _pinned(lesson, pins)
         steps = round(weight / _STEP)
         if steps:
@@ -77,12 +77,16 @@ def _of_cell(models: Mapping[str, Lesson]) -> dict[str, Preference]:
 
 def _checked(lesson: Lesson, others: Sequence[Lesson]) -> float:
     """How much more often its answers are good than the others', both drawn towards what is usual."""
-    if lesson.kept + lesson.rejected < ENOUGH:
+    if not _is_enough(lesson):
         return 0.0
     kept, rejected = sum(other.kept for other in others), sum(other.rejected for other in others)
     usual = (kept + _PRIOR_GOOD) / (kept + rejected + _PRIOR)
     own = (lesson.kept + usual * _PRIOR) / (lesson.kept + lesson.rejected + _PRIOR)
     return own - usual
+
+
+def _is_enough(lesson: Lesson) -> bool:
+    return lesson.kept + lesson.rejected >= ENOUGH
 
 
 def _pinned(lesson: Lesson, pins: int) -> float:
@@ -91,8 +95,8 @@ def _pinned(lesson: Lesson, pins: int) -> float:
 
 def _why(lesson: Lesson, *, forward: bool) -> str:
     said = f"moved {'forward' if forward else 'back'} by what was learnt here:"
-    checked = lesson.kept + lesson.rejected
-    told = [f"{lesson.kept} of {checked} checked answers were good"] if checked >= ENOUGH else []
+    checked = f"{lesson.kept} of {lesson.kept + lesson.rejected} checked answers were good"
+    told = [checked] if _is_enough(lesson) else []
     if lesson.pinned >= ENOUGH_PINS:
         told.append(f"it was pinned {lesson.pinned} times")
     return f"{said} {', '.join(told)}"

@@ -18,10 +18,12 @@ from mcp_router.ledger import (
     Bench,
     BudgetRefusal,
     BudgetState,
+    CellLesson,
     GroupBy,
     Learned,
     Ledger,
     LedgerError,
+    Lesson,
     Limit,
     Rate,
     RateRefusal,
@@ -725,3 +727,24 @@ async def test_a_hold_whose_caller_hung_up_leaves_the_ledger_usable(ledger: Ledg
 
     assert await ledger.hold(a_hold("next"), [daily("100")], None) is None
     assert await ledger.check() == []
+
+
+async def test_lessons_are_counted_once_by_cell_and_model_and_fade_with_the_seasons(ledger: Ledger) -> None:
+    cell = {"use_case": "analysis", "budget_tier": "premium", "complexity": "medium"}
+    for _ in range(2):  # repeated, as after a lost connection
+        await ledger.settle(None, an_attempt("a", model="x:1"), (), Lesson(kept=1, pinned=1))
+    await ledger.settle(None, an_attempt("b", model="x:1"), (), Lesson(rejected=1))
+    await ledger.settle(None, an_attempt("c", model="y:2"), (), Lesson(kept=1))
+    await ledger.settle(None, an_attempt("d", model="y:2"))
+    await ledger.settle(None, an_attempt("e", model="z:3", started_at=NOON - 120 * DAY), (), Lesson(kept=1))
+
+    known = await ledger.lessons(NOON)
+    faded = await ledger.lessons(NOON + 120 * DAY)
+
+    assert known == [
+        CellLesson(**cell, model="x:1", lesson=Lesson(kept=1, rejected=1, pinned=1)),
+        CellLesson(**cell, model="y:2", lesson=Lesson(kept=1)),
+    ]
+    assert faded == []
+    assert await ledger.forget() == 3
+    assert await ledger.lessons(NOON) == []

@@ -54,6 +54,10 @@ def _parser() -> ArgumentParser:
     doctor = command("doctor", "check configuration, keys, tables and ledger")
     doctor.add_argument("--live", action="store_true", help="ask each configured provider for one token")
     doctor.add_argument("--json", action="store_true", help="print JSON")
+    scored = command("eval", "score what is inferred from prompts, on the data that ships or on your own")
+    scored.add_argument("--data", metavar="FILE", help="prompts to score instead: JSON lines, a text and a label each")
+    scored.add_argument("--json", action="store_true", help="print JSON")
+    command("forget", "unlearn what earlier answers taught about models")
     _install(command("install", "tell a client how to start this server"))
     return parser
 

@@ -16,6 +16,12 @@ from mcp_router.ledger import LedgerError
 from mcp_router.settings import load
 
 
+_ROOMS = {"eval": "evaluate"}
+"""Commands whose name a module had better not have."""
+_WITHOUT_APP = ("eval", "install")
+"""Those that work where no ledger can be had."""
+
+
 def run(given: Namespace) -> int:
     """Run a command to its exit code."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
@@ -35,8 +41,8 @@ def run(given: Namespace) -> int:
 
 
 async def _run(given: Namespace) -> int:
-    command = import_module(f"mcp_router.cli.{given.command}")
-    if given.command == "install":  # works without an app, and where no ledger can be had
+    command = import_module(f"mcp_router.cli.{_ROOMS.get(given.command, given.command)}")
+    if given.command in _WITHOUT_APP:
         return command.run(load(given.config), given)
     async with running(load(given.config)) as app:
         return await command.run(app, given)

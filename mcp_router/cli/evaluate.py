@@ -1,0 +1,1 @@
+"""`eval`: scores what is inferred from prompts."""
