@@ -30,6 +30,8 @@ _RISKY = frozenset({"analysis", "code_generation", "expert_tasks"})
 
 _RETIRES_SOON = timedelta(days=30)
 _LAST_RESORT = "embedded"
+_FOUND = 3
+"""So many of the models that are found on this machine, the largest first, stand for all of them."""
 _STRONGER: Mapping[Effort, Effort] = {"off": "low", "minimal": "low", "low": "medium", "medium": "high"}
 
 
@@ -198,7 +200,8 @@ def _models(entry: Entry, world: World) -> Iterable[Model]:
     provider_name, _, model_name = entry.model.partition(":")
     provider = world.catalog.provider(provider_name)
     if not model_name:
-        return provider.models or (Model(provider=provider_name, name=""),)
+        models = provider.models[:_FOUND] if provider.servers else provider.models
+        return models or (Model(provider=provider_name, name=""),)
     try:
         return (world.catalog.model(entry.model),)
     except UnknownNameError:

@@ -116,6 +116,16 @@ async def test_the_tables_own_local_entry_comes_to_what_is_served(tmp_path: Path
     assert "local:qwen3:8b" in [candidate["model"] for candidate in plan["candidates"]]
 
 
+async def test_of_many_models_the_largest_three_stand_for_all_and_each_can_be_pinned(tmp_path: Path) -> None:
+    async with house_beside(tmp_path, tuple(f"qwen3:{size}b" for size in (1, 4, 8, 14, 32))) as (house, _):
+        plan = await house.call("explain_route", prompt="Label this.", use_case="classification")
+        pinned = await house.call("generate", prompt="Say hello.", model="local:qwen3:1b")
+
+    candidates = [candidate["model"] for candidate in plan["candidates"]]
+    assert candidates == ["local:qwen3:32b", "local:qwen3:14b", "local:qwen3:8b"]
+    assert pinned["model"] == "local:qwen3:1b"
+
+
 async def test_what_cannot_chat_is_left_out_and_what_is_told_of_a_model_is_kept(tmp_path: Path) -> None:
     async with house_beside(tmp_path, ("nomic-embed-text", "bge-m3", "Qwen/Qwen3-4B")) as (house, [vllm]):
         vllm.serves("local", "nomic-embed-text", "bge-m3", "Qwen/Qwen3-4B", max_model_len=8192)
