@@ -162,6 +162,8 @@ CLIENTS: tuple[Client, ...] = (
         macos=(f"~/.config/{_ZED}",),
         windows=("{appdata}/Zed/settings.json",),
         keys="inherited",
+        # Editions before 2026 need `source`. Its own limit for a call is 60 s.
+        also={"source": "custom", "timeout": 300},
         afterwards="The dot beside its name in the Agent Panel's settings turns green.",
     ),
 )
