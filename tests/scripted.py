@@ -20,6 +20,8 @@ class Script:
     tool: str
     """How the tool's name ends."""
     arguments: Json
+    subagent: str = ""
+    """To whom the work is handed first, where the client has subagents."""
     port: int = 0
     results: list[str] = field(default_factory=list[str])
     """What came back from the tool, as the model was shown it."""
@@ -106,8 +108,12 @@ def _anthropic(script: Script, body: Json) -> Iterator[str]:
     for block in _blocks(body, "user"):
         if block.get("type") == "tool_result" and _is_ours(script, called.get(block["tool_use_id"], "")):
             script.results.append(json.dumps(block["content"]))
-    if script.results or not names:
+    handed = {"Agent", "Task"} & set(called.values())
+    if script.results or handed or not names:
         return _said("Done.", body)
+    if script.subagent and not called and (hand := next((name for name in names if name in ("Agent", "Task")), "")):
+        script.searched.append(hand)
+        return _used(hand, {"description": "bulk", "prompt": "Go.", "subagent_type": script.subagent}, body)
     if target is None and "ToolSearch" in names and not called:
         script.searched.append(script.tool)
         return _used("ToolSearch", {"query": f"select:mcp__llm-router__{script.tool}"}, body)

@@ -143,6 +143,20 @@ async def test_claude_code_knows_the_subagent_and_the_command_of_the_examples(tm
         assert_delegated(there)  # the command's own `allowed-tools` let it
 
 
+@needs("claude")
+async def test_the_examples_subagent_sees_the_tools_at_once_and_delegates(tmp_path: Path) -> None:
+    async with desk(tmp_path) as there:
+        await there.install("claude-code")
+        shutil.copytree(ROOT / "examples" / "claude-code", there.project / ".claude")
+        there.script.subagent = "delegate"
+
+        await there.run(INSTALLED / "claude", "-p", "Label them.", "--allowedTools", "mcp__llm-router__generate")
+
+        assert there.script.searched == ["Agent"]
+        assert {f"mcp__llm-router__{name}" for name in TOOLS} <= there.script.offered
+        assert_delegated(there)
+
+
 @needs("codex")
 async def test_codex_lists_the_server(tmp_path: Path) -> None:
     async with desk(tmp_path) as there:
