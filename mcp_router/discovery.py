@@ -19,6 +19,7 @@ import httpx2
 from pydantic import BaseModel
 
 from mcp_router.catalog import Catalog
+from providers.addresses import well_formed
 from providers.catalog import Model, Provider
 
 PATIENCE = 0.2
@@ -28,7 +29,7 @@ _PATIENCE_ELSEWHERE = 1.0
 _FRESH = 60.0
 """Seconds until the models are asked for again."""
 _FRESH_NOTHING = 10.0
-"""The same where nobody answered: it may just have been started."""
+"""The same where nobody answered at a usual port, which is quickly told: one may just have been started."""
 _LONGEST = 1_000_000
 _NO_CHAT = re.compile(r"embed|\bbge\b|rerank|whisper|\btts\b|stable-diffusion", re.IGNORECASE)
 _BILLIONS = re.compile(r"(?<![\d.])(\d+(?:\.\d+)?)b(?![a-z])", re.IGNORECASE)
@@ -99,7 +100,7 @@ class Discovery:
 
     async def _looked(self) -> Catalog:
         found = await look(self._provider, self._address, self._key, self.found)
-        self._until = self._clock() + (_FRESH if found.servers else _FRESH_NOTHING)
+        self._until = self._clock() + (_FRESH if found.servers or self._address is not None else _FRESH_NOTHING)
         if self._catalog is not None and found == self.found:
             return self._catalog
         self.found = found
@@ -128,14 +129,16 @@ async def look(provider: Provider, address: str | None, key: str | None = None, 
         except (httpx2.HTTPError, httpx2.InvalidURL, ValueError):
             pass  # nobody, or somebody who serves something else
 
-    headers = {"Authorization": f"Bearer {key}"} if key and address is not None else {}
+    sent = key is not None and key.isascii() and key.isprintable() and address is not None
+    headers = {"Authorization": f"Bearer {key}"} if sent else {}
     encrypted = address is not None and address.startswith("https:")
     async with (
         httpx2.AsyncClient(headers=headers, timeout=None, verify=encrypted, trust_env=address is not None) as client,
         anyio.create_task_group() as group,
     ):
-        for place in places:
-            group.start_soon(ask, client, *place)
+        for name, url, patience in places:
+            if well_formed(url):
+                group.start_soon(ask, client, name, url, patience)
     return Found(servers=tuple(served[url] for _, url, _ in places if url in served))
 
 
@@ -143,8 +146,8 @@ def normalised(said: str, provider: Provider) -> str:
     """An address as a client needs it: people write a host alone, or the one that a server listens on."""
     text = said.strip().rstrip("/")
     bare = "://" not in text
-    parts = urlsplit(f"http://{text}" if bare else text)
     try:
+        parts = urlsplit(f"http://{text}" if bare else text)
         port = parts.port
     except ValueError:
         return said

@@ -12,6 +12,8 @@ from pathlib import Path
 import anyio
 import pytest
 from anyio.abc import Listener, SocketAttribute, SocketStream
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mcp_router.app import App
 from mcp_router.catalog import Catalog
@@ -294,6 +296,26 @@ async def test_an_address_is_understood_as_people_write_it(tmp_path: Path, varia
 )
 def test_addresses_are_brought_into_one_form(said: str, meant: str) -> None:
     assert normalised(said, LOCAL) == meant
+
+
+@given(said=st.text() | st.from_regex(r"(https?://)?\[?[0-9a-f:.]*\]?(:\d*)?/?[a-z]*", fullmatch=True))
+def test_whatever_stands_for_an_address_is_no_crash(said: str) -> None:
+    once = normalised(said, LOCAL)
+
+    assert normalised(once, LOCAL) == once or "//" not in once
+
+
+@pytest.mark.parametrize(
+    "said", ["http://[bad", "http://127.0.0.1:99999", "ftp://127.0.0.1", "http://127.0.0.1:0", "a b"]
+)
+async def test_an_address_that_is_none_is_told_when_it_is_used(tmp_path: Path, said: str) -> None:
+    environ = {"OLLAMA_HOST": said, "LOCAL_KEY": "kein Schlüssel"}
+    async with front(tmp_path, environ, '[providers.local]\napi_key_env = "LOCAL_KEY"\n') as house:
+        listed = await local_of(house)
+        told = await house.refused("generate", prompt="Say hello.", model="local:qwen3:8b")
+
+    assert listed["models"] == []
+    assert "local" in told
 
 
 async def test_a_models_row_of_ones_own_wins_over_what_is_listed(tmp_path: Path) -> None:
