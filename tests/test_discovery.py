@@ -12,7 +12,7 @@ from pathlib import Path
 import anyio
 import pytest
 from anyio.abc import Listener, SocketAttribute, SocketStream
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcp_router.app import App
@@ -298,6 +298,7 @@ def test_addresses_are_brought_into_one_form(said: str, meant: str) -> None:
     assert normalised(said, LOCAL) == meant
 
 
+@settings(deadline=None)
 @given(said=st.text() | st.from_regex(r"(https?://)?\[?[0-9a-f:.]*\]?(:\d*)?/?[a-z]*", fullmatch=True))
 def test_whatever_stands_for_an_address_is_no_crash(said: str) -> None:
     once = normalised(said, LOCAL)

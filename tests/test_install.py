@@ -7,12 +7,13 @@ import os
 import stat
 import sys
 import tomllib
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcp_router.cli import CLIENTS as NAMES
@@ -486,6 +487,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(
     before=st.dictionaries(st.text(), JSON),
     key=st.text(),
@@ -505,6 +507,47 @@ def test_a_member_is_put_in_and_taken_out_and_all_others_stay(
     assert json.loads(gone) == {name: one for name, one in before.items() if name != key}
 
 
+FILLERS = ("", " ", "\n", "\r\n\t", ' // one, } " here\n', "/* two { , */")
+
+
+def commented(value: object, filler: Callable[[], str]) -> str:
+    """JSON as people write it: comments anywhere, and commas at the end."""
+    if not isinstance(value, dict | list):
+        return json.dumps(value)
+    texts = [commented(one, filler) for one in (value.values() if isinstance(value, dict) else value)]
+    if isinstance(value, dict):
+        pairs = zip(value, texts, strict=True)
+        texts = [f"{json.dumps(key)}{filler()}:{filler()}{text}" for key, text in pairs]
+    inside = f"{filler()},{filler()}".join(texts) + ("," if texts and filler() else "")
+    opening, closing = ("{", "}") if isinstance(value, dict) else ("[", "]")
+    return f"{opening}{filler()}{inside}{filler()}{closing}"
+
+
+@settings(deadline=None, max_examples=60)  # a busy machine is no defect
+@given(data=st.data(), before=st.dictionaries(st.text("ab"), JSON), key=st.text("abc"), inner=st.text("ab"), value=JSON)
+def test_comments_and_commas_at_the_end_survive_every_change(
+    data: st.DataObject, before: dict[str, Any], key: str, inner: str, value: object
+) -> None:
+    def filler() -> str:
+        return data.draw(st.sampled_from(FILLERS))
+
+    before = {name: one for name, one in before.items() if name != key or isinstance(one, dict)}
+    text = filler() + commented(before, filler) + filler()
+    servers = before.get(key, {})
+
+    added = jsonc.with_member(text, (key, inner), value)
+    gone = jsonc.without_member(added, (key, inner))
+
+    assert jsonc.read(text).value == before
+    assert jsonc.read(added).value == before | {key: servers | {inner: value}}
+    assert jsonc.read(gone).value == before | {key: {name: one for name, one in servers.items() if name != inner}}
+    if inner not in servers:
+        assert [added.count(comment.strip()) for comment in FILLERS[4:]] == [
+            text.count(comment.strip()) for comment in FILLERS[4:]
+        ]
+
+
+@settings(deadline=None)
 @given(text=st.text(alphabet='{}[]",:/* \n\tab1-.'))
 def test_any_text_is_read_or_refused(text: str) -> None:
     try:
