@@ -29,10 +29,13 @@ def opened(provider: Provider, dialect: Dialect, *, key: str | None, base_url: s
     import httpx2  # noqa: PLC0415 - an SDK is loaded at first use of its wire
     import openai  # noqa: PLC0415
 
+    from providers import pooling  # noqa: PLC0415
     from providers.stainless import Faults, sender  # noqa: PLC0415
 
     shown = key or KEYLESS
+    through = pooling.transport()
     client = openai.AsyncOpenAI(
+        http_client=openai.DefaultAsyncHttpxClient(transport=through) if through is not None else None,
         api_key=shown,
         base_url=base_url,
         timeout=None,
