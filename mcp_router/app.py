@@ -150,7 +150,7 @@ class App:
         return Door(
             provider=provider,
             key=self.key(provider),
-            base_url=self._base_url(provider),
+            base_url=self._base_url(provider) or self._found_at(provider),
             model_path=said.model_path,
             timeout_seconds=said.timeout_s or DEFAULT_TIMEOUT,
         )
@@ -158,6 +158,11 @@ class App:
     def _base_url(self, provider: Provider) -> str | None:
         said = self.settings.base_url(provider.name, provider.base_url_env)
         return normalised(said, provider) if said and provider.servers else said
+
+    def _found_at(self, provider: Provider) -> str | None:
+        """Where a model that nobody lists is asked for: at the first server that was found."""
+        found = self.discovery.found if provider.servers and self.discovery else None
+        return found.servers[0].base_url if found and found.servers else None
 
     def key(self, provider: Provider) -> str | None:
         """A provider's key, or None."""

@@ -97,6 +97,13 @@ async def test_each_model_is_asked_for_where_it_is_served(tmp_path: Path) -> Non
     assert [one.body["model"] for one in studio.requests("local") if one.body] == ["gemma-3-12b"]
 
 
+async def test_a_model_that_nobody_lists_is_asked_for_where_somebody_was_found(tmp_path: Path) -> None:
+    async with house_beside(tmp_path, ("gemma-3-12b",)) as (house, [studio]):
+        await house.call("generate", prompt="Say hello.", model="local:loaded-just-now")
+
+    assert [one.body["model"] for one in studio.requests("local") if one.body] == ["loaded-just-now"]
+
+
 async def test_local_alone_is_the_best_model_there_is(tmp_path: Path) -> None:
     async with house_beside(tmp_path, ("llama3.2:1b", "qwen3:30b-a3b", "mistral:7b")) as (house, _):
         answer = await house.call("generate", prompt="Say hello.", model="local")
