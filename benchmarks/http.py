@@ -187,14 +187,23 @@ def _ours(folder: Path, _base: str) -> list[str]:
 
 
 def _of_ours(port: int, process: Process) -> list[Target]:
-    arguments = {"prompt": PROMPT, "model": f"openai:{MODEL}", "use_case": "classification", "complexity": "simple"}
+    arguments: dict[str, object] = {
+        "prompt": PROMPT,
+        "model": f"openai:{MODEL}",
+        "use_case": "classification",
+        "complexity": "simple",
+    }
     arguments |= {"budget_tier": "standard"}
     call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "generate", "arguments": arguments}}
     accept = ("Accept", "application/json, text/event-stream")
     version = ("MCP-Protocol-Version", "2025-06-18")
     return [
         Target(
-            name="ours, `/api/llm/generate`", port=port, path="/api/llm/generate", body=dict(arguments), process=process
+            name="ours, `/api/llm/generate`",
+            port=port,
+            path="/api/llm/generate",
+            body=arguments,
+            process=process,
         ),
         Target(name="ours, `/mcp`", port=port, path="/mcp", body=call, headers=(accept, version), process=process),
     ]
@@ -224,7 +233,7 @@ async def _started(command: list[str], folder: Path, environ: dict[str, str], pr
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
-    log = (folder / f"{Path(command[0]).name}.log").open("wb")
+    log = (folder / f"{Path(command[0]).name}.log").open("w+b")
     process = await anyio.open_process(
         [part.format(port=port) for part in command],
         stdin=subprocess.DEVNULL,
@@ -240,7 +249,8 @@ async def _started(command: list[str], folder: Path, environ: dict[str, str], pr
                 async with await anyio.connect_tcp("127.0.0.1", port):
                     return port
             await anyio.sleep(0.1)
-    sys.exit(f"{command[0]} did not start:\n{Path(log.name).read_text('utf-8', 'replace')[-2_000:]}")
+    log.seek(0)
+    sys.exit(f"{command[0]} did not start:\n{log.read()[-2_000:].decode('utf-8', 'replace')}")
 
 
 async def _measured(targets: Sequence[Target], given: argparse.Namespace) -> dict[tuple[str, int], Measured]:
@@ -338,9 +348,12 @@ def _table(
     missing: Sequence[str],
 ) -> str:
     """Put it into Markdown; ratios are to our plain endpoint."""
-    lines = [
+    about = (
         f"Upstream takes {given.delay_ms} ms; {given.turns} turns of {given.seconds:g} s each; {os.cpu_count()} cores, "
-        f"shared by load, servers and upstream. Added: the median less the upstream's own. Ratios: to ours.",
+        "shared by load, servers and upstream. Added: the median less the upstream's own. Ratios: to ours."
+    )
+    lines = [
+        about,
         "",
         "| at once | server | calls/s | ratio | median ms | added ms | ratio | p99 ms | failed | MB |",
         "| ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
