@@ -133,7 +133,7 @@ async def _targets(
     targets = [Target(name="upstream alone", port=port, path=path, body=chat, headers=(bearer,))]
     processes: list[Process] = []
     try:
-        ours = await _started(_ours(folder, base), folder, {"OPENAI_BASE_URL": base, "OPENAI_API_KEY": KEY}, processes)
+        ours = await _started(_ours(folder), folder, {"OPENAI_BASE_URL": base, "OPENAI_API_KEY": KEY}, processes)
         targets += _of_ours(ours, processes[-1])
         if _there("LiteLLM's proxy", given.litellm, missing):
             port = await _started(_litellm(given.litellm, folder, base), folder, _LITELLM, processes)
@@ -178,7 +178,7 @@ def _there(name: str, command: str | None, missing: list[str]) -> bool:
     return found
 
 
-def _ours(folder: Path, _base: str) -> list[str]:
+def _ours(folder: Path) -> list[str]:
     config = folder / "config.toml"
     ledger = folder / "ledger.sqlite3"
     config.write_text(f'database_url = "sqlite:///{ledger}"\n[budgets]\ndaily_usd = 1000\n', "utf-8")
@@ -194,7 +194,12 @@ def _of_ours(port: int, process: Process) -> list[Target]:
         "complexity": "simple",
     }
     arguments |= {"budget_tier": "standard"}
-    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "generate", "arguments": arguments}}
+    call: dict[str, object] = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "tools/call",
+        "params": {"name": "generate", "arguments": arguments},
+    }
     accept = ("Accept", "application/json, text/event-stream")
     version = ("MCP-Protocol-Version", "2025-06-18")
     return [
