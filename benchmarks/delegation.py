@@ -89,8 +89,9 @@ class Notes:
 
     def _messages(self, body: dict[str, Any]) -> dict[str, Any]:
         """https://platform.claude.com/docs/en/build-with-claude/prompt-caching: a prefix is known once answered."""
-        marked = json.dumps([one for one in body.get("system") or [] if isinstance(one, dict)])
-        whole = len(json.dumps(body.get("system"))) + len(json.dumps(body["messages"]))
+        system = body.get("system")
+        marked = json.dumps(system) if isinstance(system, list) else ""
+        whole = len(json.dumps(system)) + len(json.dumps(body["messages"]))
         prefix = len(marked) // _CHARS_A_TOKEN if self.caches and "cache_control" in marked else 0
         known = marked in self._known
         self._known.add(marked)

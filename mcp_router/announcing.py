@@ -57,6 +57,9 @@ class Announcer:
         if uri != PROVIDERS and uri not in COSTS:
             there_are = ", ".join((PROVIDERS, *COSTS))
             raise MCPError(types.INVALID_PARAMS, f"{uri} announces no changes. Those that do: {there_are}")
+        if ctx.session.client_params is None:
+            told = "This transport keeps no connection to announce on: use subscriptions/listen (2026-07-28)."
+            raise MCPError(types.INVALID_REQUEST, told)
         await self._look_first()
         self._subscribed[_client(ctx), uri] = ctx
         if len(self._subscribed) > _MOST:

@@ -30,6 +30,8 @@ AT_ONCE = 8
 _PATIENCE = 180.0
 """Seconds without any answer after which a batch gives up waiting for models at their limit or benched."""
 _SHORTEST_WAIT = 0.25
+_MOST_IN_RESULT = 20_000
+"""Tokens of answers that one result may hold: hosts refuse results not much longer."""
 _NOT_WORDS = {
     *("files", "save_to", "per_file", "resume", "overwrite"),
     *("use_case", "complexity", "budget_tier", "model", "max_cost_usd"),
@@ -47,7 +49,7 @@ async def generate(app: App, arguments: GenerateArguments, *, client: str, on_pr
     """
     each = await each_file(app, arguments, client=client)
     await app.router.plan(each.task)  # an unknown name is told before anything is begun
-    items = await _items(app, arguments)
+    items = await _items(app, arguments, each)
     pattern = pattern_of(arguments.save_to, _suffix(arguments)) if arguments.save_to is not None else None
     outcomes = Outcomes(id=new_call_id(), total=len(items), pattern=pattern)
     run = _Run(
@@ -71,14 +73,11 @@ async def generate(app: App, arguments: GenerateArguments, *, client: str, on_pr
     return outcomes.result()
 
 
-async def _items(app: App, arguments: GenerateArguments) -> list[Item]:
+async def _items(app: App, arguments: GenerateArguments, each: EachFile) -> list[Item]:
     base = app.settings.working_folder
     found = await find_files(arguments.files, roots(app), base=base)
     if arguments.save_to is None:
-        if len(found) > LISTED:
-            raise BadInputError(
-                f"{len(found)} answers are too many for one result: name a folder in save_to, or {LISTED} files."
-            )
+        _refuse_too_much(len(found), each)
         return [Item(number=number, found=one, target=None) for number, one in enumerate(found, 1)]
     targets = await targets_of(
         found,
@@ -90,6 +89,18 @@ async def _items(app: App, arguments: GenerateArguments) -> list[Item]:
         resume=arguments.resume,
     )
     return [Item(number=number, found=target.source, target=target) for number, target in enumerate(targets, 1)]
+
+
+def _refuse_too_much(count: int, each: EachFile) -> None:
+    """Keep answers that together no host would show out of a result: they would be paid for and lost."""
+    need = each.task.need
+    length = need.max_output_tokens or need.reference.output_tokens
+    most = min(LISTED, max(AT_ONCE, _MOST_IN_RESULT // length))
+    if count > most:
+        raise BadInputError(
+            f"{count} answers of about {length} tokens are too much for one result: name a folder in save_to, "
+            f"or at most {most} files."
+        )
 
 
 def _suffix(arguments: GenerateArguments) -> str:

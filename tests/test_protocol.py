@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +206,43 @@ async def test_changes_come_over_http_too_and_from_other_processes(tmp_path: Pat
             event = await anext(changes)
 
     assert event == ResourceUpdated(uri="router://costs/today")
+
+
+@OF_THE_HANDSHAKE_ERA
+async def test_a_transport_without_connections_says_that_it_cannot_announce(tmp_path: Path, vendors: Vendors) -> None:
+    async with (
+        site(tmp_path, environment(vendors, "groq")) as there,
+        Client(streamable_http_client(f"{there.url}/mcp"), mode="legacy") as client,
+    ):
+        with pytest.raises(MCPError, match="subscriptions/listen"):
+            await client.subscribe_resource("router://providers")
+
+
+async def test_who_listens_does_not_keep_the_server_from_stopping(tmp_path: Path, vendors: Vendors) -> None:
+    ended = anyio.Event()
+    async with anyio.create_task_group() as group:
+
+        async def listen(url: str) -> None:
+            with suppress(ExceptionGroup):
+                async with (
+                    Client(streamable_http_client(f"{url}/mcp"), mode="2026-07-28") as client,
+                    client.listen(resource_subscriptions=["router://costs/today"]) as changes,
+                ):
+                    listening.set()
+                    await anext(changes)
+            ended.set()
+
+        listening = anyio.Event()
+        async with site(tmp_path, environment(vendors, "groq")) as there:
+            group.start_soon(listen, there.url)
+            with anyio.fail_after(5):
+                await listening.wait()
+            began = anyio.current_time()
+        took = anyio.current_time() - began
+        with anyio.fail_after(5):
+            await ended.wait()
+
+    assert took < 5
 
 
 # What is told of everything

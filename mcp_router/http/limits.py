@@ -74,7 +74,7 @@ class Admission:
     async def stop(self) -> None:
         """Let requests end for a while, then cut those that do not, and wait until they are written down."""
         for cut, scope in list(self._under_way.items()):
-            if scope["method"] == "GET" and scope["path"] == "/mcp":
+            if scope["path"] == "/mcp" and (scope["method"] == "GET" or _listens(scope)):
                 cut.cancel()  # a stream that stands open for news: there will be none
         with anyio.move_on_after(self._limits.grace_seconds):
             await self._until_drained()
@@ -141,3 +141,9 @@ class Admission:
                 pass
         told = f"The body is larger than {self._limits.body_bytes:,} bytes."
         return refusal("too_large", told, 413, {"Connection": "close"})
+
+
+def _listens(scope: Scope) -> bool:
+    """Whether a request only waits for news."""
+    # https://modelcontextprotocol.io/specification/2026-07-28: every request names its method in a header.
+    return Headers(scope=scope).get("mcp-method") == "subscriptions/listen"
