@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter, sleep, to_thread
 
 from mcp_router.ledger import LedgerError
 from mcp_router.ledger.schema import CLUSTERED, MIGRATIONS, VERSION
@@ -21,6 +21,10 @@ _OLDEST = (3, 35, 0)
 _PATIENCE_SECONDS = 10.0
 _WRITES_IN_A_ROW = 100
 """How many brief writes may go by before one runs in the thread, whose connection then folds the log into the file."""
+_PAUSES = (0.002, 0.004, 0.008)
+"""Seconds between tries at once. Whoever writes is mostly our own thread, and done by then; behind it in the thread
+every call would wait for the event loop twice before the next one gets its turn.
+"""
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _PASSING = _BUSY | {sqlite3.SQLITE_FULL}
 _DAMAGED = frozenset({sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT})
@@ -54,8 +58,11 @@ class SqliteDatabase:
         Raises:
             LedgerError: The file could not be read or written.
         """
-        if brief and (found := self._at_once(mode, script)) is not None:
-            return found[0]
+        if brief and self._may_run_at_once(mode):
+            for pause in _PAUSES:
+                if (found := self._at_once(mode, script)) is not None:
+                    return found[0]
+                await sleep(pause)
         return await to_thread.run_sync(self._run, mode, script, limiter=self._thread)
 
     async def shrink(self) -> None:
@@ -67,12 +74,17 @@ class SqliteDatabase:
         self._close_brief()
         await to_thread.run_sync(self._close, limiter=self._thread)
 
-    def _at_once(self, mode: Mode, script: Callable[[], Script[T]]) -> tuple[T] | None:
-        """Run a script without waiting for anybody; None where that cannot be, and nothing was done."""
+    def _may_run_at_once(self, mode: Mode) -> bool:
         if self._connection is None or (mode != "read" and self._brief_writes_left < 1):
             self._brief_writes_left = _WRITES_IN_A_ROW
-            return None
+            return False
         self._brief_writes_left -= mode != "read"
+        return True
+
+    def _at_once(self, mode: Mode, script: Callable[[], Script[T]]) -> tuple[T] | None:
+        """Run a script without waiting for anybody; None where that cannot be, and nothing was done."""
+        if self._connection is None:
+            return None
         try:
             return (_transaction(self._opened_briefly(self._connection), mode, script()),)
         except sqlite3.Error as error:
