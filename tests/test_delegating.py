@@ -555,6 +555,18 @@ async def test_control_characters_are_taken_out_of_texts_previews_files_and_stre
     assert "".join(pieces) == "abcred end\n"
 
 
+async def test_an_answer_that_was_cut_everywhere_is_handed_back_cleaned_with_a_warning(
+    tmp_path: Path, vendors: Vendors
+) -> None:
+    vendors.says("groq", "Once \x1b[31mupon", finish="length")
+    async with front(tmp_path, environment(vendors, "groq")) as house:
+        answer = await house.call("generate", prompt="Tell a tale.", **GROQ)
+
+    assert answer["text"] == "Once upon"
+    assert answer["finish_reason"] == "length"
+    assert "cut at its token limit" in answer["warning"]
+
+
 def tokens_beyond_text(answer: dict[str, Any]) -> int:
     bpe = pytest.importorskip("rs_bpe.bpe", reason="counts tokens")
     text = json.dumps(answer | {"text": ""}, ensure_ascii=False, separators=(",", ":"))

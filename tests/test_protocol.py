@@ -17,6 +17,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.shared.subscriptions import ResourceUpdated
 
 from mcp_router.app import running
+from mcp_router.progress import Progress
 from mcp_router.server import create_server
 from mcp_router.settings import load
 from tests.front import Front, environment, front
@@ -298,3 +299,21 @@ async def test_progress_only_grows_and_ends_at_the_number_of_files(tmp_path: Pat
     assert numbers == sorted(set(numbers))
     assert told[-1][:2] == (5, 5)
     assert "5 of 5 files, 0.00" in str(told[-1][2])
+
+
+async def test_a_sign_of_life_is_between_what_is_done_and_what_is_done_next() -> None:
+    told: list[float] = []
+
+    async def report(done: float, _total: float | None, _said: str) -> None:
+        told.append(done)
+
+    progress = Progress(report)
+    await progress.tell(3, 10, "3 of 10 files")
+    await progress.live()
+    await progress.live()
+    await progress.tell(2, 10, "said too late")
+    await progress.tell(4, 10, "4 of 10 files")
+    await progress.tell(10, 10, "10 of 10 files")
+    await progress.live()
+
+    assert told == pytest.approx([3, 3.01, 3.02, 4, 10])
