@@ -15,7 +15,7 @@ from mcp_router.answers import cleaned
 from mcp_router.app import App
 from mcp_router.calls import Ask, new_call_id
 from mcp_router.errors import BadInputError, BudgetExceededError, NoCandidateError, RouterError
-from mcp_router.files import find_files, keep, pattern_of, save_target, targets_of, unwrapped
+from mcp_router.files import find_files, keep, save_target, targets_of, unwrapped
 from mcp_router.generation import Generation
 from mcp_router.ledger import LedgerError
 from mcp_router.money import usd
@@ -50,8 +50,7 @@ async def generate(app: App, arguments: GenerateArguments, *, client: str, on_pr
     each = await each_file(app, arguments, client=client)
     await app.router.plan(each.task)  # an unknown name is told before anything is begun
     items = await _items(app, arguments, each)
-    pattern = pattern_of(arguments.save_to, _suffix(arguments)) if arguments.save_to is not None else None
-    outcomes = Outcomes(id=new_call_id(), total=len(items), pattern=pattern)
+    outcomes = Outcomes(id=new_call_id(), total=len(items), pattern=_pattern(items[0]))
     run = _Run(
         app=app,
         arguments=arguments,
@@ -89,6 +88,15 @@ async def _items(app: App, arguments: GenerateArguments, each: EachFile) -> list
         resume=arguments.resume,
     )
     return [Item(number=number, found=target.source, target=target) for number, target in enumerate(targets, 1)]
+
+
+def _pattern(item: Item) -> str | None:
+    """Say how answers are named after their files, say `notes/*.md`."""
+    if item.target is None:
+        return None
+    name, source = "/" + item.target.place.name, "/" + item.found.name
+    before, found, after = name.rpartition(source)
+    return f"{before}/*{after}"[1:] if found else item.target.place.name
 
 
 def _refuse_too_much(count: int, each: EachFile) -> None:

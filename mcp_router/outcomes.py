@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from mcp_router.answers import cleaned
 from mcp_router.errors import (
     AllCandidatesFailedError,
     BadInputError,
@@ -114,9 +115,11 @@ class Outcomes:
             warnings.append(kept.why)
         if generation.completion.finish_reason != "stop":
             told["finish_reason"] = generation.completion.finish_reason
+        if citations := generation.completion.citations:
+            told["citations"] = [cleaned(citation) for citation in citations]
         if warnings:
             told["warning"] = "; ".join(warnings)
-        self._list(item, told, notable=bool(warnings) or "text" in told)
+        self._list(item, told, notable=bool(told))
 
     def _list(self, item: Item, told: Json, *, notable: bool) -> None:
         if self.total <= LISTED or (notable and len(self.listed) < LISTED):

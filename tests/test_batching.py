@@ -12,7 +12,7 @@ import pytest
 
 from mcp_router.batching import AT_ONCE
 from tests.front import Front, environment, front
-from tests.vendors import Vendors, vendor_server
+from tests.vendors import CITATIONS, Vendors, vendor_server
 
 TASK = {"prompt": "Sum it up.", "use_case": "summarization", "complexity": "medium", "budget_tier": "standard"}
 GROQ = TASK | {"model": "groq:openai/gpt-oss-20b"}
@@ -114,6 +114,38 @@ async def test_the_inferred_choice_is_told_once(tmp_path: Path, vendors: Vendors
         answer = await house.call("generate", prompt="Summarize this file in one line.", **EACH)
 
     assert answer["inferred"]["use_case"] == "summarization"
+
+
+@pytest.mark.parametrize(
+    ("save_to", "told", "first"),
+    [
+        ("out", "out/*.md", "out/in/000.txt.md"),
+        ("{home}/out", "out/*.md", "out/in/000.txt.md"),
+        ("out/*", "out/*", "out/in/000.txt"),
+        ("out/*.t", "out/*.t", "out/in/000.txt.t"),
+        ("./*", "*", "in/000.txt"),
+    ],
+)
+async def test_the_result_says_how_answers_are_named(
+    tmp_path: Path, vendors: Vendors, save_to: str, told: str, first: str
+) -> None:
+    fill(tmp_path, 2)
+    arguments = GROQ | EACH | {"save_to": save_to.format(home=tmp_path)}
+    async with front(tmp_path, environment(vendors, "groq")) as house:
+        answer = await house.call("generate", **arguments)
+
+    assert answer["saved_to"] == told
+    assert answer["files"] == [{"file": "in/000.txt"}, {"file": "in/001.txt"}]
+    assert (tmp_path / first).read_text() == "Hello from groq."
+
+
+async def test_an_answers_sources_are_told(tmp_path: Path, vendors: Vendors) -> None:
+    fill(tmp_path, 1)
+    web = {"prompt": "Search for it.", "use_case": "web_research", "complexity": "medium", "budget_tier": "premium"}
+    async with front(tmp_path, environment(vendors, "perplexity", "claude", "openai")) as house:
+        answer = await house.call("generate", **web, **SAVED)
+
+    assert answer["files"][0]["citations"] == list(CITATIONS)
 
 
 # What goes wrong

@@ -1,4 +1,5 @@
-"""MCP's own conformance suite against our HTTP transport, where it is installed.
+"""MCP's own conformance suite against our HTTP transport, where it is installed: the scenarios that do not ask for
+tools, prompts and resources of the suite's own.
 
 `npm install --prefix .cache/conformance node@22 @modelcontextprotocol/conformance@0.1.16` installs it.
 """
@@ -24,6 +25,8 @@ SUITE = _INSTALLED / "@modelcontextprotocol" / "conformance" / "dist" / "index.j
         "tools-list",
         "resources-list",
         "prompts-list",
+        "completion-complete",
+        "tools-call-error",
         "server-sse-multiple-streams",
         "dns-rebinding-protection",
     ],

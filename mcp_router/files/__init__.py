@@ -6,7 +6,7 @@ from mcp_router.files.opening import Fingerprint
 from mcp_router.files.reading import FoundFile, Reading, ReadLimits, SourceFile, find_files, read_file, read_files
 from mcp_router.files.roots import FileRefusedError, Place, Roots
 from mcp_router.files.saving import ChangedMeanwhileError, Saved, look, save
-from mcp_router.files.targets import Target, pattern_of, save_target, targets_of
+from mcp_router.files.targets import Target, save_target, targets_of
 
 __all__ = [
     "ChangedMeanwhileError",
@@ -25,7 +25,6 @@ __all__ = [
     "find_files",
     "keep",
     "look",
-    "pattern_of",
     "read_file",
     "read_files",
     "save",

@@ -75,16 +75,6 @@ async def targets_of(
     return await anyio.to_thread.run_sync(work)
 
 
-def pattern_of(save_to: str, suffix: str) -> str:
-    """How answers are named, say `notes/*.md`: `*` is the source's name.
-
-    Raises:
-        FileRefusedError: It has a wildcard too many.
-    """
-    folder, pattern = _folder_and_pattern(save_to, suffix)
-    return str(PurePath(folder, pattern))
-
-
 async def save_target(target: Target, text: str, *, source: Fingerprint, task: str, overwrite: bool = False) -> Saved:
     """Save the answer for one source and write down that it is done; `source` is the fingerprint of what was read.
 
