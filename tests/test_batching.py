@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import sys
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+from mcp import Client, StdioServerParameters
+from mcp.shared.exceptions import MCPError
 
 from mcp_router.batching import AT_ONCE
 from tests.front import Front, environment, front
@@ -361,6 +367,35 @@ async def test_resuming_does_what_is_missing_or_changed_and_another_instruction_
     assert (elsewhere["answered"], elsewhere["done_before"]) == (2, 1)
     assert other["answered"] == 3
     assert (nothing["answered"], nothing["done_before"], nothing["cost_usd"]) == (0, 3, 0)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="kills a process as POSIX does")
+async def test_a_killed_server_has_lost_nothing_that_it_answered(tmp_path: Path, vendors: Vendors) -> None:
+    fill(tmp_path, 40)
+    vendors.delay("groq", 0.1)
+    environ = environment(vendors, "groq", MCP_ROUTER_DATABASE_URL=f"sqlite:///{tmp_path}/ledger.sqlite3")
+    program = f"echo $$ > pid; exec '{sys.executable}' -P -c 'from mcp_router.cli import main; main()'"
+    started = StdioServerParameters(
+        command="sh",
+        args=["-c", program],
+        env=environ | {"HOME": str(tmp_path), "PATH": os.environ["PATH"]},
+        cwd=tmp_path,
+    )
+    with suppress(BaseExceptionGroup, MCPError):
+        async with Client(started) as client, anyio.create_task_group() as group:
+            group.start_soon(client.call_tool, "generate", GROQ | SAVED)
+            with anyio.fail_after(20):
+                await vendors.until(lambda: len(vendors.requests("groq")) > 2 * AT_ONCE)
+            os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+            group.cancel_scope.cancel()
+    done, before = out(tmp_path), len(vendors.requests("groq"))
+    async with front(tmp_path, environment(vendors, "groq")) as house:
+        answer = await house.call("generate", **GROQ, **SAVED, resume=True)
+
+    assert AT_ONCE <= len(done) < 40
+    assert (answer["done_before"], answer["answered"]) == (len(done), 40 - len(done))
+    assert len(vendors.requests("groq")) == before + 40 - len(done)
+    assert set(out(tmp_path).values()) == {"Hello from groq."}
 
 
 # What it costs the caller
