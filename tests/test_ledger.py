@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import sqlite3
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from decimal import Decimal
@@ -31,7 +32,7 @@ from mcp_router.ledger import (
     Recorded,
 )
 from mcp_router.ledger.opening import open_ledger
-from mcp_router.ledger.schema import VERSION
+from mcp_router.ledger.schema import CLUSTERED, MIGRATIONS, VERSION
 from providers.completion import Limits
 
 
@@ -748,3 +749,24 @@ async def test_lessons_are_counted_once_by_cell_and_model_and_fade_with_the_seas
     assert faded == []
     assert await ledger.forget() == 3
     assert await ledger.lessons(NOON) == []
+
+
+async def test_a_ledger_of_an_older_version_keeps_its_rows_and_gains_what_is_new(tmp_path: Path) -> None:
+    path = tmp_path / "old.sqlite3"
+    with sqlite3.connect(path) as old:
+        for sql in MIGRATIONS[0]:
+            old.execute(sql.replace(CLUSTERED, "WITHOUT ROWID"))
+        old.execute("INSERT INTO facts VALUES ('kept_from_day', 7)")
+        old.execute("PRAGMA user_version = 1")
+    old.close()
+
+    ledger = await open_ledger(f"sqlite:///{path}")
+    await ledger.keep_text("alice", "c1", "said", NOON)
+    kept = await ledger.text("alice", "c1")
+    await ledger.aclose()
+    with sqlite3.connect(path) as new:
+        facts = new.execute("SELECT * FROM facts").fetchall()
+        version = new.execute("PRAGMA user_version").fetchone()[0]
+    new.close()
+
+    assert (kept, facts, version) == ("said", [("kept_from_day", 7)], VERSION)
