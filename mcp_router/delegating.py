@@ -122,7 +122,7 @@ def _unsaid(generation: Generation) -> list[str]:
     model = generation.candidate.model
     said: list[str] = []
     if model.provider == "embedded" and generation.plan.task.pin is None:
-        said.append("small embedded model; set a provider key for better answers")
+        said.append("small embedded model; set a provider key")
     if generation.cost_usd is None:
         said.append(f"the price of {model.id} is unknown")
     return said
