@@ -43,6 +43,7 @@ class Announcer:
         self._subscribed: OrderedDict[tuple[Hashable, str], Context] = OrderedDict()
         self._seen: dict[str, object] = {}
         self._wanted = anyio.Event()
+        self._looking = anyio.Lock()
 
     async def listen(
         self, ctx: Context, params: types.SubscriptionsListenRequestParams
@@ -78,17 +79,17 @@ class Announcer:
         async with anyio.create_task_group() as group:
             group.start_soon(self._run)
             yield
-            self._listen.close()
             group.cancel_scope.cancel()
 
     async def _run(self) -> None:
-        while True:
-            if not self._is_wanted:
-                self._wanted = anyio.Event()
-                await self._wanted.wait()
-            await anyio.sleep(EVERY)
-            for uri in await self._look():
-                await self._tell(uri)
+        async with self._looking:  # some transports run the server once a connection: one of them looks for all
+            while True:
+                if not self._is_wanted:
+                    self._wanted = anyio.Event()
+                    await self._wanted.wait()
+                await anyio.sleep(EVERY)
+                for uri in await self._look():
+                    await self._tell(uri)
 
     def _wake(self) -> None:
         self._wanted.set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import mcp_types as types
@@ -46,23 +47,6 @@ Tool = Callable[[App, Json, Context, Progress], Awaitable[Json]]
 
 def create_server(app: App) -> Server[Any]:
     """Publish an app's tools, resources and prompts on a server that any transport can run."""
-
-    async def call_tool(ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
-        # Whatever goes wrong is a result by then: an error must not leave a task group, which would wrap it.
-        async with signs_of_life(ctx.session.report_progress) as progress:
-            return await _called(app, params, ctx, progress)
-
-    async def read_resource(ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
-        try:
-            return await resources.read(app, params.uri, caller=caller_of(ctx.request))
-        except UnknownNameError as error:
-            raise MCPError(types.INVALID_PARAMS, str(error)) from error
-        except (RouterError, LedgerError) as error:
-            raise MCPError(types.INTERNAL_ERROR, str(error)) from error
-
-    async def complete(ctx: Context, params: types.CompleteRequestParams) -> types.CompleteResult:
-        return types.CompleteResult(completion=await resources.completed(app, params, caller=caller_of(ctx.request)))
-
     announcer = Announcer(app)
 
     @asynccontextmanager
@@ -83,19 +67,38 @@ def create_server(app: App) -> Server[Any]:
         },
         lifespan=lifespan,
         on_list_tools=_list_tools,
-        on_call_tool=call_tool,
+        on_call_tool=partial(_call_tool, app),
         on_list_resources=_list_resources,
         on_list_resource_templates=_list_templates,
-        on_read_resource=read_resource,
+        on_read_resource=partial(_read_resource, app),
         on_subscribe_resource=announcer.subscribe,
         on_unsubscribe_resource=announcer.unsubscribe,
         on_subscriptions_listen=announcer.listen,
         on_list_prompts=_list_prompts,
         on_get_prompt=_get_prompt,
-        on_completion=complete,
+        on_completion=partial(_complete, app),
     )
     server.extensions = {resources.APPS_EXTENSION: {}}
     return server
+
+
+async def _call_tool(app: App, ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
+    # Whatever goes wrong is a result by then: an error must not leave a task group, which would wrap it.
+    async with signs_of_life(ctx.session.report_progress) as progress:
+        return await _called(app, params, ctx, progress)
+
+
+async def _read_resource(app: App, ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
+    try:
+        return await resources.read(app, params.uri, caller=caller_of(ctx.request))
+    except UnknownNameError as error:
+        raise MCPError(types.INVALID_PARAMS, str(error)) from error
+    except (RouterError, LedgerError) as error:
+        raise MCPError(types.INTERNAL_ERROR, str(error)) from error
+
+
+async def _complete(app: App, ctx: Context, params: types.CompleteRequestParams) -> types.CompleteResult:
+    return types.CompleteResult(completion=await resources.completed(app, params, caller=caller_of(ctx.request)))
 
 
 async def _list_tools(_ctx: Context, _params: types.PaginatedRequestParams | None) -> types.ListToolsResult:

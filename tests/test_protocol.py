@@ -317,3 +317,17 @@ async def test_a_sign_of_life_is_between_what_is_done_and_what_is_done_next() ->
     await progress.live()
 
     assert told == pytest.approx([3, 3.01, 3.02, 4, 10])
+
+
+async def test_one_client_that_goes_takes_no_news_from_another(tmp_path: Path, vendors: Vendors) -> None:
+    async with front(tmp_path, environment(vendors, "groq")) as house:
+        server = create_server(house.app)
+        first, second = Client(server), Client(server)
+        async with second, second.listen(resource_subscriptions=["router://costs/today"]) as changes:
+            async with first, first.listen(resource_subscriptions=["router://costs/today"]):
+                pass
+            await house.call("generate", **TASK)
+            with anyio.fail_after(8):
+                event = await anext(changes)
+
+    assert event == ResourceUpdated(uri="router://costs/today")
