@@ -10,7 +10,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mcp_router.answers import Problems, asked_again, asked_in_words, check, cleaned, parse_json_answer
+from mcp_router.answers import (
+    Problems,
+    StreamCleaner,
+    asked_again,
+    asked_in_words,
+    check,
+    cleaned,
+    parse_json_answer,
+)
 from mcp_router.schemas import SchemaError, answer_schema
 
 PERSON = {
@@ -307,3 +315,24 @@ def test_cleaning_takes_time_in_proportion() -> None:
     cleaned(("\x1b]" + "x" * 4_000) * 250 + "\x9b" + "0" * 1_000_000)
 
     assert time.process_time() - began < 3
+
+
+@given(st.lists(st.text(alphabet="ab\x1b[];?31mP\\\x07\x9b\x9c \r\n\u202e", max_size=8)))
+def test_a_text_in_pieces_is_cleaned_as_it_would_be_whole(pieces: list[str]) -> None:
+    cleaner = StreamCleaner()
+
+    clean = "".join([*(cleaner.clean(piece) for piece in pieces), cleaner.rest()])
+
+    assert clean == cleaned("".join(pieces))
+
+
+def test_what_can_be_shown_is_not_held_back() -> None:
+    cleaner = StreamCleaner()
+
+    assert [cleaner.clean(piece) for piece in ("Hello", " \x1b[3", "1mred", "\r", "\n")] == [
+        "Hello",
+        " ",
+        "red",
+        "",
+        "\n",
+    ]
