@@ -28,8 +28,8 @@ _ESCAPES = re.compile(
     r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # colours and cursor movements
     r"|\x1b[ -/]*[0-~]"  # the short ones
 )
-_BEGUN = re.compile(r"(?:\x1b(?:[\]PX^_][^\x07\x1b\x9c]{0,4096}\x1b?|\[[0-?]*[ -/]*|[ -/]*)|\x9b[0-?]*[ -/]*|\r)\Z")
-"""The beginning of an escape sequence, or of a line's end, that the next piece may go on with."""
+_BEGUN = re.compile(r"(?:\x1b(?:[\]PX^_][^\x07\x1b\x9c]{0,4096}\x1b?|\[[0-?]*[ -/]*|[ -/]*)|\x9b[0-?]*[ -/]*)\Z")
+"""The beginning of an escape sequence that the next piece may go on with."""
 _UNSEEN = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"  # controls, but for tab, newline and carriage return
     r"\u202a-\u202e\u2066-\u2069"  # bidi embeddings, overrides and isolates: they reorder what is read
@@ -54,8 +54,15 @@ def cleaned(text: str) -> str:
 
     Joiners (U+200C, U+200D) stay: Persian and emoji need them.
     """
-    seen = _UNSEEN.sub("", _ESCAPES.sub("", text))
-    return _LONE_SURROGATES.sub("\ufffd", seen.replace("\r\n", "\n").replace("\r", "\n"))
+    return _lined(_seen(text))
+
+
+def _seen(text: str) -> str:
+    return _UNSEEN.sub("", _ESCAPES.sub("", text))
+
+
+def _lined(text: str) -> str:
+    return _LONE_SURROGATES.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 class StreamCleaner:
@@ -63,6 +70,8 @@ class StreamCleaner:
 
     def __init__(self) -> None:
         self._held = ""
+        self._return = ""
+        """A carriage return that a newline may follow."""
 
     def clean(self, piece: str) -> str:
         """Return what can be shown of the text so far and was not shown yet."""
@@ -70,12 +79,15 @@ class StreamCleaner:
         begun = _BEGUN.search(text)
         cut = begun.start() if begun is not None else len(text)
         self._held = text[cut:]
-        return cleaned(text[:cut])
+        seen = self._return + _seen(text[:cut])
+        self._return = "\r" if seen.endswith("\r") else ""
+        return _lined(seen.removesuffix("\r"))
 
     def rest(self) -> str:
         """Return what was held back, now that nothing follows."""
-        held, self._held = self._held, ""
-        return cleaned(held)
+        rest = self._return + _seen(self._held)
+        self._held = self._return = ""
+        return _lined(rest)
 
 
 def check(answer: str, schema: AnswerSchema) -> str | Problems:
