@@ -11,13 +11,14 @@ PYTHONS := python3 python3.14 python3.13 python3.12 python3.11
 PYTHON ?= $(shell for one in $(PYTHONS); do \
 	$$one -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$one && break; done)
 
-.PHONY: help demo test lint types format coverage bench docs mcpb constraints install install-dev clean
+.PHONY: help demo test lint types format coverage bench docs mcpb companions constraints install install-dev clean
 
 help:
 	@echo "make demo         hand a subtask to the embedded model over MCP, with no key"
 	@echo "make test         run the tests"
 	@echo "make lint         ruff, pyright and who may import whom"
 	@echo "make coverage     run the tests and hold branch coverage to its floor"
+	@echo "make companions   install the clients and suites from npm that some tests drive; without them those are skipped"
 	@echo "make bench        measure start-up, memory and what an agent's context pays"
 	@echo "make docs         write the tables of README.md and docs/ anew from the code"
 	@echo "make mcpb         zip what Claude Desktop installs into dist/"
@@ -48,6 +49,19 @@ bench: .venv/.dev
 
 docs: .venv/.dev
 	@$(BIN)/python -P docs/tables.py
+
+companions: .cache/clients/.made .cache/conformance/.made
+
+NPM := npm install --silent --no-audit --no-fund --no-package-lock --prefix
+.cache/clients/.made: tests/clients.txt
+	@echo "· installing clients from npm"
+	@$(NPM) $(@D) $$(cat $<)
+	@touch $@
+
+.cache/conformance/.made: tests/conformance.txt
+	@echo "· installing MCP's conformance suite from npm"
+	@$(NPM) $(@D) $$(cat $<)
+	@touch $@
 
 mcpb: .venv/.made
 	@$(BIN)/python .ci/bundle.py

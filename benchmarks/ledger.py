@@ -105,7 +105,7 @@ def _add(book: dict[tuple[Value, ...], list[int]], values: Sequence[Value], *, k
 
 async def hold_and_settle(ledger: DatabaseLedger, calls: int, clients: Sequence[str]) -> list[float]:
     """Milliseconds of a hold under three budgets and its settling, one call after the other."""
-    draw, taken = random.Random(1), list[float]()  # noqa: S311 - not a secret
+    draw, taken = random.Random(1), list[float]()
     for number in range(calls):
         attempt = an_attempt(draw, number, clients)
         hold = Hold(
@@ -153,7 +153,7 @@ async def size(database: Database, file: Path | None) -> int:
 
 async def measure(name: str, database: Database, file: Path | None, steps: Sequence[int]) -> None:
     """Print what one database costs, at each number of rows."""
-    ledger, draw, written = DatabaseLedger(database), random.Random(2), 0  # noqa: S311 - not a secret
+    ledger, draw, written = DatabaseLedger(database), random.Random(2), 0
     clients = LAPTOP if file is not None else TEAM
     for goal in steps:
         empty, before, bulk = await size(database, file), written, Bulk()

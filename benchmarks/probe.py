@@ -1,9 +1,9 @@
 """Calls a model through one library or server, as often as told, and says how long each call took.
 
-`python -P benchmarks/probe.py KIND URL [COMMAND ...]` runs in the environment of the library it measures, so it needs
-nothing of this project but for the kinds that are ours. It reads orders from standard input, `one N` (one after the
-other), `many N` (all at once) or `ping N` (all at once to a server that is pinged meanwhile), and answers each with a
-line of JSON.
+`python -P benchmarks/probe.py KIND URL[,URL] [COMMAND ...]` runs in the environment of the library it measures, so it
+needs nothing of this project but for the kinds that are ours. It reads orders from standard input, `one N` (one after
+the other), `many N` (all at once), `ping N` (all at once to a server that is pinged meanwhile) or `forget 0` (who
+failed before), and answers each with a line of JSON. The second URL is whom to fall back to.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import tempfile
+import time
 import warnings
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -29,6 +30,8 @@ CONFIG = """
 [budgets]
 daily_usd = 1000
 monthly_usd = 10000
+[providers.openai]
+timeout_s = 1
 [routes.classification]
 ultra_economy = ["openai:gpt-6-luna", "claude:claude-haiku-5-5"]
 [providers.embedded]
@@ -58,7 +61,10 @@ def body() -> Json:
 
 def environment(home: str, url: str) -> dict[str, str]:
     """What a server needs to ask the upstream instead of a vendor."""
-    named = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": url, "OPENAI_API_BASE": url, "LITELLM_LOG": "ERROR"}
+    first, _, second = url.partition(",")
+    named = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": first, "OPENAI_API_BASE": first, "LITELLM_LOG": "ERROR"}
+    if second:
+        named |= {"ANTHROPIC_API_KEY": KEY, "CLAUDE_BASE_URL": second.removesuffix("/v1")}
     return {"HOME": home, "PATH": os.environ["PATH"], "MCP_ROUTER_CONFIG": configured(home), **named}
 
 
@@ -108,6 +114,11 @@ async def ours(url: str, command: list[str]) -> AsyncGenerator[Call]:
                 arguments = requests.checked(requests.GenerateArguments, {"prompt": prompt(), **given})
                 return (await delegating.generate(running, arguments))["text"]
 
+            async def forget() -> None:
+                for bench in (await running.ledger.standing(time.time())).benches:
+                    await running.ledger.clear_bench(bench.scope)
+
+            setattr(call, "forget", forget)  # noqa: B010 - carried along for the order of that name
             yield call
 
 
@@ -127,8 +138,9 @@ async def litellm_sdk(url: str, _command: list[str]) -> AsyncGenerator[Call]:
 async def litellm_router(url: str, _command: list[str]) -> AsyncGenerator[Call]:
     """LiteLLM's router with one fallback."""
     litellm: Any = import_module("litellm")
-    models = [{"model_name": name, "litellm_params": _litellm(url)} for name in ("first", "second")]
-    router = litellm.Router(model_list=models, fallbacks=[{"first": ["second"]}], num_retries=0)
+    urls = {"first": url.split(",", maxsplit=1)[0], "second": url.rsplit(",", maxsplit=1)[-1]}
+    models = [{"model_name": name, "litellm_params": _litellm(at) | {"timeout": 1}} for name, at in urls.items()]
+    router = litellm.Router(model_list=models, fallbacks=[{"first": ["second"]}])
 
     async def call() -> object:
         answer = await router.acompletion(model="first", messages=messages(), max_completion_tokens=256)
@@ -139,17 +151,20 @@ async def litellm_router(url: str, _command: list[str]) -> AsyncGenerator[Call]:
 
 def _litellm(url: str) -> Json:
     # A model whose price it knows, so that it does what it does for users.
-    return {"model": "openai/gpt-4o-mini", "api_base": url, "api_key": KEY, "max_retries": 0}
+    return {"model": "openai/gpt-4o-mini", "api_base": url, "api_key": KEY}
 
 
 @asynccontextmanager
 async def pydantic_ai(url: str, _command: list[str]) -> AsyncGenerator[Call]:
     """An agent over a FallbackModel of two."""
     agents, models = import_module("pydantic_ai"), import_module("pydantic_ai.models.openai")
-    provider = import_module("pydantic_ai.providers.openai").OpenAIProvider(base_url=url, api_key=KEY)
+    provider: Any = import_module("pydantic_ai.providers.openai").OpenAIProvider
     fallback = import_module("pydantic_ai.models.fallback").FallbackModel
-    first, second = (models.OpenAIChatModel("gpt-4o-mini", provider=provider) for _ in range(2))
-    agent = agents.Agent(fallback(first, second))
+    first, second = (
+        models.OpenAIChatModel("gpt-4o-mini", provider=provider(base_url=at, api_key=KEY))
+        for at in (url.split(",", maxsplit=1)[0], url.rsplit(",", maxsplit=1)[-1])
+    )
+    agent = agents.Agent(fallback(first, second), model_settings={"timeout": 1})
 
     async def call() -> object:
         return (await agent.run(prompt())).output
@@ -237,6 +252,17 @@ async def pinged(call: Call, times: int) -> Json:
     return {"pings_ms": taken}
 
 
+async def forgotten(call: Call, _times: int) -> Json:
+    """Nobody is left alone any more for having failed."""
+    forget: Call | None = getattr(call, "forget", None)
+    if forget is not None:
+        await forget()
+    return {}
+
+
+ORDERS = {"one": one_by_one, "many": side_by_side, "ping": pinged, "forget": forgotten}
+
+
 async def main(kind: str, url: str, command: list[str]) -> None:
     """Obey until standard input ends."""
     out = os.fdopen(os.dup(1), "w")
@@ -245,7 +271,7 @@ async def main(kind: str, url: str, command: list[str]) -> None:
     async with KINDS[kind](url, command) as call:
         while order := await anyio.to_thread.run_sync(sys.stdin.readline):
             what, times = order.split()
-            answer = await {"one": one_by_one, "many": side_by_side, "ping": pinged}[what](call, int(times))
+            answer = await ORDERS[what](call, int(times))
             print(json.dumps(answer), file=out, flush=True)
 
 

@@ -2,13 +2,15 @@
 
 `python -P benchmarks/upstream.py` prints its address and serves until its standard input ends. A path may begin with
 `/delay/MS`, and then with `/status/CODE` (a refusal with `retry-after: 30`), `/cut` (the connection is closed before
-an answer) or `/silent` (no answer ever).
+an answer) or `/silent` (no answer ever). `/as/NAME/...` behaves as the last `/set/NAME/...` said, and `/log` tells,
+once, who was asked and who failed since, in seconds on this process's clock.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from time import perf_counter
 
 import anyio
 from anyio.abc import SocketAttribute, SocketStream
@@ -43,6 +45,10 @@ EVENT_STREAM: tuple[dict[str, object], ...] = (
 )
 
 
+MANNERS: dict[str, list[str]] = {}
+LOG: list[tuple[str, str, float]] = []
+
+
 async def serve(stream: SocketStream) -> None:
     """Answer one connection, request after request."""
     async with stream:
@@ -60,9 +66,18 @@ async def _exchange(stream: SocketStream, buffered: BufferedByteReceiveStream) -
     headers = {name.lower(): value.strip() for name, _, value in (entry.partition(":") for entry in lines)}
     content = await buffered.receive_exactly(int(headers.get("content-length", "0")))
     steps = line.split(" ")[1].split("/")[1:]
+    name = ""
+    if steps[0] == "as":
+        name, steps = steps[1], [*MANNERS.get(steps[1], []), *steps[2:]]
+        LOG.append((name, "asked", perf_counter()))
+    if steps[0] in {"set", "log"}:
+        await _write(stream, 200, json.dumps(_ordered(steps)).encode())
+        return True
     if steps[0] == "delay":
         await anyio.sleep(float(steps[1]) / 1_000)
         steps = steps[2:]
+    if steps[0] in {"cut", "status"}:
+        LOG.append((name, "failed", perf_counter()))
     if steps[0] == "cut":
         return False
     if steps[0] == "silent":
@@ -77,6 +92,15 @@ async def _exchange(stream: SocketStream, buffered: BufferedByteReceiveStream) -
     else:
         await _write(stream, 200, json.dumps(CHAT).encode())
     return True
+
+
+def _ordered(steps: list[str]) -> list[tuple[str, str, float]]:
+    if steps[0] == "set":
+        MANNERS[steps[1]] = [step for step in steps[2:] if step]
+        return []
+    told = LOG.copy()
+    LOG.clear()
+    return told
 
 
 def _events() -> bytes:

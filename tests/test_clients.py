@@ -1,8 +1,7 @@
 """Real clients, told by `install` how to start the server: they connect, and their agents call it.
 
 They run on loopback with a throw-away home and made-up keys; the model behind each is a script (`scripted.py`).
-`npm install --prefix .cache/clients @anthropic-ai/claude-code@2.1.328 @openai/codex@0.169.0 @google/gemini-cli@0.61.0
-bmad-method@6.12.0 @anthropic-ai/mcpb@2` installs them; each test is skipped where its client is not there.
+`make companions` installs them; each test is skipped where its client is not there.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """MCP's own conformance suite against our HTTP transport, where it is installed: the scenarios that do not ask for
 tools, prompts and resources of the suite's own.
 
-`npm install --prefix .cache/conformance node@22 @modelcontextprotocol/conformance@0.1.16` installs it.
+`make companions` installs it.
 """
 
 from pathlib import Path

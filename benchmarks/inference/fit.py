@@ -20,6 +20,7 @@ class Space:
 
     @property
     def size(self) -> int:
+        """How many there are."""
         return len(self.words) + len(self.signs)
 
 
@@ -45,25 +46,21 @@ def space(readings: Sequence[Reading], origins: Sequence[str], least: int, most:
     )
 
 
-def matrix(readings: Sequence[Reading], where: Space, *, word_scale: float, drop: Sequence[bool] | None = None):
+def matrix(
+    readings: Sequence[Reading], where: Space, *, word_scale: float, drop: Sequence[bool] | None = None
+) -> sparse.csr_matrix:
     """Returns the features as rows; those told to drop keep no word, so that concepts learn to stand alone."""
     data: list[float] = []
     columns: list[int] = []
     starts = [0]
     for at, reading in enumerate(readings):
-        known = [where.words[word] for word in reading.words if word in where.words]
-        signs = [where.signs[sign] for sign in reading.signs if sign in where.signs]
-        if drop is not None and drop[at]:
-            known = []
-            signs = [
-                where.signs[s]
-                for s in reading.signs
-                if s in where.signs and s[0] in "@#" or s[:2] in ("^@", "$@") and s in where.signs
-            ]
-        share = word_scale / np.sqrt(len(known) + 4)
-        columns.extend(known)
-        data.extend([share] * len(known))
-        columns.extend(signs)
+        dropped = drop is not None and drop[at]
+        known = [] if dropped else [where.words[word] for word in reading.words if word in where.words]
+        signs = [
+            where.signs[sign] for sign in reading.signs if sign in where.signs and not (dropped and _is_word(sign))
+        ]
+        columns.extend([*known, *signs])
+        data.extend([word_scale / np.sqrt(len(known) + 4)] * len(known))
         data.extend([1.0] * len(signs))
         starts.append(len(columns))
     return sparse.csr_matrix(
@@ -71,23 +68,38 @@ def matrix(readings: Sequence[Reading], where: Space, *, word_scale: float, drop
     )
 
 
-def softmax(x, labels, weights, classes: int, l2: float, iterations: int = 150):
+def _is_word(sign: str) -> bool:
+    return sign[0] not in "@#" and sign[:2] not in {"^@", "$@"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Problem:
+    """Rows to tell apart."""
+
+    x: sparse.csr_matrix
+    labels: np.ndarray
+    weights: np.ndarray
+    classes: int
+    l2: float
+
+
+def softmax(problem: Problem, iterations: int) -> tuple[np.ndarray, np.ndarray]:
     """Returns weights and bias of a multinomial regression."""
+    x, classes = problem.x, problem.classes
     rows, size = x.shape
     one_hot = np.zeros((rows, classes))
-    one_hot[np.arange(rows), labels] = 1.0
-    share = weights / weights.sum()
+    one_hot[np.arange(rows), problem.labels] = 1.0
+    share = problem.weights / problem.weights.sum()
     xt = x.T.tocsr()
 
-    def loss(flat):
+    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
         w = flat[: size * classes].reshape(size, classes)
-        b = flat[size * classes :]
-        z = x @ w + b
+        z = x @ w + flat[size * classes :]
         z -= z.max(axis=1, keepdims=True)
         log_p = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
         gap = (np.exp(log_p) - one_hot) * share[:, None]
-        value = -(share * log_p[np.arange(rows), labels]).sum() + l2 * (w * w).sum() / 2
-        return value, np.concatenate([(xt @ gap + l2 * w).ravel(), gap.sum(axis=0)])
+        value = -(share * log_p[np.arange(rows), problem.labels]).sum() + problem.l2 * (w * w).sum() / 2
+        return float(value), np.concatenate([(xt @ gap + problem.l2 * w).ravel(), gap.sum(axis=0)])
 
     found = minimize(
         loss,

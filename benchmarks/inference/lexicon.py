@@ -1,10 +1,19 @@
 """Shortens the written concepts and courtesies into the lexicon that ships."""
 
+import itertools
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from mcp_router.inference.features import stems
 
 HERE = Path(__file__).parent
+
+
+def spelled_out(line: str) -> Iterator[str]:
+    """Yields every way to say a line that has alternatives in brackets."""
+    parts = [part.split("|") for part in re.split(r"[\[\]]", line)]
+    return ("".join(chosen) for chosen in itertools.product(*parts))
 
 
 def shipped() -> str:
@@ -18,7 +27,8 @@ def shipped() -> str:
             names = concepts.setdefault(" ".join(stems(word.replace("_", " "))), [])
             if name not in names:
                 names.append(name)
-    courtesies = {" ".join(stems(line)) for line in (HERE / "courtesies.txt").read_text(encoding="utf-8").splitlines()}
+    written = (HERE / "courtesies.txt").read_text(encoding="utf-8").splitlines()
+    courtesies = {" ".join(stems(spoken)) for line in written for spoken in spelled_out(line)}
     spoken = "\n".join("\t".join([key, *names]) for key, names in sorted(concepts.items()))
     polite = "\n".join(sorted(courtesies))
     return f"{spoken}\n\n{polite}\n"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import rows
+
 from mcp_router.inference import features
 
 LEAST_GAP = 0.08
@@ -47,17 +48,16 @@ class Outcomes:
 
 def outcomes(data: Path) -> list[Outcomes]:
     """Returns every benchmark on which some pair of models can be told apart."""
-    found = [_gathered(name, kept) for name, kept in sorted(_by_name(data).items())]
+    found = [_gathered(name, kept) for name, kept in sorted(by_name(data).items())]
     return [one for one in found if one.pairs()]
 
 
-def _by_name(data: Path) -> dict[str, list[tuple[str, dict[str, float | None]]]]:
+def by_name(data: Path) -> dict[str, list[tuple[str, dict[str, float | None]]]]:
+    """Returns what was asked in each benchmark, and how right each model was."""
     found: dict[str, list[tuple[str, dict[str, float | None]]]] = {}
     for file in ("mmlu_pro", "ulab", "cruxeval"):
         for row in rows.read(data / f"difficulty_{file}.jsonl.gz"):
-            scored = row.get("correct") or row.get("score")
-            assert isinstance(scored, dict)
-            found.setdefault(str(row.get("task", file)), []).append((str(row["text"]), scored))
+            found.setdefault(str(row.get("task", file)), []).append((str(row["text"]), rows.scored(row)))
     return found
 
 

@@ -5,6 +5,7 @@ import json
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 from generate import Prompt, grow
 
@@ -88,6 +89,11 @@ def read(path: Path) -> Iterator[dict[str, object]]:
             yield json.loads(line)
 
 
+def scored(row: dict[str, object]) -> dict[str, float | None]:
+    """Returns how right each model's answer was."""
+    return cast("dict[str, float | None]", row.get("correct") or row.get("score"))
+
+
 def family(source: str) -> str:
     """Returns the name under which a source is left out."""
     return next((name for prefix, name in FAMILIES.items() if source.startswith(prefix)), source)
@@ -112,23 +118,20 @@ FILLERS = tuple((Path(__file__).parent / "fillers.txt").read_text(encoding="utf-
 
 
 def perturbed(text: str, chance: random.Random) -> str:
-    """Returns the prompt with courtesies or other words around it, quoted, fenced or in capitals."""
-    kind = chance.random()
-    if kind < 0.2:
-        return _filler(chance) + chance.choice(" \n") + text
-    if kind < 0.4:
-        return text + chance.choice(" \n") + _filler(chance)
-    if kind < 0.5:
-        return chance.choice(BEFORE) + text
-    if kind < 0.65:
-        return text + chance.choice(AFTER)
-    if kind < 0.8:
-        return chance.choice(BEFORE) + text + chance.choice(AFTER)
-    if kind < 0.88:
-        return f"```\n{text}\n```"
-    if kind < 0.94:
-        return "\n".join(f"> {line}" for line in text.split("\n"))
-    return f'"{text}"'
+    """Returns the prompt with courtesies or other words around it, quoted, fenced or in quotation marks."""
+    kind = chance.choices(("before", "after", "courtesies", "fence", "quote", "marks"), (20, 20, 40, 8, 6, 6))[0]
+    match kind:
+        case "before":
+            return _filler(chance) + chance.choice(" \n") + text
+        case "after":
+            return text + chance.choice(" \n") + _filler(chance)
+        case "courtesies":
+            before, after = chance.choices(((1, 0), (0, 1), (1, 1)), (10, 15, 15))[0]
+            return chance.choice(BEFORE) * before + text + chance.choice(AFTER) * after
+        case "fence":
+            return f"```\n{text}\n```"
+        case _:
+            return f'"{text}"' if kind == "marks" else "\n".join(f"> {line}" for line in text.split("\n"))
 
 
 MORE_SUBJECTS = {
@@ -153,7 +156,7 @@ def more_questions(data: Path) -> list[Prompt]:
             text = str(row["text"])
             chosen.append(
                 Prompt(
-                    text=text.split("\nA. ")[0] if len(chosen) % 3 == 0 else text,
+                    text=text.partition("\nA. ")[0] if len(chosen) % 3 == 0 else text,
                     label=MORE_SUBJECTS[subject],
                     source=f"written_more_{subject}",
                     origin=str(row["id"]),

@@ -2,14 +2,13 @@
 
 import argparse
 import json
+import multiprocessing
 import os
 import random
+import sys
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
-
-for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[threads] = "1"  # the order of a sum changes its last bits
 
 import fit
 import generate
@@ -18,7 +17,10 @@ import numpy as np
 import risks
 import rows
 import scores
+import split
+
 from mcp_router.inference import features
+from mcp_router.inference.development import NAME
 
 USE_CASES = [
     "classification",
@@ -38,8 +40,9 @@ WORD_SHARE = 3.0
 LEAST_ORIGINS = 2
 MOST_FEATURES = 24_000
 L2 = 3e-4
+TRUST = {"written_more": 1.0, "written": 3.0, "arena": 0.5}
 DROPPED = 0.3
-"""So many of the perturbed prompts lose their words, so that concepts learn to stand alone: other languages have only those."""
+"""Share of the perturbed prompts that lose their words: other languages have only concepts, which must stand alone."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,9 +55,11 @@ class Table:
     dropped: np.ndarray
 
     def labels(self) -> np.ndarray:
+        """Returns where each prompt's use case stands."""
         return np.array([USE_CASES.index(prompt.label) for prompt in self.prompts])
 
     def families(self) -> np.ndarray:
+        """Returns what each prompt is left out with."""
         return np.array([prompt.family or prompt.source for prompt in self.prompts])
 
 
@@ -120,25 +125,47 @@ def learn(table: Table, chosen: np.ndarray) -> tuple[fit.Space, np.ndarray, np.n
     where = fit.space(readings, [table.prompts[at].origin for at in chosen], LEAST_ORIGINS, MOST_FEATURES)
     x = fit.matrix(readings, where, word_scale=WORD_SHARE, drop=list(table.dropped[chosen]))
     labels = table.labels()[chosen]
-    w, b = fit.softmax(x, labels, weights(table, chosen, labels), len(USE_CASES), L2, 80)
+    w, b = fit.softmax(
+        fit.Problem(x=x, labels=labels, weights=weights(table, chosen, labels), classes=len(USE_CASES), l2=L2), 80
+    )
     known = np.array([at for at in range(len(chosen)) if table.prompts[chosen[at]].complexity])
     levels = np.array([(table.prompts[chosen[at]].complexity or 1) - 1 for at in known])
-    cw, cb = fit.softmax(x[known], levels, weights(table, chosen[known], levels), len(COMPLEXITIES), 3e-4, 60)
+    cw, cb = fit.softmax(
+        fit.Problem(
+            x=x[known],
+            labels=levels,
+            weights=weights(table, chosen[known], levels),
+            classes=len(COMPLEXITIES),
+            l2=L2,
+        ),
+        60,
+    )
     return where, np.hstack([w, cw]), np.concatenate([b, cb])
 
 
-def left_out(table: Table) -> np.ndarray:
+def left_out(table: Table, processes: int) -> np.ndarray:
     """Returns the scores of every prompt of the data from weights that never saw its family of sources."""
     found = np.zeros((len(table.prompts), len(USE_CASES) + len(COMPLEXITIES)))
-    families = table.families()
-    for family in sorted({prompt.family for prompt in table.prompts if not prompt.source.startswith("written")}):
-        held = np.array(
-            [prompt.family == family and not prompt.source.startswith("written") for prompt in table.prompts]
-        )
-        where, w, b = learn(table, np.flatnonzero(families != family))
-        at = np.flatnonzero(held)
-        found[at] = fit.matrix([table.readings[i] for i in at], where, word_scale=WORD_SHARE) @ w + b
+    families = sorted({prompt.family for prompt in table.prompts if not prompt.source.startswith("written")})
+    with multiprocessing.get_context("fork").Pool(processes, _share, (table,)) as pool:
+        for at, scored in pool.imap_unordered(_without, families):
+            found[at] = scored
     return found
+
+
+_shared: list[Table] = []
+
+
+def _share(table: Table) -> None:
+    _shared.append(table)
+
+
+def _without(family: str) -> tuple[np.ndarray, np.ndarray]:
+    table = _shared[0]
+    where, w, b = learn(table, np.flatnonzero(table.families() != family))
+    held = [prompt.family == family and not prompt.source.startswith("written") for prompt in table.prompts]
+    at = np.flatnonzero(np.array(held))
+    return at, fit.matrix([table.readings[i] for i in at], where, word_scale=WORD_SHARE) @ w + b
 
 
 def packed(where: fit.Space, w: np.ndarray, b: np.ndarray, settings: dict[str, object]) -> bytes:
@@ -160,24 +187,29 @@ def packed(where: fit.Space, w: np.ndarray, b: np.ndarray, settings: dict[str, o
 def main() -> None:
     """Validates, then trains on everything and writes what ships."""
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument(
-        "--data", type=Path, default=os.environ.get("ROUTING_DATA"), help="the folder of the development data"
-    )
-    arguments.add_argument("--keep", type=Path, help="where the scores of left-out sources are kept")
+    arguments.add_argument("--data", type=Path, required=True, help="the folder of the development data")
+    arguments.add_argument("--processes", type=int, default=2, help="how many sources are left out at a time")
     chosen = arguments.parse_args()
     (ROOM / "lexicon.txt").write_text(lexicon.shipped(), encoding="utf-8", newline="\n")
     table = gather(chosen.data)
-    print(f"{len(table.prompts)} prompts")
-    held = left_out(table)
-    if chosen.keep:
-        np.save(chosen.keep, held)
-    settings = scores.report(table.prompts, held, table.perturbed, USE_CASES)
-    risk = risks.train(chosen.data)
+    print(f"{len(table.prompts) // 2} prompts, each as it is and once perturbed", flush=True)
+    scored = left_out(table, chosen.processes)
+    held = scores.Held(prompts=table.prompts, scores=scored, perturbed=table.perturbed, names=USE_CASES)
+    print("\n".join(scores.report(held)), flush=True)
+    how = scores.calibrated(held, held.plain)
+    complexities, told = scores.complexity(held)
+    print(told)
     where, w, b = learn(table, np.arange(len(table.prompts)))
-    artefact = packed(where, w, b, {"settings": settings, **risk})
+    artefact = packed(where, w, b, {"settings": scores.settings(how, complexities), **risks.train(chosen.data)})
     (ROOM / "heads.bin").write_bytes(artefact)
-    print(f"{len(artefact)} bytes, {where.size} features")
+    development = split.packed(chosen.data, held, how)
+    (ROOM / NAME).write_bytes(development)
+    print(f"{where.size} features, heads.bin {len(artefact)} bytes, {NAME} {len(development)} bytes")
 
 
 if __name__ == "__main__":
+    alone = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    if any(os.environ.get(name) != "1" for name in alone) or os.environ.get("PYTHONHASHSEED") != "0":
+        # The order of a sum changes its last bits: one thread, told before anything is loaded.
+        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | alone | {"PYTHONHASHSEED": "0"})  # noqa: S606
     main()

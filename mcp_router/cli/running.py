@@ -15,7 +15,6 @@ from mcp_router.errors import BadInputError, ConfigError, RouterError
 from mcp_router.ledger import LedgerError
 from mcp_router.settings import load
 
-
 _ROOMS = {"eval": "evaluate"}
 """Commands whose name a module had better not have."""
 _WITHOUT_APP = ("eval", "install")

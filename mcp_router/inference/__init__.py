@@ -1,4 +1,4 @@
-"""Says from the prompt alone what it is for, how complex it is, and how likely a cheap model fails; in a millisecond."""
+"""Says of a prompt what it is for, how complex it is and how likely a cheap model fails; in a millisecond."""
 
 import math
 from dataclasses import dataclass

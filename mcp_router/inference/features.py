@@ -4,35 +4,38 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from itertools import pairwise
 
 from mcp_router.inference.unwrapping import unwrapped
 
 HEAD_CHARS = 3_000
 TAIL_CHARS = 1_500
-"""Only so much of either end is read word by word: instructions stand there, and a long text costs no more than a page."""
+"""Only so much of either end is read word by word: instructions stand there, and a long text costs a page."""
 
 STEM = 6
-"""Words are compared by so many first letters: summarise, summary and summarising are one word, in most languages of Europe."""
+"""Words are compared by so many first letters: summarise, summary and summarising are one word."""
 
 _EDGE_WORDS = 28
 _NEAR_WORDS = 12
 _MOST_STRIPPED = 8
 _FIRST_CJK = 0x2E80
+_FEW_DIGITS = 3
+_FEWEST_WORDS = 2
 
 _FOLDED = str.maketrans(
     "àáâãäåçèéêëìíîïñòóôõöùúûüýÿšžłğışčěřůąęćńśź",
     "aaaaaaceeeeiiiinooooouuuuyyszlgisceruaecnsz",
 )
 _WORD = re.compile(r"[^\W\d_]+|\d+")
-_OPTION = re.compile(r"(?:^|\n)\s*\(?([a-j])[).:]\s", re.IGNORECASE)
+_OPTION = re.compile(r"(?:^|\n)[ \t]*\(?([a-j])[).:]\s", re.IGNORECASE)
 _TURN = re.compile(r"(?:^|\n)[^\W\d_][\w .'-]{0,24}:\s")
-_IDENTIFIER = re.compile(r"[a-z]\w*_[a-z]\w*|\b[a-z]+[A-Z]\w+|\w\(\)|`[^`\n]+`|\w\.[a-z_]+\(")
+_IDENTIFIER = re.compile(r"\b[a-z][a-z0-9]*_[a-z]\w*|\b[a-z]+[A-Z]\w+|\w\(\)|`[^`\n]+`|\w\.[a-z_]+\(")
 _UNIT = re.compile(
-    r"\d\s?(?:°|[kmMGµμnc]?(?:Pa|[Nn]/|N\b|J\b|W\b|V\b|A\b|Hz|mol|eV|Ω|T\b)|K\b|psi|atm|bar\b|lbf?\b|lb[-/]|hp\b|rpm|"
+    r"\d\s?(?=[^\W\d]|[°Ω])(?:°|[kmMGµμnc]?(?:Pa|[Nn]/|N\b|J\b|W\b|V\b|A\b|Hz|mol|eV|Ω|T\b)|K\b|psi|atm|bar\b|lbf?\b|lb[-/]|hp\b|rpm|"
     r"k?g/|kg\b|m[gL]\b|m?m[²³^/]|[cnμµ]m\b|ft[\^/²³]|Btu|cal\b|mmHg|mEq|IU\b|dB|ohm)"
 )
 _LONG_WORD = re.compile(r"[^\W\d_]{10,}")
-_CODE_LINE = re.compile(r"(?:^|\n)[^\n]*[;{}=:)>,]\s*(?=\n|\Z)")
+_CODE_ENDS = frozenset(";{}=:)>,")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,7 +69,7 @@ def stems(text: str) -> list[str]:
         if ord(word[0]) >= _FIRST_CJK and len(word) > 1:
             found.extend(word[at : at + 2] for at in range(len(word) - 1))
         elif word[0].isdigit():
-            found.append("0" if len(word) == 1 else "00" if len(word) < 4 else "0000")
+            found.append("0" if len(word) == 1 else "00" if len(word) <= _FEW_DIGITS else "0000")
         else:
             found.append(word[:STEM])
     return found
@@ -103,7 +106,7 @@ def without_courtesies(words: list[str]) -> list[str]:
         if not found:
             break
         end -= found
-    return words[start:end] if end - start >= 2 else words
+    return words[start:end] if end - start >= _FEWEST_WORDS else words
 
 
 def _courtesy_length(words: list[str], courtesies: frozenset[tuple[str, ...]], *, at_start: bool) -> int:
@@ -135,8 +138,8 @@ def read(text: str) -> Reading:
     head, tail = words[:_EDGE_WORDS], words[-_EDGE_WORDS:]
     edges = head if len(words) <= _EDGE_WORDS else [*head, "|", *tail]
     known = lexicon().concepts
-    pairs = {f"{one} {two}" for one, two in zip(words, words[1:], strict=False)}
-    edge_pairs = {f"{one} {two}" for one, two in zip(edges, edges[1:], strict=False)}
+    pairs = {f"{one} {two}" for one, two in pairwise(words)}
+    edge_pairs = {f"{one} {two}" for one, two in pairwise(edges)}
     counts = _counts(text, window, words)
     spoken = _concepts(words, pairs, known)
     signs = _signs(counts)
@@ -178,7 +181,7 @@ def _counts(text: str, window: str, words: list[str]) -> dict[str, float]:
         "code_share": sum(map(window.count, "(){}[];=_<")) / size,
         "braces": float(sum(map(window.count, "{};="))),
         "indents": float(window.count("\n  ") + window.count("\n\t")),
-        "code_lines": float(len(_CODE_LINE.findall(window))),
+        "code_lines": float(sum(line.rstrip()[-1:] in _CODE_ENDS for line in window.split("\n"))),
         "questions": float(sum(map(window.count, "?？¿"))),
         "asks": float(window.rstrip(" \n\"'`*)").endswith(("?", "？"))),
         "sentences": float(sum(map(window.count, ".!?。！？"))),

@@ -9,7 +9,8 @@ _QUOTES = {'"': '"', "“": "”", "«": "»", "‘": "’", "„": "“", "'": 
 
 _OPENING = re.compile(r"[^\n.!?:;,。！？，：]{1,90}(?:[.!?。！？]+(?=\s|[^\W\d_])|[ ]?[:;,，：]|(?=\n))\s*")
 _FRAME = re.compile(
-    r"(?:#{1,4}[ ]*\w+[ ]*:?[ ]*\n|\[INST\]|(?:user|human|q|prompt|task|instructions?|query|request|utilisateur|benutzer|usuario)[ ]?:)\s*",
+    r"(?:#{1,4}[ ]*\w+[ ]*:?[ ]*\n|\[INST\]|"
+    r"(?:user|human|q|prompt|task|instructions?|query|request|utilisateur|benutzer|usuario)[ ]?:)\s*",
     re.IGNORECASE,
 )
 _CLOSING_FRAME = re.compile(
