@@ -399,11 +399,13 @@ def test_each_platform_has_its_place(name: str, platform: str, there: str, tmp_p
 
 
 def test_folders_that_were_moved_are_found(tmp_path: Path) -> None:
-    environ = {"CODEX_HOME": str(tmp_path / "c"), "CLAUDE_CONFIG_DIR": str(tmp_path / "d"), "XDG_CONFIG_HOME": "/x"}
+    moved = {"CODEX_HOME": "c", "CLAUDE_CONFIG_DIR": "d", "GEMINI_CLI_HOME": "g"}
+    environ = {name: str(tmp_path / folder) for name, folder in moved.items()} | {"XDG_CONFIG_HOME": "/x"}
     machine = Machine(platform="linux", home=tmp_path, environ=environ)
 
     assert place(client("codex"), machine) == tmp_path / "c" / "config.toml"
     assert place(client("claude-code"), machine) == tmp_path / "d" / ".claude.json"
+    assert place(client("gemini"), machine) == tmp_path / "g" / ".gemini" / "settings.json"
     assert place(client("zed"), machine) == Path("/x/zed/settings.json")
 
 
@@ -581,8 +583,10 @@ def test_a_member_goes_where_a_person_would_put_it(before: str, after: str) -> N
 
 def test_data_of_clients_is_complete() -> None:
     def complete(one: Client) -> bool:
-        return bool(one.linux and one.macos and one.windows and one.docs_url and one.afterwards) and (
-            ("NAME" in one.reference) == (one.keys == "reference")
+        return (
+            bool(one.linux and one.macos and one.windows and one.docs_url and one.afterwards)
+            and ("NAME" in one.reference) == (one.keys == "reference")
+            and bool(one.home_env) == bool(one.below)
         )
 
     assert [one.name for one in CLIENTS if not complete(one)] == []

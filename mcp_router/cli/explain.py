@@ -6,12 +6,12 @@ from argparse import Namespace
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.padding import Padding
 
 from mcp_router import explaining
 from mcp_router.app import App
 from mcp_router.cli import DONE
-from mcp_router.cli.words import arguments, rows
+from mcp_router.cli.words import arguments, rows, table
 from mcp_router.requests import ExplainArguments, checked
 from mcp_router.wording import dumped
 
@@ -33,13 +33,24 @@ def show(view: dict[str, object], console: Console) -> None:
         guess = f" [dim](inferred, confidence {chosen['confidence']})[/dim]" if chosen["inferred"] else ""
         console.print(f"{what.replace('_', ' ')}: [bold]{chosen['value']}[/bold]{guess}")
     console.print(f"ceiling: {view['ceiling_usd']} USD, baseline: {view['baseline']}")
-    candidates = Table("", "model", "thinking", "estimated USD", "at most USD", "tokens out", "why", box=None)
     for number, candidate in enumerate(rows(view["candidates"]), 1):
-        keys = ("model", "thinking", "estimated_usd", "at_most_usd", "max_output_tokens", "why")
-        candidates.add_row(str(number), *(escape(str(candidate[key])) for key in keys))
-    console.print(candidates)
+        console.print(f"{number:2}. [bold]{escape(str(candidate['model']))}[/bold]")
+        told = f"{_figures(candidate)}; {escape(str(candidate['why']))}"
+        console.print(Padding(told, (0, 0, 0, 4), style="dim", expand=False))
     if rejected := rows(view["rejected"]):
-        table = Table("not asked", "because", box=None, style="dim")
+        others = table("not asked", "because", style="dim")
         for rejection in rejected:
-            table.add_row(str(rejection["model"]), escape(str(rejection["reason"])))
-        console.print(table)
+            others.add_row(str(rejection["model"]), escape(str(rejection["reason"])))
+        console.print(others)
+
+
+def _figures(candidate: dict[str, object]) -> str:
+    thinking = candidate["thinking"]
+    return (
+        f"about {_usd(candidate['estimated_usd'])}, at most {_usd(candidate['at_most_usd'])}, "
+        f"{candidate['max_output_tokens']} tokens out{'' if thinking == 'off' else f', thinking {thinking}'}"
+    )
+
+
+def _usd(amount: object) -> str:
+    return f"{amount:.6f} USD" if isinstance(amount, int | float) else "unknown USD"

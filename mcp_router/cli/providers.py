@@ -11,7 +11,7 @@ from rich.table import Table
 from mcp_router import describing
 from mcp_router.app import App
 from mcp_router.cli import DONE
-from mcp_router.cli.words import rows
+from mcp_router.cli.words import rows, table
 from mcp_router.wording import dumped
 
 _COLOURS = {"active": "green", "degraded": "yellow", "inactive": "dim", "retired": "dim"}
@@ -30,25 +30,28 @@ async def run(app: App, given: Namespace) -> int:
     (one,) = rows(view["providers"])
     console.print(f"[bold]{one['title']}[/bold] ({one['name']}): {one['status']} {escape(str(one.get('reason', '')))}")
     console.print(f"[dim]{one['docs']}[/dim]")
-    console.print(_models(rows(one["models"])))
+    models = rows(one["models"])
+    console.print(_models(models))
+    for model in models:
+        if said := model.get("warning", model.get("note")):
+            console.print(f"[dim]{escape(str(model['model']))}: {escape(str(said))}[/dim]")
     return DONE
 
 
 def _overview(providers: list[dict[str, object]]) -> Table:
-    table = Table("provider", "status", "models", "what to do", box=None)
+    overview = table("provider", "status", "models", "what to do")
     for provider in providers:
         status = str(provider["status"])
         models = provider.get("models")
         count = str(len(models)) if isinstance(models, list) else ""  # pyright: ignore[reportUnknownArgumentType] -- a list of names
         reason = escape(str(provider.get("reason", "")))
-        table.add_row(str(provider["name"]), f"[{_COLOURS[status]}]{status}[/]", count, reason)
-    return table
+        overview.add_row(str(provider["name"]), f"[{_COLOURS[status]}]{status}[/]", count, reason)
+    return overview
 
 
 def _models(models: list[dict[str, object]]) -> Table:
-    table = Table("model", "window", "USD in / 1M", "USD out / 1M", "checked", "", box=None)
+    listed = table("model", "window", "in $/M", "out $/M", "checked")
     for model in models:
-        warning = str(model.get("warning", model.get("note", "")))
         keys = ("model", "context_window", "input_mtok", "output_mtok", "checked")
-        table.add_row(*("?" if model[key] is None else str(model[key]) for key in keys), warning)
-    return table
+        listed.add_row(*("?" if model[key] is None else str(model[key]) for key in keys))
+    return listed

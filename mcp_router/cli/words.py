@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 
+from rich.table import Column, Table
+
 
 def arguments(given: Namespace) -> dict[str, object]:
     """Turn the command line's words into those of the tools."""
@@ -32,3 +34,11 @@ def _prompt(given: str | None) -> str | None:
 def rows(value: object) -> list[dict[str, object]]:
     """Take a list of objects out of an answer."""
     return value if isinstance(value, list) else []  # pyright: ignore[reportUnknownVariableType] -- made by `plan_view`
+
+
+def table(*columns: str, style: str = "") -> Table:
+    """Begin a table that cuts nothing short: names and figures stay whole, and the last column, which is words, is
+    broken into lines.
+    """
+    *whole, words = columns
+    return Table(*(Column(name, no_wrap=True) for name in whole), Column(words, overflow="fold"), box=None, style=style)

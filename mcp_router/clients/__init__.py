@@ -48,7 +48,9 @@ class Client:
     macos: tuple[str, ...]
     windows: tuple[str, ...]
     home_env: str = ""
-    """A variable that moves its folder; the file's own name stays."""
+    """A variable that moves its folder."""
+    below: str = ""
+    """Its file below the folder that this variable names."""
     format: Literal["json", "toml"] = "json"
     keys: Keys = "reference"
     reference: str = ""
@@ -73,6 +75,7 @@ CLIENTS: tuple[Client, ...] = (
         macos=("~/.claude.json",),
         windows=("~/.claude.json",),
         home_env="CLAUDE_CONFIG_DIR",
+        below=".claude.json",
         # Without `:-` a variable that is not set is told as a mistake.
         reference="${NAME:-}",
         also={"type": "stdio"},
@@ -125,6 +128,7 @@ CLIENTS: tuple[Client, ...] = (
         macos=("~/.codex/config.toml",),
         windows=("~/.codex/config.toml",),
         home_env="CODEX_HOME",
+        below="config.toml",
         format="toml",
         keys="names",
         # Its own limit is 60 s, and one call here may take longer where it covers many files.
@@ -139,6 +143,8 @@ CLIENTS: tuple[Client, ...] = (
         linux=("~/.gemini/settings.json",),
         macos=("~/.gemini/settings.json",),
         windows=("~/.gemini/settings.json",),
+        home_env="GEMINI_CLI_HOME",
+        below=".gemini/settings.json",
         reference="${NAME}",
         afterwards="`gemini mcp list` shows it connected, in folders that it trusts.",
     ),

@@ -73,6 +73,8 @@ def present(client: Client, path: Path) -> Entry | None:
     if text is None:
         return None
     servers = as_table(_told(path, lambda: _values(client, text)).get(client.table))
+    if SERVER in servers and not isinstance(servers[SERVER], dict):
+        raise ConfigError(f"{path}: {client.table}.{SERVER} is no entry: take it out by hand.")
     return as_table(servers[SERVER]) if SERVER in servers else None
 
 

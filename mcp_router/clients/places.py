@@ -31,7 +31,7 @@ def _places(client: Client, machine: Machine) -> Iterator[Path]:
     patterns = {"win32": client.windows, "darwin": client.macos}.get(machine.platform, client.linux)
     moved = machine.environ.get(client.home_env, "").strip() if client.home_env else ""
     if moved:
-        yield Path(moved).expanduser() / patterns[0].rpartition("/")[2]
+        yield Path(moved).expanduser() / client.below
         return
     for pattern in patterns:
         before, star, after = pattern.partition("*")
