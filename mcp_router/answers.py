@@ -44,6 +44,8 @@ class Problems:
     """Why an answer was not accepted: one line each, for the model that is asked again."""
 
     lines: tuple[str, ...]
+    broken: tuple[str, ...]
+    """Where in the schema the rules stand that it broke: without a word of the answer."""
 
     def __str__(self) -> str:
         return "\n".join(self.lines)
@@ -100,24 +102,25 @@ def check(answer: str, schema: AnswerSchema) -> str | Problems:
         value = _cleaned_value(parse_json_answer(answer))
         errors = list(islice(schema.validator.iter_errors(value), _LOOKED_AT))
     except ValueError as exc:
-        return Problems(lines=(f"The answer is not JSON: {exc}.",))
+        return Problems(lines=(f"The answer is not JSON: {exc}.",), broken=("it is no JSON",))
     except RecursionError:
-        return Problems(lines=("The answer is nested too deeply: make it flatter.",))
+        return Problems(lines=("The answer is nested too deeply: make it flatter.",), broken=("nested too deeply",))
     except Unresolvable as exc:
         raise SchemaError(f"response_schema refers to {short(repr(exc.ref))}, which is not in it.") from exc
     except TimeoutError as exc:
         raise SchemaError("A pattern in response_schema takes too long: write it without nested repeats.") from exc
     if errors:
-        return Problems(lines=_lines(errors))
+        return _problems(errors)
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _lines(errors: list[ValidationError]) -> tuple[str, ...]:
+def _problems(errors: list[ValidationError]) -> Problems:
     # best_match looks into anyOf and oneOf for the alternative that came closest.
     plainest = [cast("ValidationError", best_match([error])) for error in errors]
     lines = list(dict.fromkeys(f"{path_of(error)}: {message_of(error)}" for error in plainest))
     more = ["… and more of the kind."] if len(lines) > _MAX_PROBLEMS else []
-    return tuple(lines[:_MAX_PROBLEMS] + more)
+    rules = dict.fromkeys(short(".".join(map(str, error.absolute_schema_path))) for error in plainest)
+    return Problems(lines=tuple(lines[:_MAX_PROBLEMS] + more), broken=tuple(rules)[:_MAX_PROBLEMS])
 
 
 def _cleaned_value(value: JsonValue) -> JsonValue:

@@ -21,7 +21,7 @@ from mcp_router.ledger import LedgerError
 from mcp_router.money import usd
 from mcp_router.outcomes import LISTED, Item, Json, Outcomes
 from mcp_router.preparing import EachFile, Prepared, ask_of, each_file, roots
-from mcp_router.purses import Purse
+from mcp_router.purses import Grant, Purse
 from mcp_router.requests import GenerateArguments
 
 AT_ONCE = 8
@@ -207,10 +207,10 @@ class _Run:
                 if alone:
                     raise BudgetExceededError(f"max_cost_usd leaves {usd(grant.usd)}: {failure}") from failure
                 alone = True
-            elif not await self._may_try_again(failure):
+            elif not await self._may_try_again(failure, grant):
                 raise failure
 
-    async def _may_try_again(self, failure: RouterError) -> bool:
+    async def _may_try_again(self, failure: RouterError, grant: Grant) -> bool:
         """Wait for what stands in the way, where that passes."""
         match failure:
             case NoCandidateError() if failure.retry_after is not None:
@@ -220,6 +220,6 @@ class _Run:
                 return True
             case BudgetExceededError():
                 # What calls under way hold is more than they will cost.
-                return await self.purse.another_ended()
+                return await self.purse.another_ended(grant)
             case _:
                 return False

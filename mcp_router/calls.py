@@ -18,10 +18,15 @@ from providers.errors import ProviderError
 class RejectedError(ProviderError):
     """An answer came back whole, but will not do."""
 
-    def __init__(self, message: str, *, usage: Usage | None, again: str | None = None) -> None:
-        """`again` is what the model is told so that it may do better; None where it is not asked again."""
+    def __init__(
+        self, message: str, *, usage: Usage | None, again: str | None = None, broken: tuple[str, ...] = ()
+    ) -> None:
+        """`again` is what the model is told so that it may do better; None where it is not asked again.
+        `broken` is which of the caller's rules: words of the caller, for the caller, written down nowhere.
+        """
         super().__init__(message, usage=usage)
         self.again = again
+        self.broken = broken
 
 
 Judge = Callable[[Completion], Completion | RejectedError]

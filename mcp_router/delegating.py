@@ -45,7 +45,8 @@ async def generate(
     generation = await _asked(app, ready, arguments, client, on_text)
     warnings = [*generation.warnings, *_unsaid(generation)]
     if ready.skipped:
-        warnings += [f"{len(ready.skipped)} files skipped", *ready.skipped[:3]]
+        count = len(ready.skipped)
+        warnings += [f"{count} file{'s' * (count > 1)} skipped", *ready.skipped[:3]]
     answer = result(generation)
     if target is not None:
         answer = await _saved(answer, *target, overwrite=arguments.overwrite, warnings=warnings)

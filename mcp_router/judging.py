@@ -52,7 +52,7 @@ def _checked(completion: Completion, schema: AnswerSchema) -> Completion | Rejec
     if completion.finish_reason == "length":
         # Asked again it would be cut again, after the caller had paid for what was said so far once more.
         return InvalidAnswerError("the answer was cut at its token limit, within its JSON", usage=completion.usage)
-    # What the answer said stays out of the message: it goes into the ledger.
+    # What the answer said stays out of the message, which goes into the ledger.
     count = len(found.lines)
     message = f"the answer does not satisfy response_schema ({count} problem{'s' * (count > 1)})"
-    return InvalidAnswerError(message, usage=completion.usage, again=asked_again(found))
+    return InvalidAnswerError(message, usage=completion.usage, again=asked_again(found), broken=found.broken)

@@ -9,9 +9,11 @@ from mcp_router.calls import Ask
 from mcp_router.errors import UnknownNameError
 from mcp_router.files import FoundFile, Reading, Roots, SourceFile, fenced, read_file, read_files
 from mcp_router.judging import judge
+from mcp_router.ledger.opening import files_of
 from mcp_router.prefixes import WORTH_CACHING
 from mcp_router.requests import GenerateArguments, RouteArguments
 from mcp_router.schemas import AnswerSchema, answer_schema
+from mcp_router.settings import data_folder, default_path
 from mcp_router.tasks import Task
 from mcp_router.understanding import conversation, understood
 from providers.completion import Message, OnText
@@ -32,7 +34,10 @@ class Prepared:
 
 def roots(app: App) -> Roots:
     """The folders where files may be read and written."""
-    return Roots.of(app.settings.allowed_roots, base=app.settings.working_folder)
+    settings = app.settings
+    # Whoever could write these could raise a budget, or make what is spent forgotten.
+    own = (settings.path or default_path(), data_folder(), *files_of(settings.database_url))
+    return Roots.of(settings.allowed_roots, base=settings.working_folder, own=own)
 
 
 async def prepared(app: App, arguments: RouteArguments, *, client: str = "local") -> Prepared:

@@ -21,6 +21,8 @@ class Grant:
     """Money for one call."""
 
     usd: Decimal
+    ended_before: int
+    """Calls that had ended when it was granted."""
     spent_usd: Decimal | None = None
     """What the call cost, once it has ended; None counts as all of it."""
 
@@ -35,6 +37,7 @@ class Purse:
         self._promised = Decimal(0)
         self._dearest = Decimal(0)
         self._under_way = 0
+        self._ended = 0
         self._one_ended = anyio.Event()
 
     async def wait_for(self, wanted_usd: Decimal, *, alone: bool = False) -> None:
@@ -49,7 +52,7 @@ class Purse:
     @contextmanager
     def grant(self, wanted_usd: Decimal, *, alone: bool = False) -> Generator[Grant]:
         """Hand out what `wait_for` waited for; nothing may be awaited in between."""
-        granted = Grant(usd=self._now(wanted_usd, alone=alone) or Decimal(0))
+        granted = Grant(usd=self._now(wanted_usd, alone=alone) or Decimal(0), ended_before=self._ended)
         self._promised += granted.usd
         self._under_way += 1
         try:
@@ -58,13 +61,18 @@ class Purse:
             cost = granted.usd if granted.spent_usd is None else granted.spent_usd
             self._promised -= granted.usd
             self._under_way -= 1
+            self._ended += 1
             self._spent += cost
             self._dearest = max(self._dearest, cost)
             self._one_ended.set()
             self._one_ended = anyio.Event()
 
-    async def another_ended(self) -> bool:
-        """Wait for a call under way to end, which frees what is held for it; False where there is none."""
+    async def another_ended(self, since: Grant) -> bool:
+        """Wait for a call to end that was under way beside one that has ended, which frees what was held for it;
+        False where there is none.
+        """
+        if self._ended > since.ended_before + 1:
+            return True
         if not self._under_way:
             return False
         await self._one_ended.wait()

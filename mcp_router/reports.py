@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from math import inf
 
-from mcp_router.calls import Failed, Refusal
+from mcp_router.calls import Failed, Refusal, RejectedError
 from mcp_router.fit import Candidate
 from mcp_router.ledger import Attempt, BudgetRefusal, RateRefusal
 from mcp_router.money import usd
@@ -50,11 +50,18 @@ def all_failed(
     told += [
         f"budget {refusal.limit.name}: too little left" for refusal in refusals if isinstance(refusal, BudgetRefusal)
     ]
+    told += _broken(failures)
     count = "1 attempt" if len(attempts) == 1 else f"{len(attempts)} attempts"
     return (
         f"No model answered: {count}, {usd(spent)} spent. {_listed(told)} "
         f"Next: {_after_failures([failed for _, failed in failures], plan)}."
     )
+
+
+def _broken(failures: Iterable[tuple[Candidate, Failed]]) -> list[str]:
+    """Tell which of the caller's rules were broken, and nothing of the answers that broke them."""
+    rules = [rule for _, failed in failures if isinstance(failed.error, RejectedError) for rule in failed.error.broken]
+    return [f"broken: {', '.join(dict.fromkeys(rules))}"] if rules else []
 
 
 def over_budget(refusal: BudgetRefusal) -> str:
@@ -111,6 +118,8 @@ def _after_failures(failures: Iterable[Failed], plan: Plan) -> str:
             advice.append(f"check the key or the balance at {failed.attempt.provider}")
         if error.retry_after is not None:
             advice.append(f"call again in {error.retry_after:.0f} s")
+        if error.kind == "invalid_answer":
+            advice.append("loosen response_schema, or take a higher budget_tier with stronger models")
         if error.kind == "context_length":
             advice.append("shorten the prompt or use use_case long_context")
     closed = next((rejection for rejection in plan.rejected if rejection.kind == "closed"), None)

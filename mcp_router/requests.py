@@ -79,6 +79,8 @@ class GenerateArguments(RouteArguments):
             raise BadInputError("The last message must be the user's: it is what the model answers.")
         if self.per_file and not self.files:
             raise BadInputError("per_file needs files: paths or globs of what to go through.")
+        if self.save_to is not None and "*" in self.save_to and not self.per_file:
+            raise BadInputError("A * in save_to stands for each of files: set per_file, or name one file.")
         if self.resume and not (self.per_file and self.save_to):
             raise BadInputError("resume needs per_file, and the folder of the first run in save_to.")
         return self
@@ -118,6 +120,10 @@ _NAMES: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 
 
+_WANTED = {"tuple_type": "input should be a list", "dict_type": "input should be a JSON object"}
+"""What callers call by another name than Python does."""
+
+
 def checked(arguments: type[A], given: object) -> A:
     """Check what a caller gave.
 
@@ -140,5 +146,5 @@ def _told(arguments: type[Arguments], exc: ValidationError) -> BadInputError:
         if error["type"] == "literal_error" and where in _NAMES:
             what, names = _NAMES[where]
             return UnknownNameError(what, str(error["input"])[:100], names)
-        told.append(f"{where or arguments.tool}: {error['msg'].lower()}")
+        told.append(f"{where or arguments.tool}: {_WANTED.get(error['type']) or error['msg'].lower()}")
     return BadInputError("; ".join(told) + ".")

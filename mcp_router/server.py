@@ -92,7 +92,7 @@ async def _read_resource(app: App, ctx: Context, params: types.ReadResourceReque
     try:
         return await resources.read(app, params.uri, caller=caller_of(ctx.request))
     except UnknownNameError as error:
-        raise MCPError(types.INVALID_PARAMS, str(error)) from error
+        raise MCPError(types.INVALID_PARAMS, str(error), {"uri": params.uri}) from error
     except (RouterError, LedgerError) as error:
         raise MCPError(types.INTERNAL_ERROR, str(error)) from error
 

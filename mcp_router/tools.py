@@ -37,7 +37,7 @@ def _list(items: Schema, description: str = "") -> Schema:
 
 _NUMBER: Schema = {"type": "number"}
 _COUNT: Schema = {"type": "integer"}
-_MAYBE: Schema = {"type": ["number", "null"]}
+_MAYBE: Schema = {"anyOf": [{"type": "number"}, {"type": "null"}]}  # some clients take no list of types
 _FLAG: Schema = {"type": "boolean"}
 _OBJECTS: Schema = {"type": "array", "items": {"type": "object"}}
 

@@ -136,7 +136,7 @@ async def test_a_glob_skips_what_it_cannot_read_and_says_so(tmp_path: Path, vend
     async with front(tmp_path, environment(vendors, "groq")) as house:
         answer = await house.call("generate", prompt="Sum it up.", files=["in/*"], **GROQ)
 
-    assert "1 files skipped; in/b.bin is binary" in answer["warning"]
+    assert "1 file skipped; in/b.bin is binary" in answer["warning"]
 
 
 # Files out
@@ -164,12 +164,19 @@ async def test_a_fence_around_the_whole_answer_is_taken_off_in_a_code_file(tmp_p
     assert (tmp_path / "hi.md").read_text() == "```python\nprint('hi')\n```"
 
 
-@pytest.mark.parametrize("save_to", ["../a.md", "/etc/a.md", "folder", ".git/hooks/pre-commit", "locked.md"])
+@pytest.mark.parametrize(
+    "save_to",
+    [
+        *("../a.md", "/etc/a.md", "folder", ".git/hooks/pre-commit", "locked.md"),
+        *("config.toml", "alias.toml", "ledger.sqlite3", "ledger.sqlite3-wal"),
+    ],
+)
 async def test_where_nothing_can_be_saved_is_said_before_anything_is_spent(
     tmp_path: Path, vendors: Vendors, save_to: str
 ) -> None:
     (tmp_path / "folder").mkdir()
     write(tmp_path, "locked.md", "mine").chmod(0o444)
+    (tmp_path / "alias.toml").hardlink_to(write(tmp_path, "config.toml", ""))
     async with front(tmp_path, environment(vendors, "groq")) as house:
         text = await house.refused("generate", prompt="Write notes.", save_to=save_to, **GROQ)
 
@@ -372,6 +379,8 @@ async def test_where_nobody_satisfies_the_schema_the_call_fails_and_says_what_it
 
     assert "invalid_answer" in text
     assert "2 attempts, 0.0" in text
+    assert "broken: properties.kind.enum" in text
+    assert "loosen response_schema" in text
     assert "novel" not in text
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
@@ -46,11 +47,25 @@ class Roots:
     """The allowed folders, links followed."""
 
     folders: tuple[Path, ...]
+    own: tuple[Path, ...] = ()
+    """The server's own files and folders, wherever they lie: they may be read, and are never written."""
 
     @classmethod
-    def of(cls, allowed: Iterable[str | Path], *, base: Path) -> Roots:
+    def of(cls, allowed: Iterable[str | Path], *, base: Path, own: Iterable[Path] = ()) -> Roots:
         """The folders as the configuration writes them: `~` is home, a relative one lies in `base`."""
-        return cls(folders=tuple(Path(os.path.realpath(base / _at_home(str(one)))) for one in allowed))
+
+        def real(path: str | Path) -> Path:
+            return Path(os.path.realpath(base / _at_home(str(path))))
+
+        return cls(folders=tuple(map(real, allowed)), own=tuple(map(real, own)))
+
+    def is_own(self, place: Place) -> bool:
+        """Whether a place is one of the server's own, also under another name of the same file."""
+        with suppress(OSError):  # what cannot be looked at is told by whoever opens it
+            status = place.path.lstat()
+            if any(one.exists() and os.path.samestat(one.lstat(), status) for one in self.own):
+                return True
+        return any(place.path.is_relative_to(one) for one in self.own)
 
     def place(self, spec: str, *, base: Path) -> Place:
         """Where a path or `file://` URI leads; it need not exist.
@@ -95,8 +110,10 @@ def path_of(spec: str, *, windows: bool = os.name == "nt") -> Path:
     Raises:
         FileRefusedError: It is empty, no `file://` URI, or a file of another machine.
     """
-    if not spec.strip() or "\x00" in spec:
+    if not spec.strip():
         raise FileRefusedError("An empty path names no file: leave it out.")
+    if "\x00" in spec:
+        raise FileRefusedError(f"{shown(spec)} is not a path this machine understands.")
     scheme = re.match(r"([a-z][a-z0-9+.-]+):(?=/)", spec, re.IGNORECASE)
     if scheme is None:
         return _at_home(spec)

@@ -62,7 +62,7 @@ async def look(path: str, roots: Roots, *, base: Path) -> tuple[Place, Fingerpri
     """Where an answer would be saved and what stands there now; ask when the call begins, before anything is spent.
 
     Raises:
-        FileRefusedError: It is outside the roots, a folder, read-only, or in a `.git` folder.
+        FileRefusedError: It is outside the roots, a folder, read-only, in a `.git` folder, or the server's own.
     """
     return await anyio.to_thread.run_sync(look_now, path, roots, base)
 
@@ -78,6 +78,8 @@ def look_now(path: str, roots: Roots, base: Path) -> tuple[Place, Fingerprint | 
         raise FileRefusedError(f"{place.name} is a folder: name a file in it to save to.")
     if any(part.lower() == ".git" for part in place.path.parts):
         raise FileRefusedError(f"{place.name} belongs to git itself, whose hooks are run: save elsewhere.")
+    if roots.is_own(place):
+        raise FileRefusedError(f"{place.name} is the server's own configuration or ledger: save elsewhere.")
     try:
         with opened_folder(place) as folder:
             found = _existing(folder, place) and fingerprint_in(folder, place)

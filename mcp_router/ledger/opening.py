@@ -30,9 +30,15 @@ async def open_ledger(url: str, *, unwritten: Path | None = None, when_lost: Whe
     return SpoolingLedger(ledger, unwritten / _fingerprint(url), when_lost=when_lost)
 
 
+def files_of(url: str) -> tuple[Path, ...]:
+    """The files that a ledger of that URL consists of; none where it is a server's."""
+    path = _sqlite_file(url)
+    return () if path is None else tuple(path.with_name(path.name + end) for end in ("", "-wal", "-shm", "-journal"))
+
+
 def _database(url: str) -> Database:
-    if url.startswith(_SQLITE):
-        return SqliteDatabase(Path(unquote(url.removeprefix(_SQLITE))).expanduser())
+    if (path := _sqlite_file(url)) is not None:
+        return SqliteDatabase(path)
     if not url.startswith(_POSTGRES):
         kind = url.partition(":")[0][:20]
         raise LedgerError(
@@ -44,6 +50,10 @@ def _database(url: str) -> Database:
     from mcp_router.ledger.postgres import PostgresDatabase  # noqa: PLC0415 - the driver is an extra
 
     return PostgresDatabase(url)
+
+
+def _sqlite_file(url: str) -> Path | None:
+    return Path(unquote(url.removeprefix(_SQLITE))).expanduser() if url.startswith(_SQLITE) else None
 
 
 def _fingerprint(url: str) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict, deque
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -54,11 +54,24 @@ class Manner:
     delay_seconds: float = 0.0
     headers: dict[str, str] = field(default_factory=dict[str, str])
     requests: list[Received] = field(default_factory=list[Received])
+    under_way: int = 0
+    at_once: int = 0
+    """The most that were under way at the same time."""
     hung_up: int = 0
     """How often the client was gone before its answer was written."""
     reply: dict[str, Any] = field(default_factory=dict[str, Any])
     models: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     """What it lists at `/models`."""
+
+    @contextmanager
+    def answering(self) -> Generator[None]:
+        """Counts a request as under way."""
+        self.under_way += 1
+        self.at_once = max(self.at_once, self.under_way)
+        try:
+            yield
+        finally:
+            self.under_way -= 1
 
 
 class Vendors:
@@ -140,6 +153,10 @@ class Vendors:
         """How often the client had gone before its answer was written."""
         return self._manners[name].hung_up
 
+    def at_once(self, name: str) -> int:
+        """How many requests it was answering at the same time, at most."""
+        return self._manners[name].at_once
+
     async def until(self, seen: Callable[[], bool]) -> None:
         """Waits for something to be seen here; bound it with `anyio.fail_after`."""
         while not seen():
@@ -166,7 +183,9 @@ class Vendors:
         body: dict[str, Any] = json.loads(content) if content else {}
         manner.requests.append(Received(vendor=vendor, path=path, headers=headers, body=body))
         failure = _next(manner.failures)
-        if not await self._waited(manner, buffered, forever=failure is not None and failure.how == "silent"):
+        with manner.answering():
+            stayed = await self._waited(manner, buffered, forever=failure is not None and failure.how == "silent")
+        if not stayed:
             return False
         if method == "GET":
             await _write(stream, 200, {}, json.dumps({"object": "list", "data": manner.models}).encode())
