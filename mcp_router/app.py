@@ -229,7 +229,11 @@ async def running(settings: Settings) -> AsyncGenerator[App]:
         ConfigError: The configuration names what there is not.
     """
     try:
-        ledger = await open_ledger(settings.database_url)
+        ledger = await open_ledger(
+            settings.database_url,
+            unwritten=settings.unwritten_folder,
+            when_lost=settings.configuration.budgets.when_ledger_is_lost,
+        )
     except LedgerError as exc:
         raise ConfigError(f"{settings.path or 'environment'}: database_url: {exc}") from exc
     app = App(settings, ledger)

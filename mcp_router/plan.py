@@ -28,6 +28,8 @@ HIGH_RISK = 0.36
 _RISKY = frozenset({"analysis", "code_generation", "expert_tasks"})
 """Where a prompt's size is that of the task; elsewhere it is that of the material, which says nothing of failing."""
 
+_PINNED, _ASKED_FOR = "pinned by the caller", "was asked for"
+
 _RETIRES_SOON = timedelta(days=30)
 _LAST_RESORT = "embedded"
 _FOUND = 3
@@ -159,11 +161,11 @@ def _entries(task: Task, world: World) -> Iterator[tuple[Entry, str]]:
     provider_name, _, model_name = task.pin.partition(":")
     provider = world.catalog.provider(provider_name)
     if model_name:
-        yield _as_in_tables(task, world, task.pin), "pinned by the caller"
+        yield _as_in_tables(task, world, task.pin), _PINNED
         return
     named = [entry for entry in _nearest(task, world) if entry.model.partition(":")[0] == provider_name]
     for entry in named or _usable(provider) or [Entry(model=provider_name)]:
-        yield entry, f"{provider_name} was asked for"
+        yield entry, f"{provider_name} {_ASKED_FOR}"
 
 
 def _usable(provider: Provider) -> list[Entry]:
@@ -181,7 +183,7 @@ def _neighbours(task: Task, world: World) -> Iterator[tuple[Entry, str]]:
     if task.pin is not None:
         if ":" not in task.pin:
             for entry in _usable(world.catalog.provider(task.pin)):
-                yield entry, f"{task.pin} was asked for: few of its models are in the tables of {task.use_case}"
+                yield entry, f"{task.pin} {_ASKED_FOR}: few of its models are in the tables of {task.use_case}"
         return
     own = {entry.model for entry in world.routes.cell(task.use_case, task.budget_tier)}
     for entry in _nearest(task, world):
@@ -287,6 +289,11 @@ def _with_warnings(why: str, model: Model, world: World) -> str:
         why = f"{why}; it retires on {model.retires}"
     preference = world.preferences.get(model.id)
     return why if preference is None else f"{why}; {preference.why}"
+
+
+def is_callers_choice(why: str) -> bool:
+    """Whether a model stood in a plan because the caller named it, or its provider, and not by the table."""
+    return why.startswith(_PINNED) or _ASKED_FOR in why
 
 
 def retires_soon(model: Model, today: date) -> bool:

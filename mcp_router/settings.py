@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from platformdirs import user_config_path, user_data_path
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -25,6 +25,9 @@ Seconds = Annotated[float, Field(gt=0, le=3_600)]
 
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+T = TypeVar("T", bound=_Table)
 
 
 class BudgetSettings(_Table):
@@ -67,6 +70,10 @@ class ClientSettings(_Table):
     monthly_usd: Usd | None = None
 
 
+Routing = dict[str, dict[str, list[str | dict[str, str]]]]
+"""`[routes.USE_CASE]`: a cell's models, by tier."""
+
+
 class Configuration(_Table):
     """The whole file."""
 
@@ -80,10 +87,14 @@ class Configuration(_Table):
     learn_from_outcomes: bool = True
     budgets: BudgetSettings = BudgetSettings()
     providers: dict[str, ProviderSettings] = Field(default_factory=dict[str, ProviderSettings])
-    routes: dict[str, dict[str, list[str | dict[str, str]]]] = Field(
-        default_factory=dict[str, dict[str, list[str | dict[str, str]]]]
-    )
+    routes: Routing = Field(default_factory=Routing)
     clients: dict[str, ClientSettings] = Field(default_factory=dict[str, ClientSettings])
+
+
+class RoutingTable(_Table):
+    """A file with nothing but cells, say one to be tried before it is used."""
+
+    routes: Annotated[Routing, Field(min_length=1)]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,6 +114,11 @@ class Settings:
         """The ledger's address."""
         from_environment = _filled_in(self.environ, "MCP_ROUTER_DATABASE_URL")
         return from_environment or self.configuration.database_url or f"sqlite:///{data_folder() / 'ledger.sqlite3'}"
+
+    @property
+    def unwritten_folder(self) -> Path:
+        """Where attempts wait that the ledger's database did not take."""
+        return data_folder() / "unwritten"
 
     @property
     def allowed_roots(self) -> tuple[Path, ...]:
@@ -176,8 +192,17 @@ def load(config: str | Path | None = None, environ: Mapping[str, str] | None = N
     path = Path(named).expanduser() if named else default_path()
     if named is None and not path.is_file():
         return Settings(configuration=Configuration(), path=None, environ=environment, working_folder=_working_folder())
-    configuration = _checked(_read(path), path)
+    configuration = _checked(Configuration, _read(path), path)
     return Settings(configuration=configuration, path=path, environ=environment, working_folder=_working_folder())
+
+
+def load_routes(path: Path) -> Routing:
+    """Read a routing table from a file of its own, which holds what `[routes.*]` may hold in the configuration.
+
+    Raises:
+        ConfigError: The file is missing, is no TOML, or says something it cannot say.
+    """
+    return _checked(RoutingTable, _read(path), path).routes
 
 
 def _working_folder() -> Path:
@@ -191,26 +216,26 @@ def _read(path: Path) -> dict[str, object]:
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError as exc:
-        raise ConfigError(f"{path}: there is no such file. Create it, or leave out --config.") from exc
+        raise ConfigError(f"{path}: there is no such file. Create it, or name another.") from exc
     except (OSError, UnicodeDecodeError) as exc:
         raise ConfigError(f"{path}: it cannot be read ({exc}).") from exc
     except tomllib.TOMLDecodeError as exc:
         raise ConfigError(f"{path}: it is not valid TOML: {exc}.") from exc
 
 
-def _checked(table: dict[str, object], path: Path) -> Configuration:
+def _checked(kind: type[T], table: dict[str, object], path: Path) -> T:
     try:
-        return TypeAdapter(Configuration).validate_python(table)
+        return TypeAdapter(kind).validate_python(table)
     except ValidationError as exc:
-        lines = [_told(dict(error), path) for error in exc.errors(include_url=False, include_input=False)]
+        lines = [_told(kind, dict(error), path) for error in exc.errors(include_url=False, include_input=False)]
         raise ConfigError("\n".join(lines)) from exc
 
 
-def _told(error: dict[str, object], path: Path) -> str:
+def _told(kind: type[_Table], error: dict[str, object], path: Path) -> str:
     location = tuple(str(part) for part in _sequence(error["loc"]))
     where = f"{path}: {'.'.join(location)}"
     if error["type"] == "extra_forbidden":
-        return f"{where}: there is no such key. The keys here are: {', '.join(_keys_at(location[:-1]))}."
+        return f"{where}: there is no such key. The keys here are: {', '.join(_keys_at(kind, location[:-1]))}."
     return f"{where}: {str(error['msg']).lower()}."
 
 
@@ -218,11 +243,11 @@ def _sequence(value: object) -> tuple[object, ...]:
     return tuple(value) if isinstance(value, tuple | list) else ()  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType] -- pydantic's `loc` is an untyped tuple
 
 
-def _keys_at(location: tuple[str, ...]) -> tuple[str, ...]:
+def _keys_at(kind: type[_Table], location: tuple[str, ...]) -> tuple[str, ...]:
     tables: dict[str, type[BaseModel]] = {
         "budgets": BudgetSettings,
         "providers": ProviderSettings,
         "clients": ClientSettings,
     }
-    table = tables.get(location[0], Configuration) if location else Configuration
+    table = tables.get(location[0], kind) if location else kind
     return tuple(table.model_fields)

@@ -689,6 +689,7 @@ async def test_recorded_calls_come_once_each_with_all_their_attempts_paid(ledger
         budget_tier="premium",
         complexity="medium",
         model="qwen:c",
+        why="first in its cell",
         outcome="answered",
         attempts=2,
         input_tokens=30,

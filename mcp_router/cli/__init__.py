@@ -51,6 +51,8 @@ def _parser() -> ArgumentParser:
     providers.add_argument("provider", nargs="?", help="one provider in full")
     providers.add_argument("--json", action="store_true", help="print JSON")
     _costs(command("costs", "show what calls cost and saved"))
+    _replay(command("replay", "show what recorded calls would have cost under another routing table; spends nothing"))
+    _ledger(command("ledger", "look after the ledger: prune drops old attempts and keeps what they add up to"))
     doctor = command("doctor", "check configuration, keys, tables and ledger")
     doctor.add_argument("--live", action="store_true", help="ask each configured provider for one token")
     doctor.add_argument("--json", action="store_true", help="print JSON")
@@ -111,3 +113,15 @@ def _costs(parser: ArgumentParser) -> None:
     parser.add_argument("--group-by", metavar="WHAT", help=", ".join(get_args(GroupBy)))
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--csv", action="store_true", help="print CSV")
+
+
+def _replay(parser: ArgumentParser) -> None:
+    parser.add_argument("--table", required=True, metavar="FILE", help="the other table: TOML with [routes.*]")
+    parser.add_argument("--period", default="30d", metavar="PERIOD", help="today, 7d, 30d (default), month or all")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _ledger(parser: ArgumentParser) -> None:
+    parser.add_argument("what", choices=("prune",), help="drop the attempts of days before those to keep")
+    parser.add_argument("--keep", required=True, metavar="DAYS", help="how many days to keep, say 90d")
+    parser.add_argument("--json", action="store_true", help="print JSON")

@@ -13,7 +13,7 @@ from rich.table import Table
 from mcp_router import accounting
 from mcp_router.app import App
 from mcp_router.cli import DONE
-from mcp_router.cli.words import rows
+from mcp_router.cli.words import amount, rows, usd
 from mcp_router.requests import CostArguments, checked
 from mcp_router.wording import dumped
 
@@ -67,11 +67,11 @@ def _show(view: dict[str, object], console: Console, group_by: str | None) -> No
         f"{view['failed_attempts']} failed"
     )
     console.print(
-        f"cost [bold]{_usd(view['cost_usd'])}[/bold], saved [green]{_usd(view['saved_usd'])}[/green] "
-        f"against {view['baseline']} at {_usd(view['baseline_usd'])}"
+        f"cost [bold]{usd(view['cost_usd'])}[/bold], saved [green]{usd(view['saved_usd'])}[/green] "
+        f"against {view['baseline']} at {usd(view['baseline_usd'])}"
     )
     if "uncertain_usd" in view:
-        console.print(f"[yellow]{_usd(view['uncertain_usd'])} of the cost are upper bounds[/yellow]")
+        console.print(f"[yellow]{usd(view['uncertain_usd'])} of the cost are upper bounds[/yellow]")
     if "unpriced_attempts" in view:
         console.print(f"[yellow]{view['unpriced_attempts']} attempts have an unknown cost and are not counted[/yellow]")
     console.print(
@@ -86,16 +86,16 @@ def _show(view: dict[str, object], console: Console, group_by: str | None) -> No
 
 def _table(groups: dict[str, dict[str, object]], group_by: str) -> Table:
     table = Table(group_by.replace("_", " "), "calls", "failed", "tokens in/out", "cost", "", "saved", box=None)
-    most = max((_amount(totals["cost_usd"]) for totals in groups.values()), default=0.0)
+    most = max((amount(totals["cost_usd"]) for totals in groups.values()), default=0.0)
     for name, totals in groups.items():
         table.add_row(
             escape(name),
             str(totals["calls"]),
             str(totals["failed_attempts"]),
             f"{totals['input_tokens']}/{totals['output_tokens']}",
-            _usd(totals["cost_usd"]),
-            f"[cyan]{_bar(_amount(totals['cost_usd']), most)}[/cyan]",
-            _usd(totals["saved_usd"]),
+            usd(totals["cost_usd"]),
+            f"[cyan]{_bar(amount(totals['cost_usd']), most)}[/cyan]",
+            usd(totals["saved_usd"]),
         )
     return table
 
@@ -103,12 +103,12 @@ def _table(groups: dict[str, dict[str, object]], group_by: str) -> Table:
 def _budgets(budgets: list[dict[str, object]]) -> Table:
     table = Table("budget", "limit", "spent", "held", "", "resets", box=None)
     for budget in budgets:
-        limit, spent = _amount(budget["limit_usd"]), _amount(budget["spent_usd"])
+        limit, spent = amount(budget["limit_usd"]), amount(budget["spent_usd"])
         table.add_row(
             escape(str(budget["name"])),
-            _usd(limit),
-            _usd(spent),
-            _usd(budget["held_usd"]),
+            usd(limit),
+            usd(spent),
+            usd(budget["held_usd"]),
             f"[magenta]{_bar(spent, limit)}[/magenta]",
             str(budget["resets_at"]),
         )
@@ -119,11 +119,3 @@ def _bar(part: float, whole: float) -> str:
     """Draw a share of the longest bar, to an eighth of a character."""
     eighths = round(_BAR * 8 * min(1.0, part / whole)) if whole > 0 else 0
     return "█" * (eighths // 8) + (" ▏▎▍▌▋▊▉"[eighths % 8].strip())
-
-
-def _amount(value: object) -> float:
-    return float(value) if isinstance(value, int | float) else 0.0
-
-
-def _usd(value: object) -> str:
-    return f"{_amount(value):.6f} USD"

@@ -42,3 +42,13 @@ def table(*columns: str, style: str = "") -> Table:
     """
     *whole, words = columns
     return Table(*(Column(name, no_wrap=True) for name in whole), Column(words, overflow="fold"), box=None, style=style)
+
+
+def amount(value: object) -> float:
+    """Take a number out of an answer; unknown is 0."""
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def usd(value: object) -> str:
+    """Write an amount of an answer, to a millionth of a dollar."""
+    return f"{amount(value):.6f} USD"

@@ -176,6 +176,8 @@ class Recorded:
     complexity: str
     model: str
     """Who answered, or was asked last."""
+    why: str
+    """Why that model stood in the plan."""
     outcome: Outcome
     attempts: int
     input_tokens: int | None

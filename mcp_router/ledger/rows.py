@@ -189,6 +189,7 @@ def _call(rows: Iterable[Attempt]) -> Recorded:
         budget_tier=last.budget_tier,
         complexity=last.complexity,
         model=last.model,
+        why=last.why,
         outcome=last.outcome,
         attempts=len(attempts),
         input_tokens=last.input_tokens,
