@@ -14,7 +14,7 @@ from selenium.webdriver.common.by import By
 
 from tests.browser import CHROMIUM, DRIVER, browser, complaints, picture, shown, text
 from tests.front import environment
-from tests.site import ALICE, BOB, CLIENTS, TOKENS, bearing, site
+from tests.site import ALICE, BOB, BOSS, CLIENTS, TOKENS, bearing, site
 from tests.vendors import Vendors, vendor_server
 
 pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver")
@@ -95,6 +95,7 @@ async def test_figures_are_shown_and_readable(tmp_path: Path, vendors: Vendors, 
             assert "daily" in text(driver, "#budgets")
             assert "of $5.00" in text(driver, "#budgets")
             assert shown(driver, "document.querySelectorAll('#chart canvas').length") == 1
+            assert shown(driver, "document.querySelectorAll('#shares canvas').length") == 1
             assert "groq" in text(driver, "#groups")
             driver.find_element(By.CSS_SELECTOR, ".call:last-child summary").click()
             assert "failed" in text(driver, ".call[open] .attempts")
@@ -225,6 +226,35 @@ async def test_the_first_key_leads_past_the_menu_and_tabs_move_with_arrows(tmp_p
     async with site(tmp_path, environment(vendors, "groq")) as there:
         await there.http.post("/api/llm/generate", json=TASK)
         await looking(look, there.url)
+
+
+async def test_a_page_that_ends_within_a_call_shows_all_of_it(tmp_path: Path, vendors: Vendors) -> None:
+    vendors.fail("groq", status=500, times=1)
+    async with site(tmp_path, environment(vendors, "groq", "openai")) as there:
+        await there.http.post("/api/llm/generate", json=TASK)
+        page = (await there.http.get("/api/dashboard/calls", params={"limit": 1})).json()
+
+    assert [(attempt["number"], attempt["outcome"]) for attempt in page["attempts"]] == [(2, "answered"), (1, "failed")]
+
+
+async def test_spending_by_day_adds_up_and_leaves_out_other_clients(tmp_path: Path, vendors: Vendors) -> None:
+    path = "/api/dashboard/daily"
+    async with site(tmp_path, environment(vendors, "groq") | TOKENS, CLIENTS) as there:
+        models = ["openai/gpt-oss-120b", "openai/gpt-oss-20b"]
+        for token, model in ((ALICE, models[0]), (BOB, models[0]), (BOB, models[1])):
+            await there.http.post("/api/llm/generate", json=TASK | {"model": f"groq:{model}"}, headers=bearing(token))
+
+        async def asked(url: str, token: str, **query: str) -> Any:
+            return (await there.http.get(url, params=query, headers=bearing(token))).json()
+
+        alices = await asked(path, ALICE, period="7d", group_by="model")
+        everybodys = await asked(path, BOSS, period="all", group_by="client")
+        total = (await asked("/api/llm/cost-summary", BOSS, period="all"))["cost_usd"]
+
+    assert ([group["name"] for group in alices["groups"]], alices["others"]) == ([f"groq:{models[0]}"], None)
+    assert (len(alices["days"]), len(alices["groups"][0]["cost_usd"])) == (7, 7)
+    assert [group["name"] for group in everybodys["groups"]] == ["bob", "alice"]
+    assert sum(sum(group["cost_usd"]) for group in everybodys["groups"]) == pytest.approx(total)
 
 
 async def test_pages_turn_and_leave_out_other_clients(tmp_path: Path, vendors: Vendors) -> None:

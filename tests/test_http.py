@@ -32,11 +32,12 @@ async def vendors() -> AsyncGenerator[Vendors]:
         yield server
 
 
+@pytest.mark.parametrize("path", ["/mcp", "/mcp/"])
 @pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
-async def test_mcp_answers_in_both_eras(tmp_path: Path, vendors: Vendors, mode: str) -> None:
+async def test_mcp_answers_in_both_eras(tmp_path: Path, vendors: Vendors, mode: str, path: str) -> None:
     async with (
         site(tmp_path, environment(vendors, "groq")) as there,
-        Client(streamable_http_client(f"{there.url}/mcp"), mode=mode) as client,
+        Client(streamable_http_client(f"{there.url}{path}"), mode=mode) as client,
     ):
         tools = await client.list_tools()
         result = await client.call_tool("generate", TASK)

@@ -216,6 +216,26 @@ async def test_a_balancer_probes_it_by_address_whatever_names_are_allowed(tmp_pa
     assert (probe.status_code, other.status_code) == (200, 421)
 
 
+async def test_a_host_that_looks_like_a_path_opens_nothing(tmp_path: Path, vendors: Vendors) -> None:
+    address = Address(host="0.0.0.0", port=0)  # noqa: S104 - with tokens
+    async with site(tmp_path, team(vendors), CLIENTS, address=address) as there:
+        port, answers = int(there.url.rpartition(":")[2]), list[bytes]()
+        for host in (b"a/health?", b"a/health#", b"a/?"):
+            async with await anyio.connect_tcp("127.0.0.1", port) as stream:
+                await stream.send(b"GET /metrics HTTP/1.1\r\nHost: " + host + b"\r\nConnection: close\r\n\r\n")
+                answers.append(b"".join([piece async for piece in stream])[:12])
+
+    assert answers == [b"HTTP/1.1 401"] * 3
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost"])
+async def test_it_is_reached_by_the_address_it_is_served_at(tmp_path: Path, vendors: Vendors, host: str) -> None:
+    async with site(tmp_path, environment(vendors, "groq"), address=Address(host=host, port=0)) as there:
+        response = await there.http.get("/api/llm/use-cases")
+
+    assert response.status_code == 200
+
+
 async def test_an_answer_does_not_wait_for_the_network_to_fill_a_packet(tmp_path: Path, vendors: Vendors) -> None:
     async with site(tmp_path, environment(vendors, "groq")) as there:
         await there.http.get("/health")

@@ -67,6 +67,23 @@ async def test_somebody_left_alone_is_told(tmp_path: Path, vendors: Vendors) -> 
     assert seconds > 200
 
 
+async def test_models_that_callers_name_do_not_multiply_without_end(tmp_path: Path, vendors: Vendors) -> None:
+    config = "[providers.groq]\nallow_unlisted = true\n"
+    async with site(tmp_path, environment(vendors, "groq"), config) as there:
+        for number in range(25):
+            await there.http.post("/api/llm/generate", json=TASK | {"model": f"groq:model-{number}"})
+        told = samples((await there.http.get("/metrics")).text)
+
+    answered = {
+        dict(labels)["model"]: value
+        for (name, labels), value in told.items()
+        if name == "mcp_router_attempts_total" and ("outcome", "answered") in labels
+    }
+    assert len(answered) == 21
+    assert answered["groq:other"] == 5
+    assert sum(answered.values()) == 25
+
+
 async def test_a_client_reads_its_own_figures(tmp_path: Path, vendors: Vendors) -> None:
     async with site(tmp_path, environment(vendors, "groq") | TOKENS, CLIENTS) as there:
         await there.http.post("/api/llm/generate", json=TASK, headers=bearing(ALICE))

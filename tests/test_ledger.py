@@ -32,6 +32,7 @@ from mcp_router.ledger import (
     Recorded,
 )
 from mcp_router.ledger.opening import open_ledger
+from mcp_router.ledger.periods import day_of, iso
 from mcp_router.ledger.schema import CLUSTERED, MIGRATIONS, VERSION
 from providers.completion import Limits
 
@@ -507,6 +508,20 @@ async def test_accounts_are_added_up_by_every_grouping(ledger: Ledger, group_by:
     assert {name: totals.attempts for name, totals in summary.groups.items()} == GROUPS[group_by]
     assert summary.total == (await ledger.summary(since=None, until=None, session=None, group_by=None)).total
     assert sum(totals.cost_usd for totals in summary.groups.values()) == summary.total.cost_usd
+
+
+@pytest.mark.parametrize("group_by", GROUPS)
+async def test_spending_by_day_adds_up_to_the_totals(ledger: Ledger, group_by: GroupBy) -> None:
+    await four_attempts(ledger)
+
+    daily = await ledger.daily(since=NOON - DAY, session=None, group_by=group_by)
+    today = await ledger.daily(since=NOON, session=None, group_by=group_by)
+    summary = await ledger.summary(since=None, until=None, session=None, group_by=group_by)
+
+    assert {name: sum(days.values()) for name, days in daily.items()} == {
+        name: totals.cost_usd for name, totals in summary.groups.items()
+    }
+    assert {day for days in today.values() for day in days} == {iso(day_of(NOON))}
 
 
 async def test_totals_say_what_was_asked_spent_saved_and_left_uncertain(ledger: Ledger) -> None:

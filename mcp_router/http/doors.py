@@ -44,7 +44,8 @@ class Address:
     @property
     def security(self) -> TransportSecuritySettings:
         """The SDK's protection against DNS rebinding, for this address."""
-        names = [*_LOOPBACK, *self.allowed_hosts] if is_loopback(self.host) else list(self.allowed_hosts)
+        own = [f"[{self.host}]" if ":" in self.host else self.host, *_LOOPBACK] if is_loopback(self.host) else []
+        names = [*own, *self.allowed_hosts]
         return TransportSecuritySettings(
             # On an open address a name is checked only where names are given; its tokens keep strangers out anyway.
             enable_dns_rebinding_protection=bool(names),
@@ -95,14 +96,16 @@ class Doors:
         await (refused or self._app)(scope, receive, sent)
 
     async def _refused(self, request: Request) -> Response | None:
-        if request.url.path in self._probed:
+        # Not `request.url`: that is put together with the Host that the client claims.
+        path: str = request.scope["path"]
+        if path in self._probed:
             return None
         if (refused := await self._rebinding.validate_request(request)) is not None:
             what = "Host" if refused.status_code == 421 else "Origin"  # noqa: PLR2004 - the SDK's answer to a wrong host
             return refusal("forbidden", f"This {what} may not speak to this server.", refused.status_code)
         if _foreign_origin(request) and not self._rebinding.settings.enable_dns_rebinding_protection:
             return refusal("forbidden", "This Origin may not speak to this server.", 403)
-        if not self._tokens or request.url.path in self._public:
+        if not self._tokens or path in self._public:
             return None
         caller = self._tokens.caller(request.headers.get("authorization"))
         if caller is None:

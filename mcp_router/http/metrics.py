@@ -6,7 +6,9 @@ Each replica tells the whole, so take `max`, not `sum`, over them.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -24,7 +26,26 @@ from mcp_router.ledger.latency import longest_ms
 _SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 _MODEL = ("provider", "model")
+_MOST_UNLISTED = 20
+"""Of one provider's models that nobody lists: the rest are told together."""
+_OTHER = "other"
+_MOST_BENCHES = 200
 Groups = Mapping[str, Totals]
+
+
+_SUMMED = (
+    "calls",
+    "attempts",
+    "failed_attempts",
+    "answered_attempts",
+    "input_tokens",
+    "output_tokens",
+    "cost_usd",
+    "uncertain_usd",
+    "unpriced_attempts",
+    "baseline_usd",
+    "seconds",
+)
 
 
 class Metrics:
@@ -62,10 +83,31 @@ async def _families(app: App, caller: Caller) -> list[Metric]:
     limits = [limit for limit in app.settings.limits() if caller.sees_all or limit.client == caller.name]
     return [
         *_of_calls(await groups("use_case")),
-        *_of_attempts(await groups("model")),
+        *_of_attempts(_few(await groups("model"), {model.id for model in app.catalog.models()})),
         *_of_budgets(await app.ledger.budgets(limits, now)),
         _of_benches((await app.ledger.standing(now)).benches, now),
     ]
+
+
+def _few(by_model: Groups, listed: Container[str]) -> Groups:
+    """Put a provider's models together that nobody lists, but for those asked most: callers choose their names."""
+    unlisted = sorted((name for name in by_model if name not in listed), key=lambda name: -by_model[name].attempts)
+    seen, together = Counter[str](), defaultdict[str, list[Totals]](list)
+    for name in unlisted:
+        provider = name.partition(":")[0]
+        seen[provider] += 1
+        together[name if seen[provider] <= _MOST_UNLISTED else f"{provider}:{_OTHER}"].append(by_model[name])
+    return {name: totals for name, totals in by_model.items() if name in listed} | {
+        name: _together(totals) for name, totals in together.items()
+    }
+
+
+def _together(several: Sequence[Totals]) -> Totals:
+    latencies = Counter[int]()
+    for totals in several:
+        latencies.update(totals.latencies)
+    sums = {name: sum(getattr(totals, name) for totals in several) for name in _SUMMED}
+    return replace(several[0], **sums, latencies=latencies)
 
 
 def _of_calls(by_use_case: Groups) -> Iterator[Metric]:
@@ -126,7 +168,7 @@ def _of_benches(benches: Sequence[Bench], now: float) -> Metric:
     left = GaugeMetricFamily(
         "mcp_router_benched_seconds", "How long it is still left alone", labels=["scope", "reason"]
     )
-    for bench in benches:
-        if bench.until > now:
-            left.add_metric([bench.scope, bench.reason], bench.until - now)
+    standing = sorted((bench for bench in benches if bench.until > now), key=lambda bench: -bench.until)
+    for bench in standing[:_MOST_BENCHES]:
+        left.add_metric([bench.scope, bench.reason], bench.until - now)
     return left

@@ -55,6 +55,7 @@ def create_site(app: App, address: Address, *, tokens: Tokens, limits: Limits, s
         Route(HEALTH, Health(app).__call__, methods=["GET"]),
         Route("/metrics", Metrics(app).__call__, methods=["GET"]),
         Route("/mcp", StreamableHTTPASGIApp(manager)),
+        Route("/mcp/", StreamableHTTPASGIApp(manager)),  # many clients' users write it so
         *api.routes(app),
         *dashboard.routes(app),
     ]
@@ -67,6 +68,8 @@ def create_site(app: App, address: Address, *, tokens: Tokens, limits: Limits, s
     site = Starlette(
         routes=routes, lifespan=lifespan, exception_handlers={HTTPException: _not_here, Exception: _broken}
     )
+    # A redirect would name the address as it is seen from here, not from before a proxy.
+    site.router.redirect_slashes = False
     public = dashboard.PUBLIC | {HEALTH}
     admission = Admission(_traced(site, app), limits=limits, free=frozenset({HEALTH}))
     doors = Doors(admission, address=address, tokens=tokens, public=public, probed=frozenset({HEALTH}))

@@ -258,6 +258,10 @@ class Ledger(Protocol):
         """
         ...
 
+    async def daily(self, *, since: float, session: str | None, group_by: GroupBy) -> dict[str, dict[str, Decimal]]:
+        """What each group cost on each UTC day, in dollars by ISO day, from the day of `since` on."""
+        ...
+
     async def recent(self, limit: int, before: float | None = None, client: str | None = None) -> list[Attempt]:
         """The latest attempts, newest first; `before` turns the page, `client` leaves out everybody else's."""
         ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from decimal import Decimal
 from typing import Protocol, TypeVar
 
 from anyio import CancelScope
@@ -121,6 +122,12 @@ class DatabaseLedger:
         """Totals of every UTC day that the period touches."""
         return await self._database.run(
             "read", lambda: summaries.summary(since=since, until=until, session=session, group_by=group_by)
+        )
+
+    async def daily(self, *, since: float, session: str | None, group_by: GroupBy) -> dict[str, dict[str, Decimal]]:
+        """What each group cost on each UTC day."""
+        return await self._database.run(
+            "read", lambda: summaries.daily(since=since, session=session, group_by=group_by)
         )
 
     async def recent(self, limit: int, before: float | None = None, client: str | None = None) -> list[Attempt]:

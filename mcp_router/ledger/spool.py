@@ -11,6 +11,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -183,6 +184,11 @@ class SpoolingLedger:
         """Totals of every UTC day that the period touches."""
         await self.catch_up()
         return await self._ledger.summary(since=since, until=until, session=session, group_by=group_by)
+
+    async def daily(self, *, since: float, session: str | None, group_by: GroupBy) -> dict[str, dict[str, Decimal]]:
+        """What each group cost on each UTC day."""
+        await self.catch_up()
+        return await self._ledger.daily(since=since, session=session, group_by=group_by)
 
     async def recent(self, limit: int, before: float | None = None, client: str | None = None) -> list[Attempt]:
         """The latest attempts, newest first."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from mcp_router.ledger import GroupBy
 from mcp_router.ledger.latency import percentile_ms
@@ -16,6 +17,8 @@ from mcp_router.ledger.statements import Script, Value, ask, text, whole
 from mcp_router.ledger.totals import Summary, Totals
 
 _FIRST_DAY, _LAST_DAY = -(10**9), 10**9
+
+_DAILY = "SELECT value, day, cost_nano FROM rollups WHERE session = ? AND dim = ? AND day >= ?"
 
 _DIMS: Mapping[GroupBy | None, str] = {
     None: "all",
@@ -65,6 +68,15 @@ def summary(
             groups[name(value)].latencies[whole(bucket)] += whole(attempts)
     grouped = {} if group_by is None else {name: _totals(groups[name]) for name in sorted(groups)}
     return Summary(total=_totals(total), groups=grouped)
+
+
+def daily(*, since: float, session: str | None, group_by: GroupBy) -> Script[dict[str, dict[str, Decimal]]]:
+    """What each group cost on each UTC day, in dollars by ISO day, from the day of `since` on."""
+    rolled = yield from ask(_DAILY, clean(session or ""), _DIMS[group_by], day_of(since))
+    name, nanos = _namer(group_by), defaultdict[str, defaultdict[str, int]](lambda: defaultdict(int))
+    for value, day, cost in rolled:
+        nanos[name(day if group_by == "day" else value)][iso(whole(day))] += whole(cost)
+    return {group: {day: usd(cost) for day, cost in days.items()} for group, days in nanos.items()}
 
 
 def _rollups(key: str) -> str:

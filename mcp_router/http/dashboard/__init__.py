@@ -22,6 +22,7 @@ _FILES = {
     "/dashboard/server.js": ("server.js", _JS),
     "/dashboard/words.js": ("words.js", _JS),
     "/dashboard/overview.js": ("overview.js", _JS),
+    "/dashboard/groups.js": ("groups.js", _JS),
     "/dashboard/chart.js": ("chart.js", _JS),
     "/dashboard/calls.js": ("calls.js", _JS),
     "/dashboard/trial.js": ("trial.js", _JS),

@@ -1,6 +1,7 @@
 // Fetches the figures, keeps them fresh, and says so when it cannot.
 
 import { loadCalls } from "./calls.js";
+import { showGroups } from "./groups.js";
 import { showOverview, showProviders } from "./overview.js";
 import { forgetToken, get, hasToken, onTokenNeeded } from "./server.js";
 import { afterSpending, showRoutes } from "./trial.js";
@@ -33,7 +34,7 @@ async function loadAll() {
     $("who").hidden = !hasToken();
     $("who").textContent = caller.sees_all ? caller.name : `${caller.name}, own figures`;
     $("sign-out").hidden = !hasToken();
-    const [{ providers }] = await Promise.all([get("/api/dashboard/providers"), loadCalls()]);
+    const [{ providers }] = await Promise.all([get("/api/dashboard/providers"), loadCalls(), showGroups(overview.groups, period)]);
     showProviders(providers, overview.groups.provider);
     $("alert").hidden = true;
     document.body.dataset.state = "shown";

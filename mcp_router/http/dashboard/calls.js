@@ -13,18 +13,20 @@ const key = (attempt) => `${attempt.call_id} ${attempt.number}`;
 
 export async function loadCalls() {
   const page = await get("/api/dashboard/calls", { limit: PAGE });
-  const known = new Set(page.attempts.map(key));
   // Older pages stay while newer calls come in above them.
-  attempts = turned ? page.attempts.concat(attempts.filter((attempt) => !known.has(key(attempt)))) : page.attempts;
+  attempts = turned ? together(page.attempts, attempts) : page.attempts;
   if (!turned) before = page.before;
   show();
 }
+
+// A call that a page would cut in two comes whole with both.
+const together = (...pages) => [...new Map(pages.flat().map((attempt) => [key(attempt), attempt])).values()];
 
 async function older() {
   $("more").disabled = true;
   try {
     const page = await get("/api/dashboard/calls", { limit: PAGE, before });
-    attempts = attempts.concat(page.attempts);
+    attempts = together(attempts, page.attempts);
     before = page.before;
     turned = true;
     show();
@@ -60,8 +62,8 @@ function call(id, of) {
     make("summary", {},
       make("time", { class: "hint", datetime: of[0].started_at }, moment(of[0].started_at)),
       make("span", { class: "mono" }, last.model),
-      make("span", { class: "hint" }, `${words(last.use_case)} · ${words(last.budget_tier)}`),
-      make("span", {}, duration(seconds * 1000)),
+      make("span", { class: "hint what" }, [words(last.use_case), words(last.budget_tier), last.client === "local" ? null : last.client].filter(Boolean).join(" · ")),
+      make("span", { class: "took" }, duration(seconds * 1000)),
       make("span", {}, usd(cost)),
       make("span", { class: `badge state ${last.outcome}` }, tries)),
     make("p", { class: "hint" }, `Call ${id}, by ${last.client}; complexity ${last.complexity}${last.inferred.length ? `; inferred: ${last.inferred.map(words).join(", ")}` : ""}.`),

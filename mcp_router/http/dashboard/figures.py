@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, ClassVar
+from decimal import Decimal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 from starlette.requests import Request
@@ -21,6 +23,16 @@ from mcp_router.routes import COMPLEXITIES, TIERS, USE_CASES
 
 _GROUPS: tuple[GroupBy, ...] = ("provider", "model", "use_case", "budget_tier", "client")
 _MOST_DAYS = 366
+_SHOWN = 6
+
+
+class DailyArguments(Arguments):
+    """Which spending by day."""
+
+    tool: ClassVar[str] = "daily"
+
+    period: Literal["today", "7d", "30d", "month", "all"] = "7d"
+    group_by: Literal["provider", "model", "use_case", "budget_tier", "client"] = "provider"
 
 
 class PageArguments(Arguments):
@@ -39,6 +51,9 @@ def figures(app: App) -> Mapping[str, View]:
         period = checked(CostArguments, dict(request.query_params)).period
         return await _overview(app, caller_of(request), period)
 
+    async def daily(request: Request) -> Json:
+        return await _daily(app, caller_of(request), checked(DailyArguments, dict(request.query_params)))
+
     async def calls(request: Request) -> Json:
         page = checked(PageArguments, dict(request.query_params))
         return await _calls(app, caller_of(request), page)
@@ -49,7 +64,7 @@ def figures(app: App) -> Mapping[str, View]:
     async def table(_request: Request) -> Json:
         return _table(app)
 
-    return {"overview": overview, "calls": calls, "providers": providers, "routes": table}
+    return {"overview": overview, "daily": daily, "calls": calls, "providers": providers, "routes": table}
 
 
 async def _overview(app: App, caller: Caller, period: Period) -> Json:
@@ -77,13 +92,16 @@ async def _overview(app: App, caller: Caller, period: Period) -> Json:
 
 
 def _days(days: Mapping[str, Totals], since: float | None, today: date) -> list[Json]:
+    return [_day(day, days.get(day)) for day in _every_day(days, since, today)]
+
+
+def _every_day(days: Iterable[str], since: float | None, today: date) -> list[str]:
     """Fill in the days on which nothing was asked: a gap in time is a gap in the picture."""
     first = min((date.fromisoformat(day) for day in days), default=today)
     if since is not None:
         first = datetime.fromtimestamp(since, UTC).date()
     first = max(first, today - timedelta(days=_MOST_DAYS))
-    every = [(first + timedelta(days=number)).isoformat() for number in range((today - first).days + 1)]
-    return [_day(day, days.get(day)) for day in every]
+    return [(first + timedelta(days=number)).isoformat() for number in range((today - first).days + 1)]
 
 
 def _day(day: str, totals: Totals | None) -> Json:
@@ -97,14 +115,46 @@ def _day(day: str, totals: Totals | None) -> Json:
     }
 
 
+async def _daily(app: App, caller: Caller, asked: DailyArguments) -> Json:
+    """Spending by day of those who cost most, and of all the others together."""
+    now = datetime.now(UTC)
+    since, book = accounting.since_when(asked.period, now), accounting.book_of(app, asked.period, caller)
+    earliest = (now - timedelta(days=_MOST_DAYS)).timestamp()
+    costs = await app.ledger.daily(since=since or earliest, session=book, group_by=asked.group_by)
+    days = _every_day({day for spent in costs.values() for day in spent}, since, now.date())
+    names = sorted(costs, key=lambda name: (-sum(costs[name].values()), name))
+    rest = defaultdict[str, Decimal](Decimal)
+    for name in names[_SHOWN:]:
+        for day, cost in costs[name].items():
+            rest[day] += cost
+    shown = {name: costs[name] for name in names[:_SHOWN]}
+    return {
+        "days": days,
+        "groups": [{"name": name, "cost_usd": _by_day(spent, days)} for name, spent in shown.items()],
+        "others": _by_day(rest, days) if rest else None,
+    }
+
+
+def _by_day(spent: Mapping[str, Decimal], days: Sequence[str]) -> list[float]:
+    return [float(spent.get(day, 0)) for day in days]
+
+
 async def _calls(app: App, caller: Caller, page: PageArguments) -> Json:
     client = None if caller.sees_all else caller.name
     attempts = await app.ledger.recent(page.limit, page.before, client)
     more = len(attempts) == page.limit
     return {
-        "attempts": [_attempt(attempt) for attempt in attempts],
+        "attempts": [_attempt(attempt) for attempt in [*attempts, *await _cut_off(app, attempts)]],
         "before": attempts[-1].started_at if more else None,
     }
+
+
+async def _cut_off(app: App, attempts: Sequence[Attempt]) -> list[Attempt]:
+    """Fetch what calls on a page did before it: a page's end must not hide that a call failed first."""
+    there = {(attempt.call_id, attempt.number) for attempt in attempts}
+    begun = [call_id for call_id in dict.fromkeys(attempt.call_id for attempt in attempts) if (call_id, 1) not in there]
+    found = [attempt for call_id in begun for attempt in await app.ledger.attempts(call_id)]
+    return [attempt for attempt in found if (attempt.call_id, attempt.number) not in there]
 
 
 def _attempt(attempt: Attempt) -> Json:

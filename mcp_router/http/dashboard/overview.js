@@ -3,9 +3,6 @@
 import { drawDays } from "./chart.js";
 import { $, count, duration, make, percent, table, usd, words } from "./words.js";
 
-const TABS = ["provider", "model", "use_case", "budget_tier", "client"];
-let chosen = "provider";
-let groups = {};
 let drawn = "";
 
 const tile = (name, value, note, lead) =>
@@ -16,24 +13,21 @@ export function showOverview(view) {
   if (now === drawn) return;
   drawn = now;
   const totals = view.totals;
+  const empty = totals.attempts === 0;
   const saved = totals.baseline_usd > 0 ? `${percent(totals.saved_usd / totals.baseline_usd)} less than ${usd(totals.baseline_usd)}` : "nothing to compare yet";
   const doubts = [totals.uncertain_usd && `${usd(totals.uncertain_usd)} of it is an upper bound`, totals.unpriced_attempts && `${count(totals.unpriced_attempts)} attempts of unknown cost`].filter(Boolean).join("; ");
   $("tiles").replaceChildren(
     tile("Saved", usd(totals.saved_usd), saved, true),
     tile("Spent", usd(totals.cost_usd), doubts || "failed attempts included"),
-    tile("Calls", count(totals.calls), `${count(totals.input_tokens)} tokens in, ${count(totals.output_tokens)} out`),
-    tile("Fell back", percent(totals.fallback_rate), `${count(totals.failed_attempts)} of ${count(totals.attempts)} attempts failed`),
-    tile("Answered in", duration(totals.latency_ms.p50), `95 % within ${duration(totals.latency_ms.p95)}`));
+    tile("Calls", count(totals.calls), empty ? "" : `${count(totals.input_tokens)} tokens in, ${count(totals.output_tokens)} out`),
+    tile("Fell back", percent(totals.fallback_rate), empty ? "" : `${count(totals.failed_attempts)} of ${count(totals.attempts)} attempts failed`),
+    tile("Half answered in", duration(totals.latency_ms.p50), empty ? "" : `95 % within ${duration(totals.latency_ms.p95)}`));
   $("tiles").setAttribute("aria-busy", "false");
   $("baseline").textContent = `Savings are told against ${view.baseline}.`;
-  const empty = totals.attempts === 0;
   $("nothing").hidden = !empty;
   $("figures").hidden = empty && view.budgets.length === 0;
   $("by-day").hidden = $("where").hidden = empty;
   showBudgets(view.budgets);
-  groups = view.groups;
-  showTabs();
-  showGroup();
   drawDays(view.days);
 }
 
@@ -56,44 +50,6 @@ function showBudgets(budgets) {
   }));
 }
 
-function showTabs() {
-  const tabs = TABS.filter((name) => name in groups);
-  if (!tabs.includes(chosen)) chosen = tabs[0];
-  const buttons = tabs.map((name) => make("button", { type: "button", role: "tab", id: `tab-${name}`, "aria-controls": "groups", "aria-selected": String(name === chosen), tabindex: name === chosen ? 0 : -1, onclick: () => choose(name) }, words(name)));
-  $("tabs").replaceChildren(...buttons);
-}
-
-function choose(name) {
-  chosen = name;
-  showTabs();
-  showGroup();
-  $(`tab-${name}`).focus();
-}
-
-$("tabs").addEventListener("keydown", (event) => {
-  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-  if (!step) return;
-  const tabs = TABS.filter((name) => name in groups);
-  choose(tabs.at((tabs.indexOf(chosen) + step) % tabs.length));
-});
-
-function showGroup() {
-  $("groups").setAttribute("aria-labelledby", `tab-${chosen}`);
-  const rows = Object.entries(groups[chosen]).sort(([, one], [, other]) => other.cost_usd - one.cost_usd || other.calls - one.calls);
-  const most = Math.max(...rows.map(([, totals]) => totals.cost_usd), 1e-12);
-  const name = chosen === "model" || chosen === "client" ? (text) => text : words;
-  $("groups").replaceChildren(rows.length ? table([
-    [words(chosen)[0].toUpperCase() + words(chosen).slice(1), ([key]) => name(key)],
-    ["Spent", ([, totals]) => usd(totals.cost_usd), "n"],
-    ["", ([, totals]) => make("span", { part: totals.cost_usd / most }), "share"],
-    ["Saved", ([, totals]) => usd(totals.saved_usd), "n"],
-    ["Attempts", ([, totals]) => count(totals.attempts), "n"],
-    ["Failed", ([, totals]) => count(totals.failed_attempts), "n"],
-    ["Half within", ([, totals]) => duration(totals.latency_ms.p50), "n"],
-    ["95 % within", ([, totals]) => duration(totals.latency_ms.p95), "n"],
-  ], rows) : make("p", { class: "hint" }, "Nothing in this period."));
-}
-
 const ORDER = { degraded: 0, active: 1, inactive: 2, retired: 3 };
 
 let listed = "";
@@ -106,11 +62,12 @@ export function showProviders(providers, spent) {
   const of = (row) => spent[row.name];
   const columns = [
     ["Provider", (row) => row.name],
-    ["Status", (row) => make("span", { class: `badge ${row.status}` }, row.status), "bare"],
+    ["Status", (row) => make("span", { class: `badge ${row.status}` }, row.status), "lead"],
     ["Models", (row) => count(row.models.length), "n"],
     ["Attempts", (row) => (of(row) ? count(of(row).attempts) : "–"), "n"],
     ["Failed", (row) => (of(row) ? percent(of(row).failed_attempts / of(row).attempts) : "–"), "n"],
     ["Half within", (row) => (of(row) ? duration(of(row).latency_ms.p50) : "–"), "n"],
+    ["95 % within", (row) => (of(row) ? duration(of(row).latency_ms.p95) : "–"), "n"],
     ["What to do", (row) => make("span", { class: "why" }, row.reason ?? ""), "bare"],
   ];
   const asked = rows.filter((row) => ORDER[row.status] < ORDER.inactive || of(row));

@@ -1,7 +1,7 @@
 // The routing table, and a form that shows a plan before anything is spent.
 
 import { post, stream } from "./server.js";
-import { $, make, usd, words } from "./words.js";
+import { $, count, make, usd, words } from "./words.js";
 
 const form = $("trial");
 let hangUp = null;
@@ -53,20 +53,25 @@ form.addEventListener("submit", async (event) => {
 function showPlan(plan, task) {
   const chosen = ["use_case", "complexity", "budget_tier"].map((what) => {
     const { value, inferred, confidence } = plan[what];
-    return `${words(what)} ${words(value)}${inferred ? ` (inferred${confidence === undefined ? "" : `, ${Math.round(confidence * 100)} % sure`})` : ""}`;
+    const sure = confidence === undefined ? "" : `, ${Math.round(confidence * 100)} % sure`;
+    return chip(what, words(value), inferred ? ` inferred${sure}` : "");
   });
   const first = plan.candidates[0];
   const run = first && make("button", { type: "button", class: "main", onclick: () => runIt(task) }, first.estimated_usd === 0 ? "Run it for free" : `Run it for about ${usd(first.estimated_usd)}`);
   say(
     make("h3", {}, "The plan"),
-    make("p", { class: "hint" }, `${chosen.join(" · ")} · ceiling ${usd(plan.ceiling_usd)}`),
+    make("ul", { class: "chips" }, ...chosen, chip("ceiling", usd(plan.ceiling_usd))),
     first ? make("ol", { class: "plan" }, ...plan.candidates.map(candidate)) : make("p", { class: "problem" }, "Nobody may answer this now."),
     run && make("div", { class: "actions" }, run, make("span", { class: "hint" }, `At most ${usd(plan.ceiling_usd)}, all attempts together.`)),
     plan.rejected.length > 0 && make("details", { open: !first }, make("summary", {}, plan.rejected.length === 1 ? "Why not the other one" : `Why not the other ${plan.rejected.length}`), make("ul", { class: "plan" }, ...plan.rejected.map((one) => make("li", {}, make("span", { class: "mono" }, one.model), make("div", { class: "why" }, one.reason))))) || "");
   run?.focus({ preventScroll: true });
 }
 
-const candidate = (one) => make("li", {}, make("span", { class: "mono" }, one.model), make("div", { class: "why" }, `about ${usd(one.estimated_usd)}, at most ${usd(one.at_most_usd)}; ${one.why}`));
+const chip = (name, value, more) => make("li", {}, make("span", {}, `${words(name)} `), value, more && make("span", {}, more));
+
+const candidate = (one) => make("li", {},
+  make("div", { class: "line" }, make("span", { class: "mono" }, one.model), make("span", {}, `about ${usd(one.estimated_usd)}`)),
+  make("div", { class: "why" }, `${one.why}; at most ${usd(one.at_most_usd)} for up to ${count(one.max_output_tokens)} tokens`));
 
 async function runIt(task) {
   hangUp = new AbortController();

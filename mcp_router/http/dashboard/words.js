@@ -45,7 +45,11 @@ export function moment(iso) {
   return day + at.toLocaleTimeString("en", { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 }
 
-// Columns: [title, cell, kind]; kind "n" is a number, "share" a bar, "bare" a cell that needs no title on a phone.
+// The colour of the one who comes at this rank, in charts and tables alike.
+export const swatch = (rank) => make("i", { class: `swatch s${rank}` });
+
+// Columns: [title, cell, kind]; kind "n" is a number, "share" a bar; on a phone "lead" stands beside the name, and
+// "bare" needs no title.
 export function table(columns, rows, given = {}) {
   const head = make("tr", {}, ...columns.map(([title, , kind]) => make("th", { scope: "col", class: kind }, title)));
   const body = rows.map((row) =>
