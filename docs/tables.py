@@ -7,17 +7,27 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
+from docs.markdown import table
+from docs.provider_tables import abilities, addresses, failures, providers
 from mcp_router import __version__
 from mcp_router.clients import CLIENTS, SERVER, Client, jsonc, toml_tables
 from mcp_router.clients.commands import COMMAND, Command
 from mcp_router.clients.entries import Variables, entry
-from mcp_router.routes import TIERS, USE_CASES, Routes, Tier, UseCase
+from mcp_router.ledger import Ledger
+from mcp_router.routes import TIERS, USE_CASES, Entry, Routes, Tier, UseCase
 from mcp_router.routes import shipped as shipped_routes
+from mcp_router.server import INSTRUCTIONS
 from mcp_router.tools import TOOLS
-from providers.rows import shipped as shipped_providers
+from mcp_router.wording import dumped
 
 ROOT = Path(__file__).parent.parent
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -64,21 +74,77 @@ def use_cases() -> str:
     )
 
 
-def providers() -> str:
-    """Say how each provider is called, which variable holds its key, and which wire it is asked over."""
+def cells() -> str:
+    """Say who is asked in every cell, and how much each may think there."""
+    routes = shipped_routes()
     return table(
-        ("provider", "", "key variable", "models", "wire"),
+        ("use case", "budget tier", "asked in this order"),
         (
-            (
-                f"`{one.name}`",
-                f"[{one.title}]({one.docs_url})" + (f", retired {one.retired}" if one.retired else ""),
-                " or ".join(f"`{name}`" for name in one.key_env) or "none",
-                str(len(one.models)) if one.models else "-",
-                f"`{one.wire}`",
-            )
-            for one in shipped_providers()
+            (f"`{name}`", f"`{tier}`", ", ".join(_entry(entry) for entry in routes.cell(name, tier)))
+            for name in USE_CASES
+            for tier in TIERS
         ),
     )
+
+
+def ledger() -> str:
+    """Say what a ledger has to do, in its protocol's own words."""
+    methods = [(name, one) for name, one in vars(Ledger).items() if callable(one) and not name.startswith("_")]
+    return table(
+        ("method", "does"),
+        ((f"`{name}`", " ".join((one.__doc__ or "").split()).partition(": ")[0].rstrip(".")) for name, one in methods),
+    )
+
+
+def context() -> str:
+    """Say what the server costs an agent's context, rounded up to the next 50 tokens."""
+    whole = [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in TOOLS]
+    shown = [{key: tool[key] for key in ("name", "description", "inputSchema")} for tool in whole]
+    rows = (
+        ("the four tools: names, descriptions, arguments", "once a session", _rounded(tokens(shown))),
+        ("what the server says of itself", "once a session", _rounded(tokens(INSTRUCTIONS))),
+        ("a result of `generate`, beyond its text", "once a call", "90"),
+    )
+    return table(("your agent is shown", "when", "tokens, at most"), rows)
+
+
+def tokens(value: object) -> int:
+    """Count a value's tokens as compact JSON."""
+    bpe: Any = import_module("rs_bpe.bpe")  # it ships no types
+    return len(bpe.openai.o200k_base().encode(dumped(value)))
+
+
+def _rounded(count: int) -> str:
+    return f"{-(-count // 50) * 50:,}"
+
+
+@cache
+def explained() -> str:
+    """Run `explain` with three keys and show what it prints."""
+    command = Path(sys.executable).with_name(COMMAND)
+    keys = dict.fromkeys(("ANTHROPIC_API_KEY", "GROQ_API_KEY", "OPENROUTER_API_KEY"), "made-up")
+    with TemporaryDirectory() as home:
+        environ = {
+            "HOME": home,
+            "MCP_ROUTER_DATABASE_URL": f"sqlite:///{home}/ledger.sqlite3",
+            "COLUMNS": "100",
+            **keys,
+        }
+        done = subprocess.run(
+            [command, *EXPLAINED], env=environ, cwd=home, check=True, capture_output=True, encoding="utf-8"
+        )
+    lines = "\n".join(line.rstrip() for line in done.stdout.splitlines())
+    return f"```text\n{lines}\n```"
+
+
+EXPLAINED = (
+    "explain",
+    "Write a Python function that parses ISO dates.",
+    "--use-case",
+    "code_generation",
+    "--complexity",
+    "medium",
+)
 
 
 def clients() -> str:
@@ -144,13 +210,13 @@ def _json(value: object) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 
-def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    """Write a table in Markdown."""
-    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ("---",) * len(head), *rows))
-
-
 def _defaults(routes: Routes, tier: Tier) -> str:
     return ", ".join(f"`{name}`" for name in USE_CASES if routes.use_cases[name].default_tier == tier)
+
+
+def _entry(entry: Entry) -> str:
+    thinks = "" if entry.thinking == "off" else f" ({entry.thinking})"
+    return f"`{entry.model}`{thinks}"
 
 
 def _asked(routes: Routes, name: UseCase) -> str:
@@ -163,6 +229,13 @@ TABLES: dict[str, Callable[[], str]] = {
     "use_cases": use_cases,
     "providers": providers,
     "clients": clients,
+    "cells": cells,
+    "addresses": addresses,
+    "abilities": abilities,
+    "failures": failures,
+    "ledger": ledger,
+    "context": context,
+    "explained": explained,
 }
 
 if __name__ == "__main__":

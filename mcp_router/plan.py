@@ -98,7 +98,7 @@ class _Desk:
             why_not = _closed(model, self.world)
             if why_not is None:
                 self._admit(model, entry.thinking, why)
-            elif (substitute := self._substitute(model)) is None:
+            elif (substitute := self._substitute(model, entry.thinking)) is None:
                 self.rejected.append(why_not)
             elif model.id == self.task.pin:
                 self.rejected.append(replace(why_not, reason=f"{why_not.reason}; {substitute.id} could be asked"))
@@ -116,14 +116,14 @@ class _Desk:
                 self._admit(model, entry.thinking, why)
                 del self.rejected[rejected:]
 
-    def _substitute(self, model: Model) -> Model | None:
+    def _substitute(self, model: Model, wanted: Effort) -> Model | None:
         """Find another host of the same family, or failing that of the same lineage, that can be asked."""
         hosts = (
             host
             for host in self.world.catalog.stand_ins(model)
             if host.id not in self.seen and _closed(host, self.world) is None
         )
-        return next((host for host in hosts if not isinstance(self._fit(host, "off"), NoFit)), None)
+        return next((host for host in hosts if not isinstance(self._fit(host, wanted), NoFit)), None)
 
     def _admit(self, model: Model, wanted: Effort, why: str) -> None:
         fitted = self._fit(model, wanted)

@@ -246,3 +246,16 @@ async def test_resources_and_completions_answer(tmp_path: Path, vendors: Vendors
     assert all(text.startswith("{") for text in texts)
     assert "qwen3.7-flash" in texts[4]
     assert answer["call_id"] in texts[5]
+
+
+async def test_who_is_said_to_take_anothers_place_is_among_those_who_are_asked(
+    tmp_path: Path, vendors: Vendors
+) -> None:
+    task = {"prompt": "Parse ISO dates.", "use_case": "code_generation", "complexity": "medium"}
+    async with front(tmp_path, environment(vendors, "groq", "claude")) as house:
+        plans = [await house.call("explain_route", **task, budget_tier=tier) for tier in ("economy", "standard")]
+
+    for plan in plans:
+        asked = {candidate["model"] for candidate in plan["candidates"]}
+        told = [one["reason"].partition("; ")[2] for one in plan["rejected"] if "takes its place" in one["reason"]]
+        assert [text for text in told if text.removesuffix(" takes its place") not in asked] == []
