@@ -24,6 +24,7 @@ from mcp_router.errors import ConfigError, UnknownNameError
 from mcp_router.learning import Learning
 from mcp_router.ledger import Ledger, LedgerError, Rate
 from mcp_router.ledger.opening import open_ledger
+from mcp_router.leeway import Leeway
 from mcp_router.own import own_providers
 from mcp_router.prefixes import Prefixes
 from mcp_router.router import Ground, Router
@@ -121,12 +122,17 @@ class App:
         return Learning(ledger=self.ledger, clock=time.time) if wanted else None
 
     @cached_property
+    def leeway(self) -> Leeway:
+        """The budgets, with what a person allowed beyond them."""
+        return Leeway(self.settings.limits(), time.time)
+
+    @cached_property
     def router(self) -> Router:
         """The router over all of it."""
         desk = Desk(
             ledger=self.ledger,
             connections=self.connections,
-            limits=self.settings.limits(),
+            limits=self.leeway.limits,
             rates=self.rate,
             key_scope=self.key_scope,
             baseline=self.baseline,

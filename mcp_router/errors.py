@@ -13,6 +13,7 @@ RouterError
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from decimal import Decimal
 from difflib import get_close_matches
 from typing import ClassVar
@@ -71,10 +72,26 @@ class NoCandidateError(RouterError):
         self.retry_after = retry_after
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shortfall:
+    """By how much a budget was too small."""
+
+    budget: str
+    limit_usd: Decimal
+    short_usd: Decimal
+    resets_at: float
+    """Seconds since the epoch."""
+
+
 class BudgetExceededError(RouterError):
     """A budget does not admit the call."""
 
     kind = "budget_exceeded"
+
+    def __init__(self, message: str, *, shortfall: Shortfall | None = None) -> None:
+        """`shortfall` says of which budget; None where it is a limit that the caller itself gave."""
+        super().__init__(message)
+        self.shortfall = shortfall
 
 
 class AllCandidatesFailedError(RouterError):

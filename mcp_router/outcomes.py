@@ -157,7 +157,7 @@ class Outcomes:
             case BadInputError() if not self.cost_usd:
                 return BadInputError(text)
             case BudgetExceededError():
-                return BudgetExceededError(text)
+                return BudgetExceededError(text, shortfall=error.shortfall)
             case NoCandidateError():
                 return NoCandidateError(text, retry_after=error.retry_after)
             case _:

@@ -71,7 +71,8 @@ def over_budget(refusal: BudgetRefusal) -> str:
     return (
         f"The {limit.name} budget does not admit this call: limit {usd(limit.limit_usd)}, "
         f"spent {usd(refusal.spent_usd)}, held by calls under way {usd(refusal.held_usd)}, "
-        f"still free {usd(refusal.left_usd)}; it resets at {resets}. "
+        f"still free {usd(refusal.left_usd)}, and this call may cost {usd(refusal.wanted_usd)}; "
+        f"it resets at {resets}. "
         "Next: take a cheaper budget_tier, a lower max_output_tokens or max_cost_usd, "
         "or ask the user to raise the budget in the configuration."
     )

@@ -13,7 +13,7 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 
-from mcp_router import __version__, accounting, describing, prompts, resources
+from mcp_router import __version__, accounting, asking, describing, prompts, resources
 from mcp_router.announcing import Announcer
 from mcp_router.app import App
 from mcp_router.callers import caller_of
@@ -82,7 +82,9 @@ def create_server(app: App) -> Server[Any]:
     return server
 
 
-async def _call_tool(app: App, ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
+async def _call_tool(
+    app: App, ctx: Context, params: types.CallToolRequestParams
+) -> types.CallToolResult | types.InputRequiredResult:
     # Whatever goes wrong is a result by then: an error must not leave a task group, which would wrap it.
     async with signs_of_life(ctx.session.report_progress) as progress:
         return await _called(app, params, ctx, progress)
@@ -128,13 +130,14 @@ async def _get_prompt(_ctx: Context, params: types.GetPromptRequestParams) -> ty
 
 async def _called(
     app: App, params: types.CallToolRequestParams, ctx: Context, progress: Progress
-) -> types.CallToolResult:
+) -> types.CallToolResult | types.InputRequiredResult:
     """Run a tool; whatever goes wrong becomes a tool error that the agent can act on."""
     tool = _TOOLS.get(params.name)
     try:
         if tool is None:
             raise UnknownNameError("tool", params.name, _TOOLS)
-        answer = await tool(app, dict(params.arguments or {}), ctx, progress)
+        run = partial(tool, app, dict(params.arguments or {}), ctx, progress)
+        answer = await asking.within_budgets(app.leeway, ctx, params, run)
     except BadInputError as error:
         return _error(f"{error.kind}: {error} Nothing was spent.")
     except RouterError as error:
@@ -142,6 +145,8 @@ async def _called(
         return _error(f"{error.kind}: {error}{trail}")
     except LedgerError as error:
         return _error(f"ledger: {error}")
+    if isinstance(answer, types.InputRequiredResult):
+        return answer
     return types.CallToolResult(
         content=[types.TextContent(type="text", text=dumped(answer))],
         structured_content=answer,

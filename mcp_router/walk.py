@@ -16,6 +16,7 @@ from mcp_router.errors import (
     CallTimeoutError,
     NoCandidateError,
     RouterError,
+    Shortfall,
 )
 from mcp_router.fit import Candidate, Fit, NoFit, fit
 from mcp_router.generation import Generation
@@ -203,11 +204,20 @@ class Walk:
         if self.failures:
             return AllCandidatesFailedError(reports.all_failed(self.call.attempts, self.failures, refusals, self.plan))
         if budgets:
-            return BudgetExceededError(reports.over_budget(budgets[0]))
+            return BudgetExceededError(reports.over_budget(budgets[0]), shortfall=_shortfall(budgets[0]))
         waits = [seconds for _, seconds in self.plan.waiting]
         waits += [refusal.wait_seconds for refusal in refusals if isinstance(refusal, RateRefusal)]
         text = reports.no_candidate(self.plan, refusals)
         return NoCandidateError(text, retry_after=min(waits, default=None))
+
+
+def _shortfall(refusal: BudgetRefusal) -> Shortfall:
+    return Shortfall(
+        budget=refusal.limit.name,
+        limit_usd=refusal.limit.limit_usd,
+        short_usd=refusal.wanted_usd + refusal.spent_usd + refusal.held_usd - refusal.limit.limit_usd,
+        resets_at=refusal.resets_at,
+    )
 
 
 def _is_rate(candidate: Candidate, world: World) -> bool:

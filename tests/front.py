@@ -48,13 +48,15 @@ def environment(vendors: Vendors, *providers: str, **extra: str) -> dict[str, st
 
 @asynccontextmanager
 async def front(
-    folder: Path, environ: Mapping[str, str], config: str = "", *, embedded: bool = False
+    folder: Path, environ: Mapping[str, str], config: str = "", *, embedded: bool = False, **person: Any
 ) -> AsyncGenerator[Front, None]:
-    """Open the house with this configuration; without `embedded` no model answers but the vendors'."""
+    """Open the house with this configuration; without `embedded` no model answers but the vendors'. `person` is what
+    the client does besides: how it connects, and how it answers questions.
+    """
     path = folder / "config.toml"
     path.write_text(f'database_url = "sqlite:///{folder / "ledger.sqlite3"}"\n{config}')
     if not embedded and "[providers.embedded]" not in config:
         path.write_text(path.read_text() + "\n[providers.embedded]\nenabled = false\n")
     os.chdir(folder)
-    async with running(load(path, environ)) as app, Client(create_server(app)) as client:
+    async with running(load(path, environ)) as app, Client(create_server(app), **person) as client:
         yield Front(client=client, app=app)

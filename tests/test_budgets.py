@@ -6,8 +6,10 @@ import sqlite3
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import anyio
+import mcp_types as types
 import pytest
 
 from mcp_router.settings import data_folder
@@ -75,3 +77,96 @@ async def test_a_call_that_loses_the_ledger_under_way_is_answered_and_written_wh
     assert len(kept) == 1
     assert (summary["calls"], summary["cost_usd"]) == (1, answer["cost_usd"])
     assert found == []
+
+
+SPENT = "[budgets]\ndaily_usd = 0.000001\n"
+
+
+class Person:
+    """Sits at the client and answers what is asked."""
+
+    def __init__(self, action: str, extra_usd: float | None = None) -> None:
+        self.asked: list[types.ElicitRequestFormParams] = []
+        self._action, self._extra = action, extra_usd
+
+    async def __call__(self, _ctx: Any, params: types.ElicitRequestFormParams) -> types.ElicitResult:
+        self.asked.append(params)
+        content = None if self._extra is None else {"extra_usd": self._extra}
+        return types.ElicitResult(action=self._action, content=content)
+
+
+@pytest.mark.parametrize("mode", ["legacy", "auto"])
+async def test_a_person_is_asked_once_and_what_they_allow_holds_until_the_budget_resets(
+    tmp_path: Path, vendors: Vendors, mode: str
+) -> None:
+    person = Person("accept", 1.0)
+    async with front(tmp_path, environment(vendors, "groq"), SPENT, mode=mode, elicitation_callback=person) as house:
+        first = await house.call("generate", **TASK)
+        second = await house.call("generate", **TASK)
+        (budget,) = (await house.call("cost_summary"))["budgets"]
+
+    assert first["text"] == second["text"] == "Hello from groq."
+    (question,) = person.asked
+    assert "The daily budget does not admit this call: limit 0.000001 USD, spent 0 USD" in question.message
+    field = question.requested_schema["properties"]["extra_usd"]
+    assert 0 < field["minimum"] <= field["default"]
+    assert budget["limit_usd"] == 1.000001
+    assert budget["spent_usd"] == pytest.approx(first["cost_usd"] + second["cost_usd"])
+
+
+@pytest.mark.parametrize("mode", ["legacy", "auto"])
+@pytest.mark.parametrize("person", [("decline", None), ("cancel", None), ("accept", -1.0), ("accept", None)], ids=str)
+async def test_whatever_is_no_plain_yes_is_a_no_and_nobody_is_asked_again(
+    tmp_path: Path, vendors: Vendors, mode: str, person: tuple[str, float | None]
+) -> None:
+    answering = Person(*person)
+    async with front(tmp_path, environment(vendors, "groq"), SPENT, mode=mode, elicitation_callback=answering) as house:
+        first = await house.refused("generate", **TASK)
+        second = await house.refused("generate", **TASK)
+
+    assert first == second
+    assert first.startswith("budget_exceeded: The daily budget does not admit this call: limit 0.000001 USD")
+    assert len(answering.asked) == 1
+    assert vendors.requests("groq") == []
+
+
+async def test_calls_that_come_up_against_a_budget_together_ask_once(tmp_path: Path, vendors: Vendors) -> None:
+    person = Person("accept", 1.0)
+    answers: list[dict[str, Any]] = []
+
+    async def ask(house: Front) -> None:
+        answers.append(await house.call("generate", **TASK))
+
+    async with (
+        front(tmp_path, environment(vendors, "groq"), SPENT, mode="legacy", elicitation_callback=person) as house,
+        anyio.create_task_group() as group,
+    ):
+        for _ in range(16):
+            group.start_soon(ask, house)
+
+    assert [answer["text"] for answer in answers] == ["Hello from groq."] * 16
+    assert len(person.asked) == 1
+
+
+async def test_a_yes_that_does_not_go_far_enough_refuses_with_the_new_figures(tmp_path: Path, vendors: Vendors) -> None:
+    person = Person("accept", 0.000001)
+    async with front(tmp_path, environment(vendors, "groq"), SPENT, elicitation_callback=person) as house:
+        text = await house.refused("generate", **TASK)
+
+    assert "limit 0.000002 USD" in text
+    assert len(person.asked) == 1
+
+
+async def test_where_nothing_may_be_spent_or_nobody_can_be_asked_nobody_is_asked(
+    tmp_path: Path, vendors: Vendors
+) -> None:
+    person = Person("accept", 1.0)
+    environ = environment(vendors, "groq")
+    async with front(tmp_path, environ, "[budgets]\ndaily_usd = 0\n", elicitation_callback=person) as house:
+        nothing = await house.refused("generate", **TASK)
+    async with front(tmp_path, environ, SPENT) as house:
+        nobody = await house.refused("generate", **TASK)
+
+    assert "limit 0 USD" in nothing
+    assert "limit 0.000001 USD" in nobody
+    assert person.asked == []

@@ -133,6 +133,8 @@ class BudgetRefusal:
     """A hold that a budget did not admit."""
 
     limit: Limit
+    wanted_usd: Decimal
+    """What was to be held."""
     spent_usd: Decimal
     held_usd: Decimal
     resets_at: float

@@ -104,7 +104,13 @@ def _over_budget(claim: Hold, amount: int, limits: Sequence[Limit]) -> Script[Bu
         return None
     balances = yield from _balances(applying, claim.now, but_not=clean(claim.id))
     refusals = [
-        BudgetRefusal(limit=limit, spent_usd=usd(spent), held_usd=usd(held), resets_at=_resets_at(limit, claim.now))
+        BudgetRefusal(
+            limit=limit,
+            wanted_usd=usd(amount),
+            spent_usd=usd(spent),
+            held_usd=usd(held),
+            resets_at=_resets_at(limit, claim.now),
+        )
         for limit, spent, held in balances
         if spent + held + amount > limit_nano(limit.limit_usd)
     ]
