@@ -59,7 +59,7 @@ NPM := npm install --silent --no-audit --no-fund --no-package-lock --prefix
 	@touch $@
 
 .cache/conformance/.made: tests/conformance.txt
-	@echo "· installing MCP's conformance suite from npm"
+	@echo "· installing MCP's conformance suite and Inspector from npm"
 	@$(NPM) $(@D) $$(cat $<)
 	@touch $@
 

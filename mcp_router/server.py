@@ -10,7 +10,7 @@ from typing import Any
 import mcp_types as types
 from mcp.server.caching import CacheHint
 from mcp.server.context import ServerRequestContext
-from mcp.server.lowlevel import Server
+from mcp.server.lowlevel import NotificationOptions, Server
 from mcp.shared.exceptions import MCPError
 
 from mcp_router import __version__, accounting, asking, describing, prompts, resources
@@ -45,6 +45,27 @@ Json = dict[str, object]
 Tool = Callable[[App, Json, Context, Progress], Awaitable[Json]]
 
 
+class _Server(Server[Any]):
+    """A server whose lists of tools, prompts and resources never change."""
+
+    def get_capabilities(
+        self,
+        notification_options: NotificationOptions | None = None,
+        experimental_capabilities: dict[str, dict[str, Any]] | None = None,
+        extensions: dict[str, dict[str, Any]] | None = None,
+        *,
+        protocol_version: str | None = None,
+    ) -> types.ServerCapabilities:
+        """Say so: the SDK takes a server that can be listened to for one whose lists change."""
+        can = super().get_capabilities(
+            notification_options, experimental_capabilities, extensions, protocol_version=protocol_version
+        )
+        for lists in (can.tools, can.prompts, can.resources):
+            if lists is not None:
+                lists.list_changed = False
+        return can
+
+
 def create_server(app: App) -> Server[Any]:
     """Publish an app's tools, resources and prompts on a server that any transport can run."""
     announcer = Announcer(app)
@@ -54,7 +75,7 @@ def create_server(app: App) -> Server[Any]:
         async with announcer.running():
             yield None
 
-    server = Server[Any](
+    server = _Server(
         "mcp-llm-router",
         version=__version__,
         title="LLM Router",

@@ -259,6 +259,8 @@ async def test_the_server_says_what_it_can_do(tmp_path: Path, vendors: Vendors, 
     assert can.resources is not None
     assert can.resources.subscribe is True
     assert can.prompts is not None
+    assert can.tools is not None
+    assert (can.tools.list_changed, can.prompts.list_changed, can.resources.list_changed) == (False, False, False)
     assert can.completions is not None
     assert can.logging is None  # deprecated
     assert [template.uri_template for template in templates] == [
