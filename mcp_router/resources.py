@@ -95,7 +95,10 @@ async def read(app: App, uri: str, *, caller: Caller = LOCAL) -> types.ReadResou
 
 def _costs_view() -> types.ReadResourceResult:
     page = (files("mcp_router") / "costs.html").read_text("utf-8")
-    contents = types.TextResourceContents(uri=COSTS_VIEW, mime_type=APP_MIME_TYPE, text=page)
+    # It fetches nothing: without `csp` hosts allow it none, and that is as it should be.
+    contents = types.TextResourceContents(
+        uri=COSTS_VIEW, mime_type=APP_MIME_TYPE, text=page, _meta={"ui": {"prefersBorder": True}}
+    )
     return types.ReadResourceResult(contents=[contents], ttl_ms=_FOR_LONG, cache_scope="public")
 
 

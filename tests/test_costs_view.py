@@ -23,7 +23,7 @@ addEventListener("message", ({ data }) => {
   said.push(data.method);
   const tell = (message) => frame.contentWindow.postMessage({ jsonrpc: "2.0", ...message }, "*");
   if (data.method === "ui/initialize") tell({ id: data.id, result: { hostContext: { theme: "dark" } } });
-  if (data.method === "ui/notifications/initialized") tell({ method: "ui/notifications/tool-result", params: RESULT });
+  if (data.method === "ui/notifications/initialized") tell({ method: "ui/notifications/WHAT", params: PARAMS });
   if (data.method === "ui/notifications/size-changed") window.height = data.params.height;
 });
 frame.srcdoc = PAGE;
@@ -47,6 +47,7 @@ async def test_the_tool_names_a_page_that_can_be_read(tmp_path: Path, vendors: V
         extensions = house.client.server_capabilities.extensions
 
     assert (uri in listed, page.mime_type) == (True, "text/html;profile=mcp-app")
+    assert page.meta == {"ui": {"prefersBorder": True}}
     assert extensions is not None
     assert "io.modelcontextprotocol/ui" in extensions
 
@@ -61,8 +62,9 @@ async def test_a_host_that_shows_apps_draws_the_summary(tmp_path: Path, vendors:
     def look() -> str:
         with browser(width=640, height=360) as driver:
             driver.get("about:blank")
-            driver.execute_script(_host(page.text, {"structuredContent": costs, "content": []}))
+            driver.execute_script(_host(page.text, "tool-result", {"structuredContent": costs, "content": []}))
             shown(driver, "window.height > 200")
+            assert driver.execute_script("return said.indexOf('ui/notifications/initialized')") == 1
             picture(driver, tmp_path / "app.png")
             assert complaints(driver) == []
             return _inside(driver)
@@ -74,8 +76,23 @@ async def test_a_host_that_shows_apps_draws_the_summary(tmp_path: Path, vendors:
     assert "Calls\n1\n" in drawn
 
 
-def _host(page: str, result: dict[str, Any]) -> str:
-    return HOST.replace("RESULT", json.dumps(result)).replace("PAGE", json.dumps(page))
+@pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver")
+async def test_a_host_that_cancels_the_tool_sees_that_nothing_comes(tmp_path: Path, vendors: Vendors) -> None:
+    async with front(tmp_path, environment(vendors, "groq")) as house:
+        (page,) = (await house.client.read_resource("ui://mcp-llm-router/costs")).contents
+
+    def look() -> None:
+        with browser(width=640, height=360) as driver:
+            driver.get("about:blank")
+            driver.execute_script(_host(page.text, "tool-cancelled", {"reason": "the user's wish"}))
+            driver.switch_to.frame(0)
+            shown(driver, "document.body.innerText.includes('Cancelled')")
+
+    await anyio.to_thread.run_sync(look)
+
+
+def _host(page: str, what: str, params: dict[str, Any]) -> str:
+    return HOST.replace("WHAT", what).replace("PARAMS", json.dumps(params)).replace("PAGE", json.dumps(page))
 
 
 def _inside(driver: Chrome) -> str:
