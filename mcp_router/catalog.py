@@ -84,10 +84,11 @@ class Catalog:
             and abs(other.strength - model.strength) <= _NEAR
         ]
 
-        def nearest(other: Model) -> tuple[int, bool, bool, Decimal]:
+        def nearest(other: Model) -> tuple[bool, int, bool, bool, Decimal]:
             return (
+                other.deprecated,
                 abs(other.strength - model.strength),
-                other.deprecated or other.preview,
+                other.preview,
                 other.volatile_price,
                 _list_price(other),
             )

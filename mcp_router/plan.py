@@ -5,21 +5,24 @@ One pure function, `plan`. What `explain_route` shows is what `generate` runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Literal
 
-from mcp_router.errors import UnknownNameError
+from mcp_router import shortlist
 from mcp_router.fit import Candidate, Fit, Misfit, NoFit, fit
 from mcp_router.ledger import Bench
-from mcp_router.routes import TIERS, Complexity, Entry
+from mcp_router.routes import Complexity, Entry
+from mcp_router.shortlist import LAST_RESORT
 from mcp_router.tasks import Task, World
-from providers.catalog import Model, Provider
+from providers.catalog import Model
 from providers.completion import Effort
 
 ENOUGH = 2
-"""With fewer candidates than this, models from the use case's other tiers fill up, so that there is a fallback."""
+"""With fewer candidates than this others fill up, so that there is a fallback."""
+_TOLD = 4
+"""So many of those who might have filled up are told of where not one fits."""
 
 RejectionKind = Literal["closed", "retired", "unknown", "benched", "busy"] | Misfit
 """`closed`: it could be asked if the user did what the reason says."""
@@ -28,12 +31,7 @@ HIGH_RISK = 0.36
 _RISKY = frozenset({"analysis", "code_generation", "expert_tasks"})
 """Where a prompt's size is that of the task; elsewhere it is that of the material, which says nothing of failing."""
 
-_PINNED, _ASKED_FOR = "pinned by the caller", "was asked for"
-
 _RETIRES_SOON = timedelta(days=30)
-_LAST_RESORT = "embedded"
-_FOUND = 3
-"""So many of the models that are found on this machine, the largest first, stand for all of them."""
 _STRONGER: Mapping[Effort, Effort] = {"off": "low", "minimal": "low", "low": "medium", "medium": "high"}
 
 
@@ -66,11 +64,10 @@ def plan(task: Task, world: World) -> Plan:
         UnknownNameError: The pin names a provider or model that nobody has.
     """
     desk = _Desk(task=task, world=world)
-    for entry, why in _entries(task, world):
+    for entry, why in shortlist.named(task, world):
         desk.consider(entry, why)
-    if len([c for c in desk.candidates if c.model.provider != _LAST_RESORT]) < ENOUGH:
-        for entry, why in _neighbours(task, world):
-            desk.consider_neighbour(entry, why)
+    if desk.is_short:
+        desk.fill()
     return Plan(
         task=task,
         candidates=tuple(_ordered(desk.candidates, task, world)),
@@ -90,31 +87,40 @@ class _Desk:
     waiting: list[tuple[Candidate, float]] = field(default_factory=list[tuple[Candidate, float]])
     seen: set[str] = field(default_factory=set[str])
 
-    def consider(self, entry: Entry, why: str) -> None:
-        for model in _models(entry, self.world):
-            if model.id in self.seen:
-                continue
-            self.seen.add(model.id)
-            why_not = _closed(model, self.world)
-            if why_not is None:
-                self._admit(model, entry.thinking, why)
-            elif (substitute := self._substitute(model, entry.thinking)) is None:
-                self.rejected.append(why_not)
-            elif model.id == self.task.pin:
-                self.rejected.append(replace(why_not, reason=f"{why_not.reason}; {substitute.id} could be asked"))
-            else:
-                self.seen.add(substitute.id)
-                self.rejected.append(replace(why_not, reason=f"{why_not.reason}; {substitute.id} takes its place"))
-                self._admit(substitute, entry.thinking, f"stands in for {model.id}: {why_not.reason}")
+    @property
+    def is_short(self) -> bool:
+        """Whether there are too few to ask."""
+        return len([one for one in self.candidates if not _is_last_resort(one)]) < ENOUGH
 
-    def consider_neighbour(self, entry: Entry, why: str) -> None:
-        """Like `consider`, but a model that does not fit is not worth a word: it was not asked for."""
-        for model in _models(entry, self.world):
-            if model.id not in self.seen and _closed(model, self.world) is None:
+    def consider(self, entry: Entry, why: str) -> None:
+        model = shortlist.model_of(entry, self.world)
+        if model.id in self.seen:
+            return
+        self.seen.add(model.id)
+        why_not = _closed(model, self.world)
+        if why_not is None:
+            self._admit(model, entry.thinking, why)
+        elif (substitute := self._substitute(model, entry.thinking)) is None:
+            self.rejected.append(why_not)
+        elif model.id == self.task.pin:
+            self.rejected.append(replace(why_not, reason=f"{why_not.reason}; {substitute.id} could be asked"))
+        else:
+            self.seen.add(substitute.id)
+            self.rejected.append(replace(why_not, reason=f"{why_not.reason}; {substitute.id} takes its place"))
+            self._admit(substitute, entry.thinking, f"stands in for {model.id}: {why_not.reason}")
+
+    def fill(self) -> None:
+        """Add whoever else can be asked until there are enough. One that does not fit was not asked for, and is
+        worth a word only where nobody does.
+        """
+        rejected = len(self.rejected)
+        for entry, why in shortlist.fillers(self.task, self.world):
+            model = shortlist.model_of(entry, self.world)
+            if self.is_short and model.id not in self.seen and _closed(model, self.world) is None:
                 self.seen.add(model.id)
-                rejected = len(self.rejected)
                 self._admit(model, entry.thinking, why)
-                del self.rejected[rejected:]
+        told = 0 if any(not _is_last_resort(one) for one in self.candidates) else _TOLD
+        del self.rejected[rejected + told :]
 
     def _substitute(self, model: Model, wanted: Effort) -> Model | None:
         """Find another host of the same family, or failing that of the same lineage, that can be asked."""
@@ -149,67 +155,6 @@ class _Desk:
             now=self.world.now,
             unpriced_ok=model.provider in self.world.unlisted,
         )
-
-
-def _entries(task: Task, world: World) -> Iterator[tuple[Entry, str]]:
-    if task.pin is None:
-        if task.prefer is not None:
-            yield _as_in_tables(task, world, task.prefer), "answered this conversation so far"
-        for entry in world.routes.cell(task.use_case, task.budget_tier):
-            yield entry, f"{task.use_case} at {task.budget_tier}"
-        return
-    provider_name, _, model_name = task.pin.partition(":")
-    provider = world.catalog.provider(provider_name)
-    if model_name:
-        yield _as_in_tables(task, world, task.pin), _PINNED
-        return
-    named = [entry for entry in _nearest(task, world) if entry.model.partition(":")[0] == provider_name]
-    for entry in named or _usable(provider) or [Entry(model=provider_name)]:
-        yield entry, f"{provider_name} {_ASKED_FOR}"
-
-
-def _usable(provider: Provider) -> list[Entry]:
-    """A provider's models, the strongest first."""
-    models = [model for model in provider.models if not model.deprecated and not model.only_by_name]
-    return [Entry(model=model.id) for model in sorted(models, key=lambda model: -model.strength)]
-
-
-def _as_in_tables(task: Task, world: World, name: str) -> Entry:
-    """Let a pinned model think as much as the tables let it."""
-    return next((entry for entry in _nearest(task, world) if entry.model == name), Entry(model=name))
-
-
-def _neighbours(task: Task, world: World) -> Iterator[tuple[Entry, str]]:
-    if task.pin is not None:
-        if ":" not in task.pin:
-            for entry in _usable(world.catalog.provider(task.pin)):
-                yield entry, f"{task.pin} {_ASKED_FOR}: few of its models are in the tables of {task.use_case}"
-        return
-    own = {entry.model for entry in world.routes.cell(task.use_case, task.budget_tier)}
-    for entry in _nearest(task, world):
-        if entry.model not in own and entry.model != _LAST_RESORT:
-            yield entry, f"from another tier of {task.use_case}: too few of this cell's models can be asked"
-
-
-def _nearest(task: Task, world: World) -> Iterator[Entry]:
-    """All entries of a use case: its own tier's, then those of the tiers beside it, the cheaper side first."""
-    own = TIERS.index(task.budget_tier)
-    for tier in sorted(TIERS, key=lambda tier: abs(TIERS.index(tier) - own)):
-        yield from world.routes.cell(task.use_case, tier)
-
-
-def _models(entry: Entry, world: World) -> Iterable[Model]:
-    provider_name, _, model_name = entry.model.partition(":")
-    provider = world.catalog.provider(provider_name)
-    if not model_name:
-        models = provider.models[:_FOUND] if provider.servers else provider.models
-        return models or (Model(provider=provider_name, name=""),)
-    try:
-        return (world.catalog.model(entry.model),)
-    except UnknownNameError:
-        if provider.price is None and provider_name not in world.unlisted:
-            raise
-        return (Model(provider=provider_name, name=model_name),)
 
 
 def _closed(model: Model, world: World) -> Rejection | None:
@@ -281,7 +226,7 @@ def _one_step_up(ordered: list[Candidate]) -> list[Candidate]:
 
 
 def _is_last_resort(candidate: Candidate) -> bool:
-    return candidate.model.provider == _LAST_RESORT
+    return candidate.model.provider == LAST_RESORT
 
 
 def _with_warnings(why: str, model: Model, world: World) -> str:
@@ -289,11 +234,6 @@ def _with_warnings(why: str, model: Model, world: World) -> str:
         why = f"{why}; it retires on {model.retires}"
     preference = world.preferences.get(model.id)
     return why if preference is None else f"{why}; {preference.why}"
-
-
-def is_callers_choice(why: str) -> bool:
-    """Whether a model stood in a plan because the caller named it, or its provider, and not by the table."""
-    return why.startswith(_PINNED) or _ASKED_FOR in why
 
 
 def retires_soon(model: Model, today: date) -> bool:

@@ -16,11 +16,12 @@ from mcp_router.fit import Candidate, Need
 from mcp_router.ledger import Limit, Recorded
 from mcp_router.ledger.periods import days_of
 from mcp_router.money import number, usd
-from mcp_router.plan import Plan, is_callers_choice, plan
+from mcp_router.plan import Plan, plan
 from mcp_router.prices import cost_usd
 from mcp_router.requests import Period
 from mcp_router.routes import COMPLEXITIES, TIERS, USE_CASES, Complexity, Routes, Tier, UseCase
 from mcp_router.settings import load_routes
+from mcp_router.shortlist import is_callers_choice
 from mcp_router.tasks import Access, Task, World
 from providers.completion import Usage
 

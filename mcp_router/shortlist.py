@@ -1,0 +1,124 @@
+"""Who is considered for a task, and in which order: its cell, the tiers beside it, then whoever can be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from mcp_router.errors import UnknownNameError
+from mcp_router.routes import TIERS, Entry
+from mcp_router.tasks import Task, World
+from providers.catalog import Model, Provider
+
+LAST_RESORT = "embedded"
+"""Who is asked when nobody else can be."""
+_FOUND = 3
+"""So many of the models that are found on this machine, the largest first, stand for all of them."""
+_REACH = 25
+"""How much weaker than the model that a cell would have asked another may be to take its place."""
+_PINNED, _ASKED_FOR = "pinned by the caller", "was asked for"
+
+Listed = Iterator[tuple[Entry, str]]
+"""Entries, each with why it is considered."""
+
+
+def named(task: Task, world: World) -> Listed:
+    """List who the task's cell names, or whom the caller insists on."""
+    if task.pin is None:
+        if task.prefer is not None:
+            yield _as_in_tables(task, world, task.prefer), "answered this conversation so far"
+        for entry in world.routes.cell(task.use_case, task.budget_tier):
+            for one in _spelled_out(entry, task, world):
+                yield one, f"{task.use_case} at {task.budget_tier}"
+        return
+    pinned = _as_in_tables(task, world, task.pin)
+    why = _PINNED if pinned.name else f"{pinned.provider} {_ASKED_FOR}"
+    for one in _spelled_out(pinned, task, world):
+        yield one, why
+
+
+def fillers(task: Task, world: World) -> Listed:
+    """List who else may be asked where the cell gives too few: from the use case's other tiers, the nearest first,
+    then from any provider that can be asked, those first that come closest in strength to what the cell would have
+    asked; and last those that are much weaker. Of a provider that is pinned, its other models.
+    """
+    if task.pin is not None:
+        if ":" not in task.pin:
+            for entry in _usable(world.catalog.provider(task.pin)):
+                yield entry, f"{task.pin} {_ASKED_FOR}: few of its models are in the tables of {task.use_case}"
+        return
+    cell = world.routes.cell(task.use_case, task.budget_tier)
+    aim = next((found for entry in cell if (found := model_of(entry, world).strength)), 0)
+    inside = [one for entry in _nearest(task, world) for one in _spelled_out(entry, task, world)]
+    outside = [replace(entry, thinking=cell[0].thinking) for entry in _anybody(world)]
+    outside.sort(key=lambda entry: abs(model_of(entry, world).strength - aim))
+    others = [(entry, "another tier") for entry in inside] + [(entry, "outside the table") for entry in outside]
+    for entry, where in sorted(others, key=lambda other: model_of(other[0], world).strength < aim - _REACH):
+        yield entry, f"from {where} of {task.use_case}: too few of this cell's models can be asked"
+
+
+def model_of(entry: Entry, world: World) -> Model:
+    """Look up what an entry names; a nameless model where nobody knows what its provider serves.
+
+    Raises:
+        UnknownNameError: The entry names a provider or model that nobody has.
+    """
+    provider = world.catalog.provider(entry.provider)
+    if entry.name is None:
+        return Model(provider=provider.name, name="")
+    try:
+        return world.catalog.model(entry.model)
+    except UnknownNameError:
+        if provider.price is None and provider.name not in world.unlisted:
+            raise
+        return Model(provider=provider.name, name=entry.name)
+
+
+def is_callers_choice(why: str) -> bool:
+    """Whether a model stood in a plan because the caller named it, or its provider, and not by the table."""
+    return why.startswith(_PINNED) or _ASKED_FOR in why
+
+
+def _spelled_out(entry: Entry, task: Task, world: World) -> list[Entry]:
+    """Say which models a provider alone means: those that the tables ask for this use case, or all it has."""
+    if entry.name is not None:
+        return [entry]
+    in_tables = [one for one in _nearest(task, world) if one.provider == entry.provider and one.name is not None]
+    usable = _usable(world.catalog.provider(entry.provider))
+    return in_tables or [replace(one, thinking=entry.thinking) for one in usable] or [entry]
+
+
+def _usable(provider: Provider) -> list[Entry]:
+    """A provider's models, the strongest first."""
+    models = [model for model in provider.models if _is_usable(model)]
+    if provider.servers:
+        models = models[:_FOUND]
+    else:
+        models.sort(key=lambda model: -model.strength)
+    return [Entry(model=model.id) for model in models]
+
+
+def _anybody(world: World) -> Iterator[Entry]:
+    for name, provider in world.catalog.providers.items():
+        if name != LAST_RESORT and not provider.servers and world.access[name].open:
+            yield from (entry for entry in _usable(provider) if _lasts(world.catalog.model(entry.model)))
+
+
+def _lasts(model: Model) -> bool:
+    return not model.preview and model.retires is None
+
+
+def _is_usable(model: Model) -> bool:
+    return not model.deprecated and not model.only_by_name
+
+
+def _as_in_tables(task: Task, world: World, name: str) -> Entry:
+    """Let a model that is named think as much as the tables let it."""
+    return next((entry for entry in _nearest(task, world) if entry.model == name), Entry(model=name))
+
+
+def _nearest(task: Task, world: World) -> Iterator[Entry]:
+    """All entries of a use case: its own tier's, then those of the tiers beside it, the cheaper side first."""
+    own = TIERS.index(task.budget_tier)
+    for tier in sorted(TIERS, key=lambda tier: abs(TIERS.index(tier) - own)):
+        yield from world.routes.cell(task.use_case, tier)
