@@ -302,6 +302,15 @@ async def test_a_repository_around_the_root_has_its_ignores_respected(tmp_path: 
     assert await names(tmp_path / "app", "**/*.ts") == ["a.ts"]
 
 
+async def test_an_ignore_file_counts_without_a_repository_too(home: Path) -> None:
+    write(home, ".gitignore", "*.log\ngen/\n!keep.log\n")
+    for name in ("src/a.py", "src/a.log", "src/keep.log", "src/gen/b.py", "src/deep/gen/c.py", "src/deep/d.py"):
+        write(home, name)
+
+    assert await names(home, "src/**/*") == ["src/a.py", "src/keep.log", "src/deep/d.py"]
+    assert await names(home, "src/gen/*") == ["src/gen/b.py"]
+
+
 async def test_what_is_named_itself_is_read_although_git_ignores_it(home: Path) -> None:
     write(home, ".git/HEAD")
     write(home, ".gitignore", "build/\n.env\n")

@@ -113,16 +113,16 @@ class _Ignored:
     patterns: tuple[_Pattern, ...]
 
 
-def matches(glob: Glob, folder: Path, *, going_on: Callable[[], None]) -> Iterator[Path]:
+def matches(glob: Glob, folder: Path, *, root: Path, going_on: Callable[[], None]) -> Iterator[Path]:
     """The files that match below a folder without links, in order of their paths. Links are not followed.
 
-    Calls `going_on` for every folder, which raises to stop it.
+    `root` is the allowed folder it lies in. Calls `going_on` for every folder, which raises to stop it.
 
     Raises:
         FileRefusedError: Too much stands below the folder.
     """
     seen = 0
-    waiting = [(folder, glob.closed({0}), ignores_above(folder))]
+    waiting = [(folder, glob.closed({0}), ignores_above(folder, root=root))]
     while waiting:
         here, states, ignores = waiting.pop()
         going_on()
@@ -154,15 +154,14 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         return []
 
 
-def ignores_above(folder: Path) -> tuple[_Ignored, ...]:
-    """What the repository around a folder ignores; nothing once the folder itself is ignored, since it was named.
+def ignores_above(folder: Path, *, root: Path) -> tuple[_Ignored, ...]:
+    """What the repository around a folder ignores, or what the folders up to `root` do where there is no repository;
+    nothing once the folder itself is ignored, since it was named.
 
     These files may lie above the roots: they only take away, and nothing in them is shown.
     """
     ups = (folder, *folder.parents)
-    top = next((up for up in ups if (up / ".git").exists()), None)
-    if top is None:
-        return ()
+    top = next((up for up in ups if (up / ".git").exists()), root)
     found = _ignore_file(top / ".git" / "info" / "exclude", top)
     between = [up for up in reversed(ups) if up.is_relative_to(top)]
     for up, down in pairwise(between):

@@ -177,8 +177,8 @@ def _find(spec: str, roots: Roots, base: Path) -> Iterator[FoundFile]:
 def _match(spec: str, roots: Roots, base: Path) -> Iterator[FoundFile]:
     count = 0
     for glob in globs(str(path_of(spec))):
-        start = roots.place(glob.folder or ".", base=base).path
-        for path in matches(glob, start, going_on=check_cancelled):
+        start = roots.place(glob.folder or ".", base=base)
+        for path in matches(glob, start.path, root=start.root, going_on=check_cancelled):
             place = roots.containing(path, name=name_of(path, base=base))
             if place is not None:
                 count += 1
