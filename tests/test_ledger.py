@@ -139,7 +139,11 @@ async def test_a_refusal_says_what_is_spent_held_left_and_when_it_resets(ledger:
     fitting = await ledger.hold(a_hold("call", "0.2"), [limit], None)
 
     assert refusal == BudgetRefusal(
-        wanted_usd=Decimal("0.200000001"), limit=limit, spent_usd=Decimal("0.5"), held_usd=Decimal("0.3"), resets_at=TODAY + DAY
+        wanted_usd=Decimal("0.200000001"),
+        limit=limit,
+        spent_usd=Decimal("0.5"),
+        held_usd=Decimal("0.3"),
+        resets_at=TODAY + DAY,
     )
     assert refusal.left_usd == Decimal("0.2")
     assert fitting is None
