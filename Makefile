@@ -19,7 +19,7 @@ help:
 	@echo "make lint         ruff, pyright and who may import whom"
 	@echo "make coverage     run the tests and hold branch coverage to its floor"
 	@echo "make companions   install the clients and suites from npm that some tests drive; without them those are skipped"
-	@echo "make bench        measure start-up, memory and what an agent's context pays"
+	@echo "make bench        measure start-up, calls, fallback and what an agent's context pays, in a minute"
 	@echo "make docs         write the tables of README.md and docs/ anew from the code"
 	@echo "make mcpb         zip what Claude Desktop installs into dist/"
 	@echo "make constraints  choose the versions of constraints.txt anew"
@@ -44,8 +44,7 @@ coverage: .venv/.dev
 	@$(BIN)/python -P -m pytest --cov --cov-report=term:skip-covered
 
 bench: .venv/.dev
-	@$(BIN)/python -P benchmarks/startup.py
-	@$(BIN)/python -P benchmarks/context.py
+	@$(BIN)/python -P benchmarks/speed.py --quick
 
 docs: .venv/.dev
 	@$(BIN)/python -P docs/tables.py

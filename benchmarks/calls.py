@@ -1,41 +1,27 @@
 """What a call costs beyond the vendor's own SDK: ours and its peers, in one run, taking turns.
 
-`python -P benchmarks/calls.py [--peers FOLDER] [--rounds 20] [--quick]`. FOLDER holds the environments that
-`python -P benchmarks/peers.py FOLDER` makes; those that are missing are left out, and it is said so. Prints Markdown.
+`python -P benchmarks/calls.py [--rounds 20] [--quick]`. Peers whose environment `benchmarks/peers.py` has made take
+part; it is said who is left out.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import sys
-from collections.abc import Generator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median, quantiles
-from subprocess import DEVNULL, PIPE, Popen
-from typing import Any
 
-HERE = Path(__file__).parent
+from benchmarks import peers
+from benchmarks.findings import Finding, machine
+from benchmarks.probes import HERE, Contender, Probe, started, upstream
+
 AT_ONCE = 32
+SLOW_MS = 50
 NAMED = {"use_case": "classification", "complexity": "simple", "budget_tier": "economy", "model": "openai:gpt-6-luna"}
-BASE = "openai SDK"
-SERVER_BASE = "MCP server of the SDK's own, one tool, same call"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Contender:
-    """What is measured, and how its probe is started."""
-
-    name: str
-    probe: tuple[str, ...]
-    peer: str = ""
-    """The environment it lives in; empty for ours."""
-    server: bool = False
 
 
 @dataclass(kw_only=True, slots=True)
@@ -47,129 +33,122 @@ class Measured:
     pings_ms: list[float] = field(default_factory=list[float])
 
 
-def contenders(peers: Path | None) -> list[Contender]:
+def contenders() -> list[Contender]:
     """Ours, the floors they stand on, and the peers."""
-    beside = Path(sys.executable).parent
     bare = (sys.executable, str(HERE / "bare.py"), "ask", "{}")
-    command, named = str(beside / "mcp-llm-router"), json.dumps(NAMED)
-    peer = (str((peers or Path()) / "llm-router" / "bin" / "llm-router"), "llm_query", '{"model":"openai/gpt-4o-mini"}')
+    command = str(Path(sys.executable).with_name("mcp-llm-router"))
+    peer = (str(peers.COMMANDS["llm-router"]), "llm_query", '{"model":"openai/gpt-4o-mini"}')
+    ours, over = "**ours, in the process", "**ours, over stdio"
     return [
-        Contender(name="httpx", probe=("httpx",)),
-        Contender(name=BASE, probe=("openai",)),
-        Contender(name="**ours, in the process, everything named**", probe=("ours", "named")),
-        Contender(name="**ours, in the process, everything inferred**", probe=("ours",)),
-        Contender(name="LiteLLM SDK", probe=("litellm",), peer="litellm"),
-        Contender(name="LiteLLM Router", probe=("litellm_router",), peer="litellm"),
-        Contender(name="pydantic-ai FallbackModel", probe=("pydantic_ai",), peer="pydantic-ai"),
-        Contender(name=SERVER_BASE, probe=("mcp", *bare), server=True),
+        Contender(name="httpx", key="httpx", probe=("httpx",)),
+        Contender(name="openai SDK", key="openai", probe=("openai",)),
+        Contender(name=f"{ours}, everything named**", key="ours", probe=("ours", "named")),
+        Contender(name=f"{ours}, everything inferred**", key="inferred", probe=("ours",)),
+        Contender(name="LiteLLM SDK", key="litellm", probe=("litellm",), peer="litellm"),
+        Contender(name="LiteLLM Router", key="litellm_router", probe=("litellm_router",), peer="litellm"),
+        Contender(name="pydantic-ai FallbackModel", key="pydantic_ai", probe=("pydantic_ai",), peer="pydantic-ai"),
+        Contender(name="a bare SDK server over stdio, same call", key="bare", probe=("mcp", *bare), server=True),
         Contender(
-            name="**our server over stdio, everything named**", probe=("mcp", command, "generate", named), server=True
+            name=f"{over}, everything named**",
+            key="stdio",
+            probe=("mcp", command, "generate", json.dumps(NAMED)),
+            server=True,
         ),
         Contender(
-            name="**our server over stdio, everything inferred**", probe=("mcp", command, "generate", "{}"), server=True
+            name=f"{over}, everything inferred**",
+            key="stdio_inferred",
+            probe=("mcp", command, "generate", "{}"),
+            server=True,
         ),
-        Contender(name="claude-code-llm-router over stdio", probe=("mcp", *peer), peer="llm-router", server=True),
+        Contender(
+            name="claude-code-llm-router over stdio",
+            key="llm_router",
+            probe=("mcp", *peer),
+            peer="llm-router",
+            server=True,
+            every=10,
+        ),
     ]
 
 
-def main() -> None:
-    """Measure at two speeds of the upstream and print a table for each."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--peers", type=Path, default=None, help="folder with the peers' environments")
-    parser.add_argument("--rounds", type=int, default=20, help="turns of each contender, 25 calls a turn")
-    parser.add_argument("--quick", action="store_true", help="few turns: a look, not a measurement")
-    arguments = parser.parse_args()
-    rounds = 4 if arguments.quick else arguments.rounds
-    chosen = [one for one in contenders(arguments.peers) if _there(one, arguments.peers)]
-    print(f"{_machine()}; {rounds} turns each\n")
+def measure(rounds: int, *, alone: bool = False) -> list[Finding]:
+    """Measure at two speeds of the upstream; `alone`: without peers."""
+    chosen = [one for one in contenders() if one.takes_part(alone=alone)]
+    found: list[Finding] = []
     with upstream() as address:
-        for delay, turn in ((0, 25), (50, 3)):
-            found = measured(
-                chosen, f"{address}/delay/{delay}/v1" if delay else f"{address}/v1", rounds, turn, arguments
-            )
-            shown(found, delay, chosen, rounds * turn)
-
-
-def _there(one: Contender, peers: Path | None) -> bool:
-    if one.peer and (peers is None or not (peers / one.peer).is_dir()):
-        print(f"left out: {one.name} (no environment {one.peer!r}: benchmarks/peers.py makes it, --peers names it)")
-        return False
-    return True
-
-
-def _machine() -> str:
-    day = datetime.now(UTC).date()
-    return f"{day}, {platform.system()} {platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}"
-
-
-@contextmanager
-def upstream() -> Generator[str]:
-    """The models' server, in a process of its own."""
-    with Popen([sys.executable, str(HERE / "upstream.py")], stdin=PIPE, stdout=PIPE, text=True) as process:
-        assert process.stdout is not None  # noqa: S101 - asked for
-        yield process.stdout.readline().strip()
-        process.terminate()
-
-
-@contextmanager
-def started(one: Contender, url: str, peers: Path | None) -> Generator[Popen[str]]:
-    """A contender's probe, warm."""
-    inside = one.peer and not one.server and peers
-    python = str(peers / one.peer / "bin" / "python") if peers and inside else sys.executable
-    environ = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "DO_NOT_TRACK": "1"}
-    command = [python, "-P", str(HERE / "probe.py"), one.probe[0], url, *one.probe[1:]]
-    with Popen(command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, text=True, env=environ) as process:
-        told(process, one, "one 30")
-        told(process, one, f"many {AT_ONCE}")
-        yield process
-        process.terminate()
-
-
-def told(process: Popen[str], one: Contender, order: str) -> dict[str, Any]:
-    """Give an order and wait for its answer."""
-    assert process.stdin is not None  # noqa: S101 - asked for
-    assert process.stdout is not None  # noqa: S101 - asked for
-    process.stdin.write(order + "\n")
-    process.stdin.flush()
-    line = process.stdout.readline()
-    if not line:
-        sys.exit(f"{one.name} died: run its probe by hand to see why: {one.probe}")
-    return json.loads(line)
-
-
-def measured(
-    chosen: Sequence[Contender], url: str, rounds: int, turn: int, arguments: argparse.Namespace
-) -> dict[str, Measured]:
-    """Let them take turns, so that a busy machine is busy for all."""
-    found = {one.name: Measured() for one in chosen}
-    with ExitStack() as stack:
-        running = [(one, stack.enter_context(started(one, url, arguments.peers))) for one in chosen]
-        for _ in range(rounds):
-            for one, process in running:
-                found[one.name].each_ms += told(process, one, f"one {turn}")["each_ms"]
-        for _ in range(max(3, rounds // 2)):
-            for one, process in running:
-                found[one.name].all_ms.append(told(process, one, f"many {AT_ONCE}")["all_ms"])
-                if one.server:
-                    found[one.name].pings_ms += told(process, one, f"ping {AT_ONCE}")["pings_ms"]
+        for delay_ms, turn in ((0, 25), (SLOW_MS, 3)):
+            url = f"{address}/delay/{delay_ms}/v1" if delay_ms else f"{address}/v1"
+            found.append(_finding(_measured(chosen, url, rounds, turn), delay_ms, chosen, rounds * turn))
     return found
 
 
-def shown(found: dict[str, Measured], delay: int, chosen: Sequence[Contender], calls: int) -> None:
-    """Print one table."""
-    print(f"Upstream answers after {delay} ms; {calls} calls each, one after the other; then {AT_ONCE} at once.\n")
-    print(f"| | median ms | p95 ms | added ms | ratio | {AT_ONCE} at once, ms | ping meanwhile, ms (most) |")
-    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
-    base = median(found[BASE].each_ms)
+def _measured(chosen: Sequence[Contender], url: str, rounds: int, turn: int) -> dict[str, Measured]:
+    """Let them take turns, so that a busy machine is busy for all."""
+    found = {one.key: Measured() for one in chosen}
+    with ExitStack() as stack:
+        running = [(one, _warm(stack.enter_context(started(one, url)), turn)) for one in chosen]
+        for number in range(rounds):
+            for one, probe in running:
+                if number % one.every == 0:
+                    found[one.key].each_ms += probe.told(f"one {turn}")["each_ms"]
+        for number in range(max(3, rounds // 2)):
+            for one, probe in running:
+                if number % one.every == 0:
+                    found[one.key].all_ms.append(probe.told(f"many {AT_ONCE}")["all_ms"])
+                    if one.server:
+                        found[one.key].pings_ms += probe.told(f"ping {AT_ONCE}")["pings_ms"]
+    return found
+
+
+def _warm(probe: Probe, turn: int) -> Probe:
+    probe.told(f"one {turn}")
+    probe.told(f"many {AT_ONCE}")
+    return probe
+
+
+def _finding(found: dict[str, Measured], delay_ms: int, chosen: Sequence[Contender], calls: int) -> Finding:
+    base = median(found["openai"].each_ms)
+    rows: list[list[str]] = []
+    numbers: dict[str, float] = {}
     for one in chosen:
-        had = found[one.name]
-        middle = median(had.each_ms)
-        pings = f"{median(had.pings_ms):.0f} ({max(had.pings_ms):.0f})" if had.pings_ms else "-"
-        print(
-            f"| {one.name} | {middle:.2f} | {quantiles(had.each_ms, n=20)[18]:.2f} | {middle - base:+.2f} "
-            f"| {middle / base:.2f} | {median(had.all_ms):.0f} | {pings} |"
+        had = found[one.key]
+        middle, together = median(had.each_ms), median(had.all_ms)
+        numbers |= {f"{one.key}_ms": middle, f"{one.key}_{AT_ONCE}_ms": together}
+        pings = "-"
+        if had.pings_ms:
+            numbers[f"{one.key}_ping_ms"] = median(had.pings_ms)
+            pings = f"{median(had.pings_ms):.0f} ({max(had.pings_ms):.0f})"
+        late = quantiles(had.each_ms, n=20)[18]
+        rows.append(
+            [
+                one.name,
+                f"{middle:.2f}",
+                f"{late:.2f}",
+                f"{middle - base:+.2f}",
+                f"{middle / base:.2f}",
+                f"{together:.0f}",
+                pings,
+            ]
         )
-    print()
+    return Finding(
+        title=f"A call, an upstream that answers after {delay_ms} ms",
+        about=f"{calls} calls each, one after the other, added to the openai SDK's own; then {AT_ONCE} at once.",
+        columns=("", "median ms", "p95 ms", "added ms", "ratio", f"{AT_ONCE} at once, ms", "ping meanwhile (most), ms"),
+        rows=rows,
+        numbers={f"calls_{delay_ms}.{key}": value for key, value in numbers.items()},
+    )
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=20, help="turns of each contender, 25 calls a turn")
+    parser.add_argument("--quick", action="store_true", help="few turns: a look, not a measurement")
+    given = parser.parse_args()
+    print(f"{machine()}\n")
+    for finding in measure(4 if given.quick else given.rounds):
+        print(f"{finding.markdown()}\n")
+    print("\n".join(peers.missing()))
 
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
 
 `python -P benchmarks/probe.py KIND URL[,URL] [COMMAND ...]` runs in the environment of the library it measures, so it
 needs nothing of this project but for the kinds that are ours. It reads orders from standard input, `one N` (one after
-the other), `many N` (all at once), `ping N` (all at once to a server that is pinged meanwhile) or `forget 0` (who
-failed before), and answers each with a line of JSON. The second URL is whom to fall back to.
+the other), `many N` (all at once), `ping N` (all at once to a server that is pinged meanwhile), `brief N` (as `one`,
+but nobody is waited for long) or `forget 0` (who failed before), and answers each with a line of JSON. The second URL
+is whom to fall back to; the word `brief` after the URLs lets a model be silent for a second only.
 """
 
 from __future__ import annotations
@@ -30,13 +31,14 @@ CONFIG = """
 [budgets]
 daily_usd = 1000
 monthly_usd = 10000
-[providers.openai]
-timeout_s = 1
 [routes.classification]
 ultra_economy = ["openai:gpt-6-luna", "claude:claude-haiku-5-5"]
 [providers.embedded]
 enabled = false
 """
+BRIEF = "[providers.openai]\ntimeout_s = 1\n"
+PATIENCE = 10
+"""Seconds until an order for `brief` calls gives up on one."""
 NAMED = {"use_case": "classification", "complexity": "simple", "budget_tier": "economy", "model": "openai:gpt-6-luna"}
 
 Call = Callable[[], Awaitable[object]]
@@ -59,19 +61,19 @@ def body() -> Json:
     return {"model": "gpt-6-luna", "messages": messages(), "max_completion_tokens": 256}
 
 
-def environment(home: str, url: str) -> dict[str, str]:
+def environment(home: str, url: str, *, brief: bool = False) -> dict[str, str]:
     """What a server needs to ask the upstream instead of a vendor."""
     first, _, second = url.partition(",")
     named = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": first, "OPENAI_API_BASE": first, "LITELLM_LOG": "ERROR"}
     if second:
         named |= {"ANTHROPIC_API_KEY": KEY, "CLAUDE_BASE_URL": second.removesuffix("/v1")}
-    return {"HOME": home, "PATH": os.environ["PATH"], "MCP_ROUTER_CONFIG": configured(home), **named}
+    return {"HOME": home, "PATH": os.environ["PATH"], "MCP_ROUTER_CONFIG": configured(home, brief=brief), **named}
 
 
-def configured(home: str) -> str:
+def configured(home: str, *, brief: bool = False) -> str:
     """A configuration with budgets, so that money is held and settled."""
     path = Path(home) / "config.toml"
-    path.write_text(f'database_url = "sqlite:///{home}/ledger.sqlite3"\n{CONFIG}')
+    path.write_text(f'database_url = "sqlite:///{home}/ledger.sqlite3"\n{CONFIG}{BRIEF if brief else ""}')
     return str(path)
 
 
@@ -108,7 +110,8 @@ async def ours(url: str, command: list[str]) -> AsyncGenerator[Call]:
     settings = import_module("mcp_router.settings")
     given = NAMED if command == ["named"] else {}
     with tempfile.TemporaryDirectory() as home:
-        async with app.running(settings.load(configured(home), environment(home, url))) as running:
+        environ = environment(home, url, brief="brief" in command)
+        async with app.running(settings.load(environ["MCP_ROUTER_CONFIG"], environ)) as running:
 
             async def call() -> object:
                 arguments = requests.checked(requests.GenerateArguments, {"prompt": prompt(), **given})
@@ -135,11 +138,12 @@ async def litellm_sdk(url: str, _command: list[str]) -> AsyncGenerator[Call]:
 
 
 @asynccontextmanager
-async def litellm_router(url: str, _command: list[str]) -> AsyncGenerator[Call]:
+async def litellm_router(url: str, command: list[str]) -> AsyncGenerator[Call]:
     """LiteLLM's router with one fallback."""
     litellm: Any = import_module("litellm")
     urls = {"first": url.split(",", maxsplit=1)[0], "second": url.rsplit(",", maxsplit=1)[-1]}
-    models = [{"model_name": name, "litellm_params": _litellm(at) | {"timeout": 1}} for name, at in urls.items()]
+    patience = {"timeout": 1} if "brief" in command else {}
+    models = [{"model_name": name, "litellm_params": _litellm(at) | patience} for name, at in urls.items()]
     router = litellm.Router(model_list=models, fallbacks=[{"first": ["second"]}])
 
     async def call() -> object:
@@ -155,7 +159,7 @@ def _litellm(url: str) -> Json:
 
 
 @asynccontextmanager
-async def pydantic_ai(url: str, _command: list[str]) -> AsyncGenerator[Call]:
+async def pydantic_ai(url: str, command: list[str]) -> AsyncGenerator[Call]:
     """An agent over a FallbackModel of two."""
     agents, models = import_module("pydantic_ai"), import_module("pydantic_ai.models.openai")
     provider: Any = import_module("pydantic_ai.providers.openai").OpenAIProvider
@@ -164,7 +168,7 @@ async def pydantic_ai(url: str, _command: list[str]) -> AsyncGenerator[Call]:
         models.OpenAIChatModel("gpt-4o-mini", provider=provider(base_url=at, api_key=KEY))
         for at in (url.split(",", maxsplit=1)[0], url.rsplit(",", maxsplit=1)[-1])
     )
-    agent = agents.Agent(fallback(first, second), model_settings={"timeout": 1})
+    agent = agents.Agent(fallback(first, second), model_settings={"timeout": 1} if "brief" in command else None)
 
     async def call() -> object:
         return (await agent.run(prompt())).output
@@ -252,6 +256,14 @@ async def pinged(call: Call, times: int) -> Json:
     return {"pings_ms": taken}
 
 
+async def briefly(call: Call, times: int) -> Json:
+    """Call after call, however each ends."""
+    for _ in range(times):
+        with anyio.move_on_after(PATIENCE):
+            await call()
+    return {}
+
+
 async def forgotten(call: Call, _times: int) -> Json:
     """Nobody is left alone any more for having failed."""
     forget: Call | None = getattr(call, "forget", None)
@@ -260,7 +272,7 @@ async def forgotten(call: Call, _times: int) -> Json:
     return {}
 
 
-ORDERS = {"one": one_by_one, "many": side_by_side, "ping": pinged, "forget": forgotten}
+ORDERS = {"one": one_by_one, "many": side_by_side, "ping": pinged, "brief": briefly, "forget": forgotten}
 
 
 async def main(kind: str, url: str, command: list[str]) -> None:

@@ -1,9 +1,9 @@
 """A model's server as fast as can be: it reads a request, waits as long as told, and sends the same answer.
 
 `python -P benchmarks/upstream.py` prints its address and serves until its standard input ends. A path may begin with
-`/delay/MS`, and then with `/status/CODE` (a refusal with `retry-after: 30`), `/cut` (the connection is closed before
-an answer) or `/silent` (no answer ever). `/as/NAME/...` behaves as the last `/set/NAME/...` said, and `/log` tells,
-once, who was asked and who failed since, in seconds on this process's clock.
+`/delay/MS`, and then with `/status/CODE` (a refusal; 429 with `retry-after: 30`), `/cut` (the connection is closed
+before an answer) or `/silent` (no answer ever). `/as/NAME/...` behaves as the last `/set/NAME/...` said, and `/log`
+tells, once, who was asked and who failed since, in seconds on this process's clock.
 """
 
 from __future__ import annotations
@@ -83,7 +83,8 @@ async def _exchange(stream: SocketStream, buffered: BufferedByteReceiveStream) -
     if steps[0] == "silent":
         await buffered.receive(1)
     if steps[0] == "status":
-        await _write(stream, int(steps[1]), json.dumps(REFUSAL).encode(), "retry-after: 30\r\n")
+        later = "retry-after: 30\r\n" if steps[1] == "429" else ""
+        await _write(stream, int(steps[1]), json.dumps(REFUSAL).encode(), later)
         return True
     if steps[-1] == "messages":
         await _write(stream, 200, json.dumps(MESSAGES).encode())
