@@ -27,7 +27,9 @@ async def costs(app: App, arguments: CostArguments, *, caller: Caller = LOCAL) -
     summary = await app.ledger.summary(since=since, until=None, session=book, group_by=arguments.group_by)
     view = {"period": arguments.period, **totals_view(summary.total), "baseline": app.baseline.model.id}
     if arguments.group_by is not None:
-        view["groups"] = {name: totals_view(totals) for name, totals in summary.groups.items()}
+        # A call falls back from one model to another: it is no model's rate, nor a provider's.
+        changes = {"fallback_rate": None} if arguments.group_by in ("model", "provider") else {}
+        view["groups"] = {name: totals_view(totals) | changes for name, totals in summary.groups.items()}
     view["budgets"] = await budgets(app, caller, now)
     return view
 
@@ -96,7 +98,8 @@ def totals_view(totals: Totals) -> Json:
 
 def latency(totals: Totals) -> Mapping[str, float | None]:
     """Show how long attempts took, in milliseconds."""
-    return {"p50": _rounded(totals.latency_p50_ms), "p95": _rounded(totals.latency_p95_ms)}
+    found = {"mean": totals.latency_mean_ms, "p50": totals.latency_p50_ms, "p95": totals.latency_p95_ms}
+    return {name: _rounded(value) for name, value in found.items()}
 
 
 def _rounded(value: float | None) -> float | None:

@@ -109,7 +109,7 @@ GENERATE = types.Tool(
             "preview": _text(),
             "model": _text(),
             "cost_usd": _MAYBE,
-            "saved_usd": _MAYBE,
+            "saved_usd": _MAYBE | {"description": "Against the baseline that cost_summary names"},
             "call_id": _text("A conversation_id, and router://calls/{call_id}"),
             "finish_reason": _text(),
             "inferred": {"type": "object"},

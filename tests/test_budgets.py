@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import mcp_types as types
 import pytest
 
+from mcp_router.cli import main
 from mcp_router.settings import data_folder
 from tests.front import Front, environment, front
 from tests.vendors import Vendors, vendor_server
@@ -170,3 +172,33 @@ async def test_where_nothing_may_be_spent_or_nobody_can_be_asked_nobody_is_asked
     assert "limit 0 USD" in nothing
     assert "limit 0.000001 USD" in nobody
     assert person.asked == []
+
+
+async def test_what_is_saved_is_told_with_its_baseline_and_a_fallback_is_no_providers_rate(
+    tmp_path: Path, vendors: Vendors, capsys: pytest.CaptureFixture[str]
+) -> None:
+    vendors.fail("groq", status=500, times=1)
+    task = {name: value for name, value in TASK.items() if name != "model"}
+    async with front(tmp_path, environment(vendors, "groq", "openai"), "[budgets]\nmonthly_usd = 60\n") as house:
+        answer = await house.call("generate", **task)
+        by_provider = await house.call("cost_summary", group_by="provider")
+    given = ["--config", str(tmp_path / "config.toml")]
+    shown: dict[str, str] = {}
+    for how in ("provider", "use_case"):
+        assert await anyio.to_thread.run_sync(main, ["costs", "--group-by", how, *given]) == 0
+        shown[how] = capsys.readouterr().out
+    assert await anyio.to_thread.run_sync(main, ["costs", "--csv", "--group-by", "use_case", *given]) == 0
+    head, line = capsys.readouterr().out.splitlines()
+
+    assert (answer["fallbacks"], by_provider["fallback_rate"]) == (1, 1.0)
+    assert by_provider["saved_usd"] == answer["saved_usd"]
+    assert {name: totals["fallback_rate"] for name, totals in by_provider["groups"].items()} == {
+        "groq": None,
+        "openai": None,
+    }
+    assert set(by_provider["groups"]["openai"]["latency_ms"]) == {"mean", "p50", "p95"}
+    assert "against claude:claude-opus-5-5" in shown["provider"]
+    assert "failed  fell back" not in shown["provider"]
+    assert "failed  fell back" in shown["use_case"]
+    assert "monthly" in shown["use_case"]
+    assert dict(zip(head.split(","), line.split(","), strict=True))["baseline"] == "claude:claude-opus-5-5"

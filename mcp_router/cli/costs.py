@@ -13,11 +13,13 @@ from rich.table import Table
 from mcp_router import accounting
 from mcp_router.app import App
 from mcp_router.cli import DONE
-from mcp_router.cli.words import amount, rows, usd
+from mcp_router.cli.words import amount, rows, table, usd
 from mcp_router.requests import CostArguments, checked
 from mcp_router.wording import dumped
 
-_BAR = 24
+_BAR = 16
+_FIGURES = 48
+"""What calls, tokens and amounts take of a line."""
 _COLUMNS = (
     "calls",
     "attempts",
@@ -48,11 +50,12 @@ async def run(app: App, given: Namespace) -> int:
 def _print_csv(view: dict[str, object], key: str) -> None:
     """Print a line a group, or one for the whole period."""
     out = csv.writer(sys.stdout)
-    out.writerow([key, *_COLUMNS, "latency_p50_ms", "latency_p95_ms"])
+    out.writerow([key, *_COLUMNS, "baseline", "latency_mean_ms", "latency_p50_ms", "latency_p95_ms"])
     lines = _groups(view) or {str(view["period"]): view}
     for name, totals in lines.items():
         (latency,) = rows([totals["latency_ms"]])
-        out.writerow([name, *(totals[column] for column in _COLUMNS), latency["p50"], latency["p95"]])
+        measures = (latency["mean"], latency["p50"], latency["p95"])
+        out.writerow([name, *(totals[column] for column in _COLUMNS), view["baseline"], *measures])
 
 
 def _groups(view: dict[str, object]) -> dict[str, dict[str, object]]:
@@ -75,47 +78,73 @@ def _show(view: dict[str, object], console: Console, group_by: str | None) -> No
     if "unpriced_attempts" in view:
         console.print(f"[yellow]{view['unpriced_attempts']} attempts have an unknown cost and are not counted[/yellow]")
     console.print(
-        f"latency p50 {latency['p50'] or '-'} ms, p95 {latency['p95'] or '-'} ms, "
-        f"{view['tokens_per_second'] or '-'} tokens/s"
+        f"latency mean {_whole(latency['mean'])} ms, p95 {_whole(latency['p95'])} ms, "
+        f"{_whole(view['tokens_per_second'])} tokens/s, {_part(view['fallback_rate'])} of calls fell back"
     )
     if group_by is not None:
-        console.print(_table(_groups(view), group_by))
+        console.print(_spending(_groups(view), group_by, console.width))
+        console.print(_measures(_groups(view), group_by))
     if budgets := rows(view["budgets"]):
         console.print(_budgets(budgets))
 
 
-def _table(groups: dict[str, dict[str, object]], group_by: str) -> Table:
-    table = Table(group_by.replace("_", " "), "calls", "failed", "tokens in/out", "cost", "", "saved", box=None)
+def _spending(groups: dict[str, dict[str, object]], group_by: str, width: int) -> Table:
+    shown = table(group_by.replace("_", " "), "calls", "tokens in/out", "cost USD", "saved USD", "")
     most = max((amount(totals["cost_usd"]) for totals in groups.values()), default=0.0)
+    room = width - max(map(len, groups), default=0) - _FIGURES
     for name, totals in groups.items():
-        table.add_row(
+        shown.add_row(
             escape(name),
             str(totals["calls"]),
-            str(totals["failed_attempts"]),
             f"{totals['input_tokens']}/{totals['output_tokens']}",
-            usd(totals["cost_usd"]),
-            f"[cyan]{_bar(amount(totals['cost_usd']), most)}[/cyan]",
-            usd(totals["saved_usd"]),
+            f"{amount(totals['cost_usd']):.6f}",
+            f"{amount(totals['saved_usd']):.6f}",
+            f"[cyan]{_bar(amount(totals['cost_usd']), most, room)}[/cyan]",
         )
-    return table
+    return shown
+
+
+def _measures(groups: dict[str, dict[str, object]], group_by: str) -> Table:
+    falls = ["fell back"] if any(totals["fallback_rate"] is not None for totals in groups.values()) else []
+    shown = table(group_by.replace("_", " "), "attempts", "failed", *falls, "mean ms", "p95 ms", "tokens/s")
+    for name, totals in groups.items():
+        (latency,) = rows([totals["latency_ms"]])
+        shown.add_row(
+            escape(name),
+            str(totals["attempts"]),
+            str(totals["failed_attempts"]),
+            *(_part(totals["fallback_rate"]) for _ in falls),
+            _whole(latency["mean"]),
+            _whole(latency["p95"]),
+            _whole(totals["tokens_per_second"]),
+        )
+    return shown
 
 
 def _budgets(budgets: list[dict[str, object]]) -> Table:
-    table = Table("budget", "limit", "spent", "held", "", "resets", box=None)
+    shown = table("budget", "limit USD", "spent USD", "held USD", "resets", "")
     for budget in budgets:
         limit, spent = amount(budget["limit_usd"]), amount(budget["spent_usd"])
-        table.add_row(
+        shown.add_row(
             escape(str(budget["name"])),
-            usd(limit),
-            usd(spent),
-            usd(budget["held_usd"]),
+            f"{limit:.6f}",
+            f"{spent:.6f}",
+            f"{amount(budget['held_usd']):.6f}",
+            str(budget["resets_at"])[:16].replace("T", " "),
             f"[magenta]{_bar(spent, limit)}[/magenta]",
-            str(budget["resets_at"]),
         )
-    return table
+    return shown
 
 
-def _bar(part: float, whole: float) -> str:
+def _whole(value: object) -> str:
+    return f"{value:.0f}" if isinstance(value, int | float) else "-"
+
+
+def _part(value: object) -> str:
+    return f"{value:.1%}" if isinstance(value, int | float) else "-"
+
+
+def _bar(part: float, whole: float, room: int = _BAR) -> str:
     """Draw a share of the longest bar, to an eighth of a character."""
-    eighths = round(_BAR * 8 * min(1.0, part / whole)) if whole > 0 else 0
+    eighths = round(max(1, min(_BAR, room)) * 8 * min(1.0, part / whole)) if whole > 0 else 0
     return "█" * (eighths // 8) + (" ▏▎▍▌▋▊▉"[eighths % 8].strip())
