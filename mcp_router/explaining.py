@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 from mcp_router.app import App
 from mcp_router.callers import LOCAL, Caller
 from mcp_router.errors import UnknownNameError
+from mcp_router.files import find_files
 from mcp_router.fit import Candidate
 from mcp_router.ledger import Attempt
 from mcp_router.money import number
 from mcp_router.plan import Plan, Rejection
-from mcp_router.preparing import prepared
+from mcp_router.preparing import prepared, roots
 from mcp_router.requests import ExplainArguments
 from mcp_router.tasks import Task
 
@@ -27,8 +28,14 @@ async def explanation(app: App, arguments: ExplainArguments, *, caller: Caller =
     """
     if arguments.call_id is not None:
         return await call(app, arguments.call_id, caller=caller)
+    about: Json = {}
+    if arguments.per_file and arguments.files:
+        found = await find_files(arguments.files, roots(app), base=app.settings.working_folder)
+        largest = max(found, key=lambda file: file.size)
+        about["files"] = f"{len(found)}, each a call of its own; this is the plan for the largest, {largest.name}"
+        arguments = arguments.model_copy(update={"files": (str(largest.place.path),)})
     ready = await prepared(app, arguments, client=caller.name)
-    return plan_view(await app.router.plan(ready.task), app)
+    return plan_view(await app.router.plan(ready.task), app) | about
 
 
 def plan_view(plan: Plan, app: App) -> Json:

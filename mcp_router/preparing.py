@@ -48,14 +48,14 @@ async def prepared(app: App, arguments: RouteArguments, *, client: str = "local"
         LedgerError: The conversation may be stored, but cannot be read now.
     """
     ready = _begun(arguments)
-    runs = isinstance(arguments, GenerateArguments)
     if arguments.files:
         reading = await read_files(arguments.files, roots(app), base=app.settings.working_folder)
         # Files first: calls that ask several things of the same files then share their beginning.
         ready = _with_files(ready, reading, files_first=True)
-    ready = replace(ready, shared_prefix=app.prefixes.met_before(_beginning(ready), note=runs))
-    if runs:
-        ready = await _continued(app, client, arguments.conversation_id, ready)
+    ready = replace(
+        ready, shared_prefix=app.prefixes.met_before(_beginning(ready), note=isinstance(arguments, GenerateArguments))
+    )
+    ready = await _continued(app, client, arguments.conversation_id, ready)
     return _understood(app, arguments, ready)
 
 

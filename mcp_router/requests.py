@@ -32,7 +32,7 @@ class Turn(BaseModel):
 
 
 class RouteArguments(Arguments):
-    """What decides a route."""
+    """What a call may say. Not all of it decides a route, but whoever asks for a plan may say it as for the call."""
 
     tool: ClassVar[str] = "explain_route"
 
@@ -47,6 +47,12 @@ class RouteArguments(Arguments):
     response_schema: dict[str, object] | None = None
     max_output_tokens: Annotated[int, Field(gt=0, le=10_000_000)] | None = None
     max_cost_usd: Annotated[Decimal, Field(ge=0, le=1_000_000, allow_inf_nan=False)] | None = None
+    temperature: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] | None = None
+    per_file: bool = False
+    save_to: Annotated[str, Field(min_length=1, max_length=4_096)] | None = None
+    resume: bool = False
+    overwrite: bool = False
+    conversation_id: Annotated[str, Field(max_length=100)] | None = None
 
     @model_validator(mode="after")
     def _one_way_of_asking(self) -> Self:
@@ -63,13 +69,6 @@ class GenerateArguments(RouteArguments):
     """Arguments of `generate`."""
 
     tool: ClassVar[str] = "generate"
-
-    temperature: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] | None = None
-    per_file: bool = False
-    save_to: Annotated[str, Field(min_length=1, max_length=4_096)] | None = None
-    resume: bool = False
-    overwrite: bool = False
-    conversation_id: Annotated[str, Field(max_length=100)] | None = None
 
     @model_validator(mode="after")
     def _something_to_do(self) -> Self:

@@ -171,6 +171,7 @@ EXPLAIN_ROUTE = types.Tool(
             "baseline": _text(),
             "call_id": _text(),
             "attempts": _OBJECTS,
+            "files": _text(),
         }
     ),
     annotations=types.ToolAnnotations(read_only_hint=True, open_world_hint=False),

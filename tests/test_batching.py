@@ -132,6 +132,18 @@ async def test_the_result_says_how_answers_are_named(
     assert (tmp_path / first).read_text() == "Hello from groq."
 
 
+async def test_a_batch_can_be_planned_as_it_would_be_called(tmp_path: Path, vendors: Vendors) -> None:
+    fill(tmp_path, 3)
+    (tmp_path / "in" / "long.txt").write_text("word " * 1_000)
+    async with front(tmp_path, environment(vendors, "groq")) as house:
+        plan = await house.call("explain_route", **GROQ, **SAVED, resume=True)
+        largest = await house.call("explain_route", **GROQ, files=["in/long.txt"])
+
+    assert plan["files"] == "4, each a call of its own; this is the plan for the largest, in/long.txt"
+    assert plan["candidates"] == largest["candidates"]
+    assert vendors.requests("groq") == []
+
+
 async def test_an_answers_sources_are_told(tmp_path: Path, vendors: Vendors) -> None:
     fill(tmp_path, 1)
     web = {"prompt": "Search for it.", "use_case": "web_research", "complexity": "medium", "budget_tier": "premium"}

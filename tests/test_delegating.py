@@ -426,6 +426,14 @@ async def test_a_conversation_goes_on_with_the_same_model(tmp_path: Path, vendor
     ]
 
 
+async def test_a_plan_of_what_goes_on_names_the_model_that_answered_before(tmp_path: Path, vendors: Vendors) -> None:
+    async with front(tmp_path, environment(vendors, "groq", "openai")) as house:
+        first = await house.call("generate", prompt="My name is Ada.", **(TASK | {"model": "openai:gpt-6-luna"}))
+        plan = await house.call("explain_route", prompt="What is my name?", conversation_id=first["call_id"], **TASK)
+
+    assert plan["candidates"][0]["model"] == "openai:gpt-6-luna"
+
+
 async def test_a_conversation_goes_on_elsewhere_when_its_model_cannot_be_had(tmp_path: Path, vendors: Vendors) -> None:
     async with front(tmp_path, environment(vendors, "groq", "openai")) as house:
         first = await house.call("generate", prompt="I am Ada.", **(TASK | {"model": "openai:gpt-6-luna"}))

@@ -42,6 +42,14 @@ class FoundFile:
         """Its path from the base, with `/`."""
         return self.place.name
 
+    @property
+    def size(self) -> int:
+        """Bytes on disk at this moment; 0 where it is gone meanwhile."""
+        try:
+            return self.place.path.lstat().st_size
+        except OSError:
+            return 0
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SourceFile:
