@@ -11,7 +11,7 @@ PYTHONS := python3 python3.14 python3.13 python3.12 python3.11
 PYTHON ?= $(shell for one in $(PYTHONS); do \
 	$$one -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$one && break; done)
 
-.PHONY: help demo test lint types format coverage bench docs mcpb companions constraints install install-dev clean
+.PHONY: help demo test lint types format coverage bench docs pictures mcpb companions constraints install install-dev clean
 
 help:
 	@echo "make demo         hand a subtask to the embedded model over MCP, with no key"
@@ -21,6 +21,7 @@ help:
 	@echo "make companions   install the clients and suites from npm that some tests drive; without them those are skipped"
 	@echo "make bench        measure start-up, calls, fallback and what an agent's context pays, in a minute"
 	@echo "make docs         write the tables of README.md and docs/ anew from the code"
+	@echo "make pictures     draw the picture of a delegated task anew from what the demo prints"
 	@echo "make mcpb         zip what Claude Desktop installs into dist/"
 	@echo "make constraints  choose the versions of constraints.txt anew"
 
@@ -48,6 +49,9 @@ bench: .venv/.dev
 
 docs: .venv/.dev
 	@$(BIN)/python -P docs/tables.py
+
+pictures: .venv/.run
+	@$(BIN)/python -P docs/pictures.py
 
 companions: .cache/clients/.made .cache/conformance/.made
 

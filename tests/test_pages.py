@@ -9,6 +9,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import anyio
 import pytest
@@ -201,6 +202,23 @@ async def test_the_row_that_is_shown_is_asked_as_it_says() -> None:
 
     assert answer.text == "Hello from acme."
     assert asked.body["max_tokens"] == 9
+
+
+def test_the_picture_of_a_delegated_task_shows_one_and_needs_nothing_from_elsewhere() -> None:
+    picture = ET.parse(DOCS / "pictures" / "delegated.svg")  # noqa: S314 - our own
+    text = "".join(picture.getroot().itertext()).replace("\xa0", " ")
+
+    for shown in (
+        "generate: classification",
+        "route",
+        "embedded:smollm2-135m-instruct",
+        "bug",
+        "tokens",
+        "cost",
+        "saved",
+    ):
+        assert shown in text
+    assert "url(http" not in text
 
 
 def test_every_provider_has_its_word() -> None:
