@@ -84,6 +84,9 @@ async def desk(folder: Path) -> AsyncGenerator[Desk]:
                 "ANTHROPIC_BASE_URL": script.url,
                 "ANTHROPIC_API_KEY": "made-up",
                 "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+                # Without these it asks its model before a server on a busy machine has started.
+                "MCP_CONNECTION_NONBLOCKING": "0",
+                "MCP_CONNECT_TIMEOUT_MS": "60000",
                 "OPENAI_API_KEY": "made-up",
                 "GEMINI_API_KEY": "made-up",
                 "GOOGLE_GEMINI_BASE_URL": script.url,
@@ -165,7 +168,7 @@ async def test_codex_lists_the_server(tmp_path: Path) -> None:
 
     server = json.loads(said[said.index("{") :])
     assert (server["enabled"], server["transport"]["args"]) == (True, ["serve"])
-    assert server["tool_timeout_sec"] == 300.0
+    assert (server["startup_timeout_sec"], server["tool_timeout_sec"]) == (60.0, 300.0)
 
 
 @needs("codex")

@@ -126,6 +126,7 @@ async def test_every_command_runs(
 ) -> None:
     programs = {words[0] for _, words in lines(page)}
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "cheaper.toml").write_text('[routes.classification]\nultra_economy = ["groq:openai/gpt-oss-20b"]\n')
     async with vendor_server() as vendors:
         vendors.add(provider_from_table("acme", tomllib.loads(ROW)))
         keys = {} if page == README else environment(vendors, "groq", "openai", "claude") | {"ACME_API_KEY": "made-up"}

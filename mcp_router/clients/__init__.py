@@ -131,8 +131,9 @@ CLIENTS: tuple[Client, ...] = (
         below="config.toml",
         format="toml",
         keys="names",
-        # Its own limit is 60 s, and one call here may take longer where it covers many files.
-        also={"tool_timeout_sec": 300},
+        # Its own limits are 10 s for a start, which `uvx` on a cold cache may not keep, and 60 s for a call, which may
+        # take longer where it covers many files.
+        also={"startup_timeout_sec": 60, "tool_timeout_sec": 300},
         afterwards="`codex mcp list` shows it enabled.",
     ),
     Client(
@@ -146,6 +147,8 @@ CLIENTS: tuple[Client, ...] = (
         home_env="GEMINI_CLI_HOME",
         below=".gemini/settings.json",
         reference="${NAME}",
+        # Milliseconds: its own limit for a call. Without a word `gemini mcp list` waits for 5 s only.
+        also={"timeout": 600_000},
         afterwards="`gemini mcp list` shows it connected, in folders that it trusts.",
     ),
     Client(
