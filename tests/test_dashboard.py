@@ -84,6 +84,22 @@ async def test_an_empty_ledger_says_what_to_do(tmp_path: Path, vendors: Vendors)
         await looking(look, there.url)
 
 
+async def test_what_is_still_awaited_is_seen_to_come(tmp_path: Path, vendors: Vendors) -> None:
+    waiting = "document.querySelectorAll('[aria-busy=true] .waiting, [aria-busy=true] .tile:empty').length"
+    never = "window.fetch = () => new Promise(() => {});"
+
+    def look(url: str) -> None:
+        with browser() as driver:
+            driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": never})
+            driver.get(f"{url}/")
+            shown(driver, "!document.getElementById('busy').hidden")
+            assert driver.execute_script(f"return {waiting}") == 12
+            picture(driver, tmp_path / "loading.png")
+
+    async with site(tmp_path, environment(vendors, "groq")) as there:
+        await looking(look, there.url)
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 async def test_figures_are_shown_and_readable(tmp_path: Path, vendors: Vendors, dark: bool) -> None:
     vendors.fail("groq", status=500, times=1)

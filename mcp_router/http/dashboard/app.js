@@ -30,6 +30,7 @@ async function loadAll() {
     const period = $("period").value;
     const overview = await get("/api/dashboard/overview", { period });
     showOverview(overview);
+    if (period === $("period").value) $("overview").classList.remove("old");
     const caller = overview.caller;
     $("who").hidden = !hasToken();
     $("who").textContent = caller.sees_all ? caller.name : `${caller.name}, own figures`;
@@ -70,7 +71,7 @@ function askForToken(wrong) {
 $("door").addEventListener("cancel", (event) => event.preventDefault());
 $("refresh").addEventListener("click", async () => { await load(); $("news").textContent = "Figures refreshed."; });
 $("retry").addEventListener("click", load);
-$("period").addEventListener("change", load);
+$("period").addEventListener("change", () => { $("overview").classList.add("old"); load(); });
 $("sign-out").addEventListener("click", () => { forgetToken(); location.reload(); });
 onTokenNeeded(askForToken);
 afterSpending(load);

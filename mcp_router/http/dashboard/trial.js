@@ -24,6 +24,7 @@ export function showRoutes(view) {
 
 function showRoute(route, ceilings) {
   $("route-about").textContent = route.about;
+  $("route").setAttribute("aria-busy", "false");
   $("route").replaceChildren(...Object.entries(route.tiers).map(([tier, entries]) =>
     make("div", { class: "tier" },
       make("h3", {}, words(tier), make("span", {}, `≤ ${usd(ceilings[tier])}`)),
