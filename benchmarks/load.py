@@ -9,11 +9,13 @@ environment `benchmarks/peers.py` has made take part; it is said who is left out
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 from statistics import median, quantiles
 from tempfile import TemporaryDirectory
@@ -37,6 +39,13 @@ class Measured:
     failed: int
     took: float
     megabytes: float
+    cpu_seconds: float
+    """What the server worked for it; tells on a busy machine too."""
+
+    @property
+    def cpu_ms(self) -> float:
+        """Milliseconds of a core for one call."""
+        return self.cpu_seconds * 1_000 / len(self.seconds) if self.seconds else float("nan")
 
     @property
     def median_ms(self) -> float:
@@ -91,6 +100,7 @@ def _together(runs: Sequence[Measured]) -> Measured:
         failed=sum(run.failed for run in runs),
         took=sum(run.took for run in runs),
         megabytes=max(run.megabytes for run in runs),
+        cpu_seconds=sum(run.cpu_seconds for run in runs),
     )
 
 
@@ -118,12 +128,19 @@ async def _load(target: Target, number: int, seconds: float) -> Measured:
                 else:
                     failed.append(status)
 
+    pid = target.process.pid if target.process else None
+    worked = _cpu_seconds(pid)
     async with anyio.create_task_group() as callers:
         for _ in range(number):
             callers.start_soon(caller)
     elapsed = time.perf_counter() - began
-    megabytes = _megabytes(target.process.pid) if target.process else float("nan")
-    return Measured(seconds=took, failed=len(failed), took=elapsed, megabytes=megabytes)
+    return Measured(
+        seconds=took,
+        failed=len(failed),
+        took=elapsed,
+        megabytes=_megabytes(pid) if pid else float("nan"),
+        cpu_seconds=_cpu_seconds(pid) - worked,
+    )
 
 
 async def _exchange(stream: SocketStream, buffered: BufferedByteReceiveStream, request: bytes) -> tuple[int, bytes]:
@@ -138,6 +155,16 @@ async def _exchange(stream: SocketStream, buffered: BufferedByteReceiveStream, r
         content += (await buffered.receive_exactly(size + 2))[:-2]
     await buffered.receive_exactly(2)
     return status, content
+
+
+def _cpu_seconds(pid: int | None) -> float:
+    """What a process and its children have worked so far, where the system shows it."""
+    total = float("nan")
+    for one in [pid, *_children(pid)] if pid else []:
+        with suppress(OSError):
+            *_, user, system = Path(f"/proc/{one}/stat").read_text("utf-8").rpartition(")")[2].split()[:13]
+            total = (0.0 if isnan(total) else total) + (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+    return total
 
 
 def _megabytes(pid: int) -> float:
@@ -171,11 +198,13 @@ def _finding(chosen: Sequence[Target], results: Mapping[tuple[str, int], Measure
             row = [f"{number}: {target.name}", f"{one.per_second:.0f}", f"{one.per_second / ours.per_second:.2f}"]
             row += [f"{one.median_ms:.1f}", f"{added:.1f}", f"{added / (ours.median_ms - alone.median_ms):.2f}"]
             row += [f"{one.p99_ms:.1f}", str(one.failed), f"{one.megabytes:.0f}"]
+            row += [f"{one.cpu_ms:.1f}", f"{one.cpu_ms / ours.cpu_ms:.2f}"]
             rows.append(["-" if cell == "nan" else cell for cell in row])
             numbers |= {
                 f"load_{number}.{target.key}_per_second": one.per_second,
                 f"load_{number}.{target.key}_added_ms": added,
                 f"load_{number}.{target.key}_p99_ms": one.p99_ms,
+                f"load_{number}.{target.key}_cpu_ms": one.cpu_ms,
             }
     return Finding(
         title="Over HTTP",
@@ -184,7 +213,19 @@ def _finding(chosen: Sequence[Target], results: Mapping[tuple[str, int], Measure
             "each; the cores are shared by load, servers and upstream. Added: the median less the upstream's own. "
             "Ratios: to ours."
         ),
-        columns=("at once", "calls/s", "ratio", "median ms", "added ms", "ratio", "p99 ms", "failed", "MB"),
+        columns=(
+            "at once",
+            "calls/s",
+            "ratio",
+            "median ms",
+            "added ms",
+            "ratio",
+            "p99 ms",
+            "failed",
+            "MB",
+            "CPU ms",
+            "ratio",
+        ),
         rows=rows,
         numbers=numbers,
     )

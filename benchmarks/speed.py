@@ -222,6 +222,14 @@ GOALS = (
         unit="",
     ),
     Goal(
+        what="a core's time for such a call",
+        ours="load_32.api_cpu_ms",
+        beside="LiteLLM's proxy",
+        theirs="load_32.litellm_cpu_ms",
+        digits=1,
+        ratio_at_most=1,
+    ),
+    Goal(
         what="tokens of the tools, as an agent is shown them",
         ours="context.tools",
         beside="claude-code-llm-router",
