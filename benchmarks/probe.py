@@ -144,7 +144,8 @@ async def litellm_router(url: str, command: list[str]) -> AsyncGenerator[Call]:
     urls = {"first": url.split(",", maxsplit=1)[0], "second": url.rsplit(",", maxsplit=1)[-1]}
     patience = {"timeout": 1} if "brief" in command else {}
     models = [{"model_name": name, "litellm_params": _litellm(at) | patience} for name, at in urls.items()]
-    router = litellm.Router(model_list=models, fallbacks=[{"first": ["second"]}])
+    # Where failures are measured, each is to be met: nobody is left alone for having failed before.
+    router = litellm.Router(model_list=models, fallbacks=[{"first": ["second"]}], disable_cooldowns="brief" in command)
 
     async def call() -> object:
         answer = await router.acompletion(model="first", messages=messages(), max_completion_tokens=256)
