@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, ClassVar, Literal, Self, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, model_validator
 
 from mcp_router.errors import BadInputError, UnknownNameError
 from mcp_router.ledger import GroupBy
@@ -48,10 +48,10 @@ class RouteArguments(Arguments):
     max_output_tokens: Annotated[int, Field(gt=0, le=10_000_000)] | None = None
     max_cost_usd: Annotated[Decimal, Field(ge=0, le=1_000_000, allow_inf_nan=False)] | None = None
     temperature: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] | None = None
-    per_file: bool = False
+    per_file: StrictBool = False
     save_to: Annotated[str, Field(min_length=1, max_length=4_096)] | None = None
-    resume: bool = False
-    overwrite: bool = False
+    resume: StrictBool = False
+    overwrite: StrictBool = False
     conversation_id: Annotated[str, Field(max_length=100)] | None = None
 
     @model_validator(mode="after")
