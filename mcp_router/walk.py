@@ -23,6 +23,7 @@ from mcp_router.generation import Generation
 from mcp_router.ledger import Bench, BudgetRefusal, RateRefusal
 from mcp_router.plan import Plan, Rejection
 from mcp_router.tasks import World
+from providers.catalog import Model
 from providers.completion import Completion, Message
 
 _LONGEST_WAIT = 20.0
@@ -154,7 +155,7 @@ class Walk:
                 window = model.context_window or 0
                 return [other for other in queue if (other.model.context_window or window + 1) > window]
             case "content_filter":
-                return [other for other in queue if other.model.lineage != model.lineage]
+                return [other for other in queue if not _kin(other.model, model)]
             case "invalid_answer" | "truncated" | "empty":
                 return sorted(queue, key=lambda other: other.model.strength <= model.strength)
             case _:
@@ -218,6 +219,12 @@ def _shortfall(refusal: BudgetRefusal) -> Shortfall:
         short_usd=refusal.wanted_usd + refusal.spent_usd + refusal.held_usd - refusal.limit.limit_usd,
         resets_at=refusal.resets_at,
     )
+
+
+def _kin(one: Model, other: Model) -> bool:
+    """Whether two models are taught alike; where nobody knows, whether they are of one house."""
+    known = one.lineage and other.lineage
+    return one.lineage == other.lineage if known else one.provider == other.provider
 
 
 def _is_rate(candidate: Candidate, world: World) -> bool:

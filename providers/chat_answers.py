@@ -24,7 +24,7 @@ TICKS_A_DOLLAR = 10_000_000_000
 NANO_CREDITS_A_DOLLAR = 100_000_000_000
 """A credit is a cent. https://docs.github.com/en/copilot/reference/copilot-billing/models-and-pricing"""
 
-_STOPS = {"stop", "eos_token", "stop_sequence", "tool_calls", "function_call"}
+_STOPS = {"stop", "eos", "eos_token", "stop_sequence", "tool_calls", "function_call"}
 _LENGTHS = {"length", "model_length", "max_tokens"}
 _REFUSALS = {"content_filter", "sensitive", "refusal"}
 _TOO_LONG = {"model_context_window_exceeded"}

@@ -9,6 +9,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from providers.rows import provider_from_table
 from tests.front import environment, front
 from tests.vendors import Vendors, vendor_server
 
@@ -102,3 +103,37 @@ async def test_a_missing_key_is_made_up_for_where_a_provider_is_asked_for_but_no
     assert answer["model"].startswith("openrouter:deepseek/")
     assert "set DEEPSEEK_API_KEY; openrouter:deepseek/" in text
     assert "could be asked" in text
+
+
+@pytest.mark.parametrize("kind", ["filter", "context"])
+async def test_what_a_model_refuses_goes_only_to_one_taught_elsewhere_or_with_a_larger_window(
+    tmp_path: Path, vendors: Vendors, kind: str
+) -> None:
+    vendors.fail("groq", kind)
+    cell = '[routes.conversation]\nstandard = ["groq:openai/gpt-oss-120b", "groq:openai/gpt-oss-20b", "openai"]\n'
+    async with front(tmp_path, environment(vendors, "groq", "openai"), cell) as house:
+        answer = await house.call("generate", **TASK, budget_tier="standard")
+
+    assert (answer["model"].partition(":")[0], answer["fallbacks"]) == ("openai", 1)
+    assert len(vendors.requests("groq")) == 1
+
+
+async def test_of_ones_own_models_nobody_knows_who_taught_them_and_another_house_may_answer_what_one_refused(
+    tmp_path: Path, vendors: Vendors
+) -> None:
+    own = ""
+    for name in ("first", "second"):
+        row = {"wire": "openai_chat", "base_url": f"http://127.0.0.1/{name}", "key_env": []}
+        vendors.add(provider_from_table(name, row))
+        own += f"""
+[providers.{name}]
+wire = "openai_chat"
+base_url = "{vendors.url(name)}"
+models = [{{ name = "model", context_window = 32000, input_mtok = 0.1, output_mtok = 0.1 }}]
+"""
+    vendors.fail("first", "filter")
+    cell = '[routes.conversation]\nstandard = ["first:model", "second:model"]\n'
+    async with front(tmp_path, environment(vendors), cell + own) as house:
+        answer = await house.call("generate", **TASK, budget_tier="standard")
+
+    assert (answer["model"], answer["fallbacks"]) == ("second:model", 1)

@@ -92,6 +92,16 @@ async def test_an_answer_that_did_not_end_well_is_a_failure_with_its_usage(
 
 
 @pytest.mark.parametrize("on_text", [None, hear], ids=["whole", "streamed"])
+@pytest.mark.parametrize("finish", ["stop", "eos", "eos_token", "stop_sequence"])
+async def test_every_hosts_word_for_a_good_end_is_one(vendors: Vendors, finish: str, on_text: OnText | None) -> None:
+    vendors.says("openai", "All of it", finish=finish)
+
+    answer = await asked(vendors, "openai", on_text=on_text)
+
+    assert (answer.text, answer.finish_reason) == ("All of it", "stop")
+
+
+@pytest.mark.parametrize("on_text", [None, hear], ids=["whole", "streamed"])
 @pytest.mark.parametrize(
     ("name", "finish"),
     [
