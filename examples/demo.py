@@ -81,6 +81,8 @@ async def main() -> None:
 
 async def call(client: Client, tool: str, arguments: Json | None = None) -> Json:
     """Call a tool and take its structured result. A failure is a text that says what to do next."""
+    if not console.is_terminal:
+        console.print(f"· {tool}", style="dim")
     with console.status(f"{tool} …") as status:
 
         async def told(progress: float, total: float | None, message: str | None) -> None:

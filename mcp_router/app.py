@@ -171,8 +171,9 @@ class App:
         return found.servers[0].base_url if found and found.servers else None
 
     def key(self, provider: Provider) -> str | None:
-        """A provider's key, or None."""
-        return self.settings.key(provider.name, provider.key_env)
+        """A provider's key, or None. One that is optional goes only where the user points, not to who was found."""
+        pointed = not provider.key_optional or self._base_url(provider) is not None
+        return self.settings.key(provider.name, provider.key_env if pointed else ())
 
     def key_scope(self, name: str) -> str:
         """Name a provider's key without telling it."""
@@ -216,7 +217,7 @@ class App:
             return embedded.available(said.model_path)
         if provider.name == "local" and not elsewhere and not said.enabled:
             return "set [providers.local] enabled = true, or OLLAMA_BASE_URL"
-        if provider.key_env and self.key(provider) is None:
+        if provider.key_env and not provider.key_optional and self.key(provider) is None:
             return f"set {said.api_key_env or provider.key_env[0]}"
         return None
 

@@ -38,7 +38,9 @@ class Catalog:
         try:
             return self.providers[name]
         except KeyError:
-            raise UnknownNameError("provider", name, self.providers) from None
+            hosts = [model.id for model in self.models() if name and name in (model.name, *model.aliases)]
+            hint = f"A model is written provider:model, so {' or '.join(hosts)}." if hosts else ""
+            raise UnknownNameError("provider", name, self.providers, hint=hint) from None
 
     def model(self, id: str) -> Model:  # noqa: A002 -- the house's word
         """One model by `provider:name`, or by an alias of its provider's.

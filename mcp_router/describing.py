@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from mcp_router.accounting import latency
 from mcp_router.app import App
 from mcp_router.errors import UnknownNameError
+from mcp_router.ledger import Bench
 from mcp_router.money import number, plain
 from mcp_router.plan import retires_soon
 from mcp_router.prices import price_at
@@ -47,7 +48,7 @@ def _status(provider: Provider, world: World) -> Json:
 
 
 def _trouble(provider: Provider, world: World) -> str | None:
-    scopes = (f"provider:{provider.name}", world.access[provider.name].key_scope)
+    scopes = _scopes(provider, world)
     benches = [bench for scope, bench in world.benches.items() if scope in scopes]
     benches += [bench for scope, bench in world.benches.items() if scope.startswith(f"model:{provider.name}:")]
     if benches:
@@ -60,6 +61,21 @@ def _trouble(provider: Provider, world: World) -> str | None:
     return None
 
 
+def _scopes(provider: Provider, world: World) -> tuple[str, str]:
+    return f"provider:{provider.name}", world.access[provider.name].key_scope
+
+
+def _named(bench: Bench) -> str:
+    """Say whom a bench is held against, without the key's mark."""
+    kind, _, name = bench.scope.partition(":")
+    return f"key:{name.partition(':')[0]}" if kind == "key" else bench.scope
+
+
+def _open_s(bench: Bench, now: float) -> int:
+    """Seconds until it may be asked again; 0 where it may, though its failures still count."""
+    return max(0, round(bench.until - now))
+
+
 def _living(provider: Provider, world: World) -> list[Model]:
     today = world.now.date()
     return [model for model in provider.models if model.retires is None or model.retires > today]
@@ -68,7 +84,8 @@ def _living(provider: Provider, world: World) -> list[Model]:
 async def _details(app: App, provider: Provider, world: World) -> Json:
     now = world.now.timestamp()
     rate = app.rate(provider.name)
-    used = next((state for state in (await app.ledger.standing(now)).rates if state.provider == provider.name), None)
+    standing = await app.ledger.standing(now)
+    used = next((state for state in standing.rates if state.provider == provider.name), None)
     summary = await app.ledger.summary(since=now - 7 * 86_400, until=None, session=None, group_by="provider")
     totals = summary.groups.get(provider.name)
     return {
@@ -80,7 +97,17 @@ async def _details(app: App, provider: Provider, world: World) -> Json:
             "tokens_per_minute": rate.tokens_per_minute if rate else None,
             "requests_last_minute": used.requests if used else 0,
             "tokens_last_minute": used.tokens if used else 0,
+            "left": [
+                {"scope": word.scope, "requests": word.requests_left, "tokens": word.tokens_left}
+                for word in standing.learned
+                if word.scope == provider.name or word.scope.startswith(f"{provider.name}:")
+            ],
         },
+        "breaker": [
+            {"scope": _named(bench), "failures": bench.failures, "reason": bench.reason, "open_s": _open_s(bench, now)}
+            for bench in standing.benches
+            if bench.scope in _scopes(provider, world) or bench.scope.startswith(f"model:{provider.name}:")
+        ],
         "latency_ms": latency(totals) if totals else None,
         "models": [model_view(provider, model, world.now) for model in provider.models],
     }
@@ -125,13 +152,11 @@ def budget_tiers(app: App) -> Json:
     return {"budget_tiers": [{"name": tier, "ceiling_usd": number(app.routes.ceilings[tier])} for tier in TIERS]}
 
 
-def models(app: App) -> Json:
-    """List every model with its prices."""
-    now = datetime.now(UTC)
+async def models(app: App) -> Json:
+    """List every model with its prices, also those that local servers serve at the moment."""
+    now, catalog = datetime.now(UTC), await app.present()
     return {
-        "models": [
-            model_view(provider, model, now) for provider in app.catalog.providers.values() for model in provider.models
-        ]
+        "models": [model_view(catalog.provider(model.provider), model, now) for model in catalog.models()],
     }
 
 

@@ -184,6 +184,10 @@ def _missing(provider: Provider, model: Model, need: Need) -> str | None:
             # The user's own server may well search by itself; nobody else does unasked.
             if provider.name != "local" and (provider.search is None or "web_search" not in model.features):
                 return "cannot search the web here"
+        elif feature == "json_schema":
+            # Where JSON is all a model can be held to, or nothing is known of it, it is asked in words and checked.
+            if model.features and not model.features & {"json_schema", "json_object"}:
+                return "cannot be held to a JSON Schema"
         elif feature not in model.features:
             return f"does not take {'images' if feature == 'vision' else feature.upper()}"
     return None

@@ -8,6 +8,7 @@ from dataclasses import replace
 from mcp_router.errors import ConfigError, UnknownNameError
 from mcp_router.settings import ProviderSettings, Settings
 from providers import rows
+from providers.addresses import well_formed
 from providers.catalog import Provider
 
 
@@ -19,6 +20,7 @@ def own_providers(settings: Settings) -> Iterator[Provider]:
     """
     for name, said in settings.configuration.providers.items():
         try:
+            _check_address(name, said)
             if name in rows.NAMES:
                 if said.models or said.search_fee_usd is not None:
                     yield _changed(rows.shipped_provider(name), said)
@@ -26,6 +28,12 @@ def own_providers(settings: Settings) -> Iterator[Provider]:
                 yield _new(name, said)
         except (rows.RowError, UnknownNameError) as exc:
             raise ConfigError(f"{settings.path}: {exc}") from exc
+
+
+def _check_address(name: str, said: ProviderSettings) -> None:
+    # A server of one's own may be named by host and port alone.
+    if said.base_url is not None and name != "local" and not well_formed(said.base_url.strip()):
+        raise rows.RowError(f"providers.{name}.base_url: {said.base_url!r} is no address: write http://host:port/path.")
 
 
 def _changed(provider: Provider, said: ProviderSettings) -> Provider:

@@ -13,10 +13,11 @@ from mcp_router.ledger import Attempt, BudgetRefusal, RateRefusal
 from mcp_router.money import usd
 from mcp_router.plan import Plan, Rejection, RejectionKind
 
+_SHORTER = "shorten the prompt or use use_case long_context"
 _TO_DO: Mapping[RejectionKind, str] = {
     "closed": "set one of the keys named",
-    "ceiling": "take a higher budget_tier or a shorter prompt",
-    "window": "shorten the prompt or use use_case long_context",
+    "ceiling": "take a higher budget_tier or max_cost_usd, or a shorter prompt",
+    "window": _SHORTER,
 }
 _AT_MOST = 8
 """Rejected models named in a text; the rest are counted."""
@@ -102,6 +103,9 @@ def _listed(lines: Sequence[str]) -> str:
 def _advice(plan: Plan, refusals: Sequence[Refusal]) -> str:
     kinds = {rejection.kind for rejection in plan.rejected}
     advice = [said for kind, said in _TO_DO.items() if kind in kinds]
+    if plan.task.use_case == "long_context" and "window" in kinds:
+        # Those that keys are missing for have no larger windows than these.
+        advice = ["shorten the prompt, or give it in parts"]
     waits = [rejection.wait_seconds for rejection in plan.rejected if rejection.wait_seconds is not None]
     waits += [refusal.wait_seconds for refusal in refusals if isinstance(refusal, RateRefusal)]
     if waits and min(waits) < inf:
@@ -122,7 +126,7 @@ def _after_failures(failures: Iterable[Failed], plan: Plan) -> str:
         if error.kind == "invalid_answer":
             advice.append("loosen response_schema, or take a higher budget_tier with stronger models")
         if error.kind == "context_length":
-            advice.append("shorten the prompt or use use_case long_context")
+            advice.append(_SHORTER)
     closed = next((rejection for rejection in plan.rejected if rejection.kind == "closed"), None)
     if closed is not None:
         advice.append(f"{closed.reason.partition(';')[0]} to have a fallback")

@@ -74,7 +74,8 @@ class GenerateArguments(RouteArguments):
     def _something_to_do(self) -> Self:
         if self.prompt is None and self.messages is None:
             raise BadInputError("Give a prompt (or messages): the subtask in words.")
-        if self.messages is not None and self.messages[-1].role == "assistant":
+        said = [turn.role for turn in self.messages or () if turn.role != "system"]
+        if self.messages is not None and said[-1:] != ["user"]:
             raise BadInputError("The last message must be the user's: it is what the model answers.")
         if self.per_file and not self.files:
             raise BadInputError("per_file needs files: paths or globs of what to go through.")

@@ -73,7 +73,7 @@ async def read(app: App, uri: str, *, caller: Caller = LOCAL) -> types.ReadResou
         case "budget-tiers", "":
             view, ttl_ms = describing.budget_tiers(app), _FOR_LONG
         case "models", "":
-            view, ttl_ms = describing.models(app), _FOR_LONG
+            view = await describing.models(app)
         case "providers", "":
             view = await describing.providers(app)
         case "routes", _ if name:

@@ -61,7 +61,7 @@ def understood(
             input_tokens=tokens.count_prompt(system, messages) if messages else reference.input_tokens,
             reference=reference,
             max_output_tokens=arguments.max_output_tokens,
-            features=_features(use_case, messages),
+            features=_features(use_case, messages, arguments.response_schema is not None),
             shared_prefix=shared_prefix,
         ),
     )
@@ -103,8 +103,10 @@ def _words(arguments: RouteArguments, messages: tuple[Message, ...]) -> str:
     return said[-1] if said else ""
 
 
-def _features(use_case: str, messages: tuple[Message, ...]) -> frozenset[Feature]:
+def _features(use_case: str, messages: tuple[Message, ...], schema: bool) -> frozenset[Feature]:
     found: set[Feature] = {"web_search"} if use_case == "web_research" else set()
+    if schema:
+        found.add("json_schema")
     for message in messages:
         for item in message.attachments:
             found.add("pdf" if item.media_type == "application/pdf" else "vision")

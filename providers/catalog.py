@@ -175,6 +175,8 @@ class Provider:
     docs_url: str
     key_env: tuple[str, ...] = ()
     """Environment variables that may hold the key, first one first; empty where none is needed."""
+    key_optional: bool = False
+    """True where most servers need none, but one that does finds it in these variables."""
     base_url_env: tuple[str, ...] = ()
     """The vendor's own variables that point elsewhere."""
     servers: tuple[LocalServer, ...] = ()

@@ -102,6 +102,7 @@ def provider_from_table(name: str, table: Mapping[str, object]) -> Provider:
         base_url=row.text("base_url", "" if table.get("wire") == "embedded" else None),
         docs_url=row.text("docs_url", ""),
         key_env=row.texts("key_env"),
+        key_optional=row.flag("key_optional"),
         base_url_env=row.texts("base_url_env"),
         servers=tuple(_server(server) for server in row.tables("servers")),
         max_tokens_field=row.word("max_tokens_field", _MAX_TOKENS, "max_tokens"),

@@ -82,3 +82,94 @@ async def test_a_provider_alone_in_a_cell_means_what_the_tables_ask_of_it(tmp_pa
     assert models[0] == "groq:openai/gpt-oss-120b"
     assert "groq:openai/gpt-oss-safeguard-20b" not in models
     assert "glm:glm-4.7-flash" in models
+
+
+async def test_a_model_without_its_provider_is_answered_with_who_serves_it(tmp_path: Path, vendors: Vendors) -> None:
+    async with front(tmp_path, environment(vendors, "openai")) as house:
+        text = await house.refused("generate", prompt="Hi", model="gpt-6-luna")
+
+    assert "A model is written provider:model, so openai:gpt-6-luna" in text
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [{"role": "system", "content": "Be kind."}],
+        [
+            {"role": "user", "content": "Hi"},
+            {"role": "assistant", "content": "Yes?"},
+            {"role": "system", "content": "x"},
+        ],
+    ],
+)
+async def test_messages_that_ask_nothing_are_refused(
+    tmp_path: Path, vendors: Vendors, messages: list[dict[str, str]]
+) -> None:
+    async with front(tmp_path, environment(vendors, "openai")) as house:
+        text = await house.refused("generate", messages=messages)
+
+    assert "The last message must be the user's" in text
+    assert vendors.requests("openai") == []
+
+
+async def test_a_prompt_larger_than_every_window_is_told_to_be_cut_and_of_no_keys(
+    tmp_path: Path, vendors: Vendors
+) -> None:
+    async with front(tmp_path, environment(vendors, "openai")) as house:
+        text = await house.refused("generate", prompt="word " * 1_500_000, use_case="long_context")
+
+    assert "it takes 922000" in text
+    assert text.endswith("Next: shorten the prompt, or give it in parts.")
+
+
+async def test_the_plan_of_a_conversation_begins_with_who_answered_it(tmp_path: Path, vendors: Vendors) -> None:
+    async with front(tmp_path, environment(vendors, "groq", "openai")) as house:
+        first = await house.call("generate", prompt="Hi", use_case="conversation", model="openai:gpt-6-luna")
+        onward = {"prompt": "And?", "use_case": "conversation", "complexity": "medium", "temperature": 0.2}
+        plan = await house.call("explain_route", **onward, conversation_id=first["call_id"])
+        answer = await house.call("generate", **onward, conversation_id=first["call_id"])
+
+    assert plan["candidates"][0]["model"] == answer["model"] == "openai:gpt-6-luna"
+
+
+async def test_a_model_that_can_be_held_to_no_json_is_not_asked_for_it(tmp_path: Path, vendors: Vendors) -> None:
+    config = '[[providers.groq.models]]\nname = "talker"\ninput_mtok = 0\noutput_mtok = 0\nfeatures = ["vision"]\n'
+    task = {"prompt": "Name a colour.", "use_case": "conversation", "model": "groq:talker"}
+    async with front(tmp_path, environment(vendors, "groq"), config) as house:
+        text = await house.refused("generate", **task, response_schema={"type": "object"})
+        plain = await house.call("generate", **task)
+
+    assert "groq:talker: cannot be held to a JSON Schema" in text
+    assert plain["model"] == "groq:talker"
+
+
+async def test_a_provider_in_full_tells_its_breaker_and_what_its_vendor_says_is_left(
+    tmp_path: Path, vendors: Vendors
+) -> None:
+    task = {"prompt": "Hi", "use_case": "conversation", "model": "groq:openai/gpt-oss-20b"}
+    vendors.heads("groq", x_ratelimit_remaining_requests="1", x_ratelimit_reset_requests="30s")
+    async with front(tmp_path, environment(vendors, "groq")) as house:
+        await house.call("generate", **task)
+        vendors.fail("groq", status=401)
+        await house.refused("generate", **task)
+        (groq,) = (await house.call("list_providers", provider="groq"))["providers"]
+
+    assert groq["limits"]["left"] == [{"scope": "groq:openai/gpt-oss-20b", "requests": 1, "tokens": None}]
+    (breaker,) = groq["breaker"]
+    assert (breaker["scope"], breaker["failures"], breaker["reason"]) == ("key:groq", 1, "authentication")
+    assert 0 < breaker["open_s"] <= 300
+
+
+async def test_a_key_for_a_server_of_ones_own_goes_only_where_the_user_points(tmp_path: Path, vendors: Vendors) -> None:
+    environ = {"OLLAMA_API_KEY": "test-key-of-ollama", "OLLAMA_BASE_URL": vendors.url("local")}
+    vendors.serves("local", "qwen3:8b")
+    async with front(tmp_path, environ) as house:
+        answer = await house.call("generate", prompt="Hi", use_case="conversation", model="local:qwen3:8b")
+    async with front(
+        tmp_path, {"OLLAMA_API_KEY": "test-key-of-ollama"}, "[providers.local]\nenabled = true\n"
+    ) as house:
+        unpointed = house.app.key(house.app.catalog.provider("local"))
+
+    assert answer["text"] == "Hello from local."
+    assert vendors.requests("local")[-1].headers["authorization"] == "Bearer test-key-of-ollama"
+    assert unpointed is None

@@ -16,11 +16,20 @@ CLIENTS = ("claude-code", "claude-desktop", "cursor", "vscode", "codex", "gemini
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 1 the call failed, 2 usage or configuration."""
-    given = _parser().parse_args(_with_serve(list(sys.argv[1:] if arguments is None else arguments)))
+    given = _parser().parse_args(_with_serve(_config_last(list(sys.argv[1:] if arguments is None else arguments))))
     # Imported here, not above: hosts start one process a session, and `serve` needs none of the others.
     from mcp_router.cli.running import run  # noqa: PLC0415
 
     return run(given)
+
+
+def _config_last(arguments: list[str]) -> list[str]:
+    """Let `--config FILE` stand before the command too: it means the same everywhere."""
+    if arguments[:1] == ["--config"] and len(arguments) > 1:
+        return [*arguments[2:], *arguments[:2]]
+    if arguments and arguments[0].startswith("--config="):
+        return [*arguments[1:], arguments[0]]
+    return arguments
 
 
 def _with_serve(arguments: list[str]) -> list[str]:
@@ -46,7 +55,9 @@ def _parser() -> ArgumentParser:
 
     _serve(command("serve", "serve MCP over stdio or HTTP"))
     _ask(command("ask", "hand over one subtask and print the answer"))
-    _routing(command("explain", "show which models would be asked, and why; spends nothing"))
+    explain = command("explain", "show which models would be asked, and why, or what a past call did; spends nothing")
+    explain.add_argument("--call", metavar="ID", help="a past call instead, attempt by attempt")
+    _routing(explain)
     providers = command("providers", "show which providers can be asked")
     providers.add_argument("provider", nargs="?", help="one provider in full")
     providers.add_argument("--json", action="store_true", help="print JSON")

@@ -18,12 +18,23 @@ from mcp_router.wording import dumped
 
 async def run(app: App, given: Namespace) -> int:
     """Print the plan; nothing is spent."""
-    view = await explaining.explanation(app, checked(ExplainArguments, arguments(given)))
+    said = {"call_id": given.call} if given.call is not None else arguments(given)
+    view = await explaining.explanation(app, checked(ExplainArguments, said))
     if given.json:
         print(dumped(view))
         return DONE
-    show(view, Console(highlight=False))
+    (_show_call if given.call is not None else show)(view, Console(highlight=False))
     return DONE
+
+
+def _show_call(view: dict[str, object], console: Console) -> None:
+    attempts = table("", "model", "outcome", "s", "tokens in", "out", "USD", "detail")
+    for attempt in rows(view["attempts"]):
+        keys = ("number", "model", "outcome", "seconds", "input_tokens", "output_tokens", "cost_usd")
+        detail = attempt.get("detail") or attempt["why"]
+        attempts.add_row(*("?" if attempt[key] is None else str(attempt[key]) for key in keys), escape(str(detail)))
+    console.print(f"call {view['call_id']}")
+    console.print(attempts)
 
 
 def show(view: dict[str, object], console: Console) -> None:

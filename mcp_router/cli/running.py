@@ -32,7 +32,11 @@ def run(given: Namespace) -> int:
     except (ConfigError, BadInputError) as error:
         print(f"mcp-llm-router: {error}", file=sys.stderr)
         return USAGE
-    except (RouterError, LedgerError) as error:
+    except RouterError as error:
+        trail = f" Attempts: mcp-llm-router explain --call {error.call_id}" if error.call_id else ""
+        print(f"mcp-llm-router: {error}{trail}", file=sys.stderr)
+        return FAILED
+    except LedgerError as error:
         print(f"mcp-llm-router: {error}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:

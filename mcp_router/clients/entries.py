@@ -71,7 +71,9 @@ def variables(settings: Settings) -> Variables:
     for provider in rows.shipped():
         chosen = settings.provider(provider.name).api_key_env
         names = (chosen,) if chosen else provider.key_env
-        if names and provider.retired is None:
+        if provider.key_optional:
+            others += names
+        elif names and provider.retired is None:
             keys.append(next((name for name in names if environ.get(name, "").strip()), names[0]))
         others += [f"{provider.name.upper()}_BASE_URL", *provider.base_url_env]
     own = (said.api_key_env for name, said in settings.configuration.providers.items() if name not in rows.NAMES)
