@@ -15,7 +15,7 @@ from tests.chaos.upstream import VENDORS
 _VENDORS = (VENDORS[0], VENDORS[4])
 """Two that share an SDK: servers are started often here."""
 _IN_FLIGHT = 8
-_BUDGET_USD = Decimal("0.001")
+_BUDGET_USD = Decimal("0.02")
 
 
 @dataclass(kw_only=True, slots=True)
