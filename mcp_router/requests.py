@@ -47,7 +47,7 @@ class RouteArguments(Arguments):
     response_schema: dict[str, object] | None = None
     max_output_tokens: Annotated[int, Field(gt=0, le=10_000_000)] | None = None
     max_cost_usd: Annotated[Decimal, Field(ge=0, le=1_000_000, allow_inf_nan=False)] | None = None
-    temperature: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] | None = None
+    temperature: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False, strict=True)] | None = None
     per_file: StrictBool = False
     save_to: Annotated[str, Field(min_length=1, max_length=4_096)] | None = None
     resume: StrictBool = False
