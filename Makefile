@@ -11,7 +11,7 @@ PYTHONS := python3 python3.14 python3.13 python3.12 python3.11
 PYTHON ?= $(shell for one in $(PYTHONS); do \
 	$$one -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$one && break; done)
 
-.PHONY: help demo test lint types format coverage chaos bench docs pictures mcpb companions constraints install install-dev clean
+.PHONY: help demo test lint types format coverage chaos bench train docs pictures mcpb companions constraints install install-dev clean
 
 help:
 	@echo "make demo         hand a subtask to the embedded model over MCP, with no key"
@@ -21,6 +21,7 @@ help:
 	@echo "make chaos        let everything go wrong at once, and say what came of it; CHAOS=5 does five times as much"
 	@echo "make companions   install the clients and suites from npm that some tests drive; without them those are skipped"
 	@echo "make bench        measure start-up, calls, fallback and what an agent's context pays, in a minute"
+	@echo "make train        train what understands prompts anew; DATA=... is the folder of the data (docs/inference.md)"
 	@echo "make docs         write the tables of README.md and docs/ anew from the code"
 	@echo "make pictures     draw the picture of a delegated task anew from what the demo prints"
 	@echo "make mcpb         zip what Claude Desktop installs into dist/"
@@ -51,6 +52,10 @@ chaos: .venv/.dev
 
 bench: .venv/.dev
 	@$(BIN)/python -P benchmarks/speed.py --quick
+
+train: .venv/.training
+	@test -n "$(DATA)" || { echo "make train DATA=/path/to/data: see docs/inference.md" >&2; exit 2; }
+	@$(BIN)/python benchmarks/inference/train.py --data "$(DATA)"
 
 docs: .venv/.dev
 	@$(BIN)/python -P docs/tables.py
@@ -111,6 +116,10 @@ endif
 	@echo "· installing the fake vendors of make chaos"
 	@$(BIN)/python -m venv --clear --without-pip .venv/chaos
 	@$(PIP) --python .venv/chaos/bin/python install -qq --no-input --require-hashes -c constraints.txt --group chaos
+	@touch $@
+
+.venv/.training: .venv/.dev
+	@$(CHECKED) --group training
 	@touch $@
 
 # Every extra and group for every platform and every Python from 3.11 on. The weights come without dependencies.

@@ -1,8 +1,8 @@
 """Fits weights over sparse features, and nothing more: no thread, no chance."""
 
-from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from scipy import sparse
@@ -13,59 +13,63 @@ from mcp_router.inference.features import Reading
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Space:
-    """Which features are learnt."""
+    """Which features are learnt, as columns of everything that was read."""
 
-    words: dict[str, int]
-    signs: dict[str, int]
-
-    @property
-    def size(self) -> int:
-        """How many there are."""
-        return len(self.words) + len(self.signs)
+    words: np.ndarray
+    signs: np.ndarray
 
 
-def space(readings: Sequence[Reading], origins: Sequence[str], least: int, most: int) -> Space:
-    """Keeps features seen in `least` origins, the most frequent first."""
-    words: defaultdict[str, set[str]] = defaultdict(set)
-    signs: defaultdict[str, set[str]] = defaultdict(set)
-    for reading, origin in zip(readings, origins, strict=True):
-        for word in reading.words:
-            words[word].add(origin)
-        for sign in reading.signs:
-            signs[sign].add(origin)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sheet:
+    """Everything that was read: a row for each prompt, a column for each feature, words before signs."""
 
-    def kept(found: dict[str, set[str]], room: int) -> list[str]:
-        counted = Counter({name: len(where) for name, where in found.items() if len(where) >= least})
-        return sorted(sorted(counted, key=lambda name: (-counted[name], name))[:room])
+    names: tuple[str, ...]
+    """In the order of the columns; of the words and of the signs each, by the alphabet."""
+    words: int
+    """How many columns are words."""
+    read: sparse.csr_matrix
+    """What stands in each prompt."""
+    learnt: sparse.csr_matrix
+    """The same, but for the prompts that lose their words, so that concepts learn to stand alone."""
+    origins: sparse.csr_matrix
+    """A row for each origin, a column for each prompt."""
 
-    sign_list = kept(signs, most // 2)
-    word_list = kept(words, most - len(sign_list))
-    return Space(
-        words={name: at for at, name in enumerate(word_list)},
-        signs={name: at + len(word_list) for at, name in enumerate(sign_list)},
-    )
+    def space(self, chosen: np.ndarray, least: int, most: int) -> Space:
+        """Keeps features seen in `least` origins of the chosen prompts, the most frequent first."""
+        counts = (self.origins[:, chosen] @ self.learnt[chosen] > 0).sum(axis=0).A1
+
+        def kept(columns: np.ndarray, room: int) -> np.ndarray:
+            known = columns[counts[columns] >= least]
+            return np.sort(known[np.argsort(-counts[known], kind="stable")][:room])
+
+        signs = kept(np.arange(self.words, len(self.names)), most // 2)
+        return Space(words=kept(np.arange(self.words), most - len(signs)), signs=signs)
+
+    def matrix(self, chosen: np.ndarray, where: Space, *, word_scale: float, whole: bool) -> sparse.csr_matrix:
+        """Returns the chosen prompts as rows of features; words weigh less each, the more there are."""
+        rows = (self.read if whole else self.learnt)[chosen]
+        words = rows[:, where.words]
+        shares = word_scale / np.sqrt(np.diff(words.indptr) + 4)
+        return sparse.hstack([sparse.diags(shares) @ words, rows[:, where.signs]], format="csr")
 
 
-def matrix(
-    readings: Sequence[Reading], where: Space, *, word_scale: float, drop: Sequence[bool] | None = None
-) -> sparse.csr_matrix:
-    """Returns the features as rows; those told to drop keep no word, so that concepts learn to stand alone."""
-    data: list[float] = []
-    columns: list[int] = []
-    starts = [0]
-    for at, reading in enumerate(readings):
-        dropped = drop is not None and drop[at]
-        known = [] if dropped else [where.words[word] for word in reading.words if word in where.words]
-        signs = [
-            where.signs[sign] for sign in reading.signs if sign in where.signs and not (dropped and _is_word(sign))
-        ]
-        columns.extend([*known, *signs])
-        data.extend([word_scale / np.sqrt(len(known) + 4)] * len(known))
-        data.extend([1.0] * len(signs))
-        starts.append(len(columns))
-    return sparse.csr_matrix(
-        (np.array(data), np.array(columns, dtype=np.int32), np.array(starts)), shape=(len(readings), where.size)
-    )
+def sheet(readings: Sequence[Reading], origins: Sequence[str], dropped: np.ndarray) -> Sheet:
+    """Writes down everything that was read; those `dropped` are learnt without their words."""
+    words = {word: at for at, word in enumerate(sorted(set(chain.from_iterable(one.words for one in readings))))}
+    signs = sorted(set(chain.from_iterable(one.signs for one in readings)))
+    places = {sign: len(words) + at for at, sign in enumerate(signs)}
+    rows = [[*map(words.__getitem__, one.words), *map(places.__getitem__, one.signs)] for one in readings]
+    starts = np.concatenate([[0], np.cumsum([len(row) for row in rows])])
+    columns = np.fromiter(chain.from_iterable(rows), np.int32, starts[-1])
+    spelled = np.array([True] * len(words) + [_is_word(sign) for sign in signs])
+    lost = spelled[columns] & np.repeat(dropped, np.diff(starts))
+    shape = len(readings), len(words) + len(signs)
+    read = sparse.csr_matrix((np.ones(len(columns)), columns, starts), shape=shape)
+    learnt = sparse.csr_matrix(((~lost).astype(float), columns.copy(), starts.copy()), shape=shape)
+    learnt.eliminate_zeros()
+    known = {origin: at for at, origin in enumerate(dict.fromkeys(origins))}
+    ones = np.ones(len(origins)), ([known[origin] for origin in origins], np.arange(len(origins)))
+    return Sheet(names=(*words, *signs), words=len(words), read=read, learnt=learnt, origins=sparse.csr_matrix(ones))
 
 
 def _is_word(sign: str) -> bool:

@@ -115,14 +115,13 @@ def calibrated(held: Held, at: np.ndarray) -> Calibration:
 
 def choices(held: Held, how: Calibration, at: np.ndarray, *, by_source: bool) -> list[Choice]:
     """Returns what was chosen for prompts that have a use case."""
-    at = np.array([i for i in at if held.labels[i] != OTHER])
+    labels = held.labels
+    at = at[labels[at] != OTHER]
     weights = shares(held.prompts, at) if by_source else np.ones(len(at))
     found: list[Choice] = []
     for i, weight in zip(at, weights, strict=True):
         chosen, confidence = how.told(held.scores[i, : len(held.names)], held.names)
-        found.append(
-            Choice(right=held.names[held.labels[i]], chosen=chosen, confidence=confidence, weight=float(weight))
-        )
+        found.append(Choice(right=held.names[labels[i]], chosen=chosen, confidence=confidence, weight=float(weight)))
     return found
 
 
@@ -158,11 +157,12 @@ def _by_source(held: Held, how: Calibration) -> Iterator[str]:
 
 
 def _crossed(held: Held) -> float:
-    families = np.array([prompt.family for prompt in held.prompts])
+    plain = held.plain
+    families = np.array([held.prompts[i].family for i in plain])
     found: list[Choice] = []
-    for family in sorted(set(families[held.plain])):
-        inside = families[held.plain] == family
-        found += choices(held, calibrated(held, held.plain[~inside]), held.plain[inside], by_source=True)
+    for family in sorted(set(families)):
+        inside = families == family
+        found += choices(held, calibrated(held, plain[~inside]), plain[inside], by_source=True)
     return calibration_error(found)
 
 

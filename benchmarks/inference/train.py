@@ -18,6 +18,7 @@ import risks
 import rows
 import scores
 import split
+from scipy import sparse
 
 from mcp_router.inference import features
 from mcp_router.inference.development import NAME
@@ -35,11 +36,12 @@ USE_CASES = [
 COMPLEXITIES = ["simple", "medium", "complex"]
 ROOM = Path(__file__).parents[2] / "mcp_router" / "inference"
 
-WRITTEN_EACH = 40
+WRITTEN_EACH = 14
 WORD_SHARE = 3.0
 LEAST_ORIGINS = 2
 MOST_FEATURES = 24_000
 L2 = 3e-4
+ITERATIONS = 80
 TRUST = {"written_more": 1.0, "written": 3.0, "arena": 0.5}
 DROPPED = 0.3
 """Share of the perturbed prompts that lose their words: other languages have only concepts, which must stand alone."""
@@ -50,9 +52,8 @@ class Table:
     """Everything to learn from, read."""
 
     prompts: list[generate.Prompt]
-    readings: list[features.Reading]
+    sheet: fit.Sheet
     perturbed: np.ndarray
-    dropped: np.ndarray
 
     def labels(self) -> np.ndarray:
         """Returns where each prompt's use case stands."""
@@ -80,7 +81,8 @@ def gather(data: Path) -> Table:
             perturbed.append(again)
             dropped.append(again and chance.random() < DROPPED)
     readings = [features.read(text) for text in texts]
-    return Table(prompts=prompts, readings=readings, perturbed=np.array(perturbed), dropped=np.array(dropped))
+    sheet = fit.sheet(readings, [prompt.origin for prompt in prompts], np.array(dropped))
+    return Table(prompts=prompts, sheet=sheet, perturbed=np.array(perturbed))
 
 
 def _passages(dev: list[generate.Prompt], chance: random.Random) -> dict[str, list[str]]:
@@ -100,47 +102,35 @@ def _passages(dev: list[generate.Prompt], chance: random.Random) -> dict[str, li
 
 def weights(table: Table, chosen: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Weighs every source by the root of its size, and every class about the same."""
-    families = [table.prompts[at].source for at in chosen]
-    counts = Counter(zip(families, labels, strict=True))
-    found = np.zeros(len(chosen))
-    for at, (source, label) in enumerate(zip(families, labels, strict=True)):
-        trust = (
-            1.0
-            if source.startswith("written_more")
-            else 3.0
-            if source.startswith("written")
-            else 0.5
-            if source.startswith("arena")
-            else 1.0
-        )
-        found[at] = trust * counts[source, label] ** -0.5
+    sources = [table.prompts[at].source for at in chosen]
+    counts = Counter(zip(sources, labels, strict=True))
+    found = np.array([_trust(one[0]) * counts[one] ** -0.5 for one in zip(sources, labels, strict=True)])
     for label in set(labels):
         found[labels == label] /= found[labels == label].sum() ** 0.8
     return found
 
 
-def learn(table: Table, chosen: np.ndarray) -> tuple[fit.Space, np.ndarray, np.ndarray]:
+def _trust(source: str) -> float:
+    return next((trust for start, trust in TRUST.items() if source.startswith(start)), 1.0)
+
+
+def learn(table: Table, chosen: np.ndarray, *, complexity: bool = True) -> tuple[fit.Space, np.ndarray, np.ndarray]:
     """Fits both heads on the chosen prompts; returns weights of eight use cases and three complexities."""
-    readings = [table.readings[at] for at in chosen]
-    where = fit.space(readings, [table.prompts[at].origin for at in chosen], LEAST_ORIGINS, MOST_FEATURES)
-    x = fit.matrix(readings, where, word_scale=WORD_SHARE, drop=list(table.dropped[chosen]))
+    where = table.sheet.space(chosen, LEAST_ORIGINS, MOST_FEATURES)
+    x = table.sheet.matrix(chosen, where, word_scale=WORD_SHARE, whole=False)
     labels = table.labels()[chosen]
-    w, b = fit.softmax(
-        fit.Problem(x=x, labels=labels, weights=weights(table, chosen, labels), classes=len(USE_CASES), l2=L2), 80
-    )
+    w, b = _fitted(x, labels, weights(table, chosen, labels), len(USE_CASES))
+    if not complexity:
+        none = len(COMPLEXITIES)
+        return where, np.hstack([w, np.zeros((len(w), none))]), np.concatenate([b, np.zeros(none)])
     known = np.array([at for at in range(len(chosen)) if table.prompts[chosen[at]].complexity])
     levels = np.array([(table.prompts[chosen[at]].complexity or 1) - 1 for at in known])
-    cw, cb = fit.softmax(
-        fit.Problem(
-            x=x[known],
-            labels=levels,
-            weights=weights(table, chosen[known], levels),
-            classes=len(COMPLEXITIES),
-            l2=L2,
-        ),
-        60,
-    )
+    cw, cb = _fitted(x[known], levels, weights(table, chosen[known], levels), len(COMPLEXITIES))
     return where, np.hstack([w, cw]), np.concatenate([b, cb])
+
+
+def _fitted(x: sparse.csr_matrix, labels: np.ndarray, share: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    return fit.softmax(fit.Problem(x=x, labels=labels, weights=share, classes=classes, l2=L2), ITERATIONS)
 
 
 def left_out(table: Table, processes: int) -> np.ndarray:
@@ -162,17 +152,18 @@ def _share(table: Table) -> None:
 
 def _without(family: str) -> tuple[np.ndarray, np.ndarray]:
     table = _shared[0]
-    where, w, b = learn(table, np.flatnonzero(table.families() != family))
     held = [prompt.family == family and not prompt.source.startswith("written") for prompt in table.prompts]
     at = np.flatnonzero(np.array(held))
-    return at, fit.matrix([table.readings[i] for i in at], where, word_scale=WORD_SHARE) @ w + b
+    ranked = any(table.prompts[i].complexity for i in at)
+    where, w, b = learn(table, np.flatnonzero(table.families() != family), complexity=ranked)
+    return at, table.sheet.matrix(at, where, word_scale=WORD_SHARE, whole=True) @ w + b
 
 
-def packed(where: fit.Space, w: np.ndarray, b: np.ndarray, settings: dict[str, object]) -> bytes:
+def packed(sheet: fit.Sheet, where: fit.Space, w: np.ndarray, b: np.ndarray, settings: dict[str, object]) -> bytes:
     """Returns the artefact: a line of JSON, a line of names for each feature, then a byte for each weight."""
     scales = np.abs(w).max(axis=0) / 127
     steps = np.clip(np.rint(w / scales), -127, 127).astype(np.int64) + 128
-    names = "\n".join([*where.words, *where.signs]).encode()
+    names = "\n".join(sheet.names[at] for at in (*where.words, *where.signs)).encode()
     header = {
         "labels": [*USE_CASES, *COMPLEXITIES],
         "scales": [round(float(one), 7) for one in scales],
@@ -200,11 +191,13 @@ def main() -> None:
     complexities, told = scores.complexity(held)
     print(told)
     where, w, b = learn(table, np.arange(len(table.prompts)))
-    artefact = packed(where, w, b, {"settings": scores.settings(how, complexities), **risks.train(chosen.data)})
+    artefact = packed(
+        table.sheet, where, w, b, {"settings": scores.settings(how, complexities), **risks.train(chosen.data)}
+    )
     (ROOM / "heads.bin").write_bytes(artefact)
     development = split.packed(chosen.data, held, how)
     (ROOM / NAME).write_bytes(development)
-    print(f"{where.size} features, heads.bin {len(artefact)} bytes, {NAME} {len(development)} bytes")
+    print(f"{len(w)} features, heads.bin {len(artefact)} bytes, {NAME} {len(development)} bytes")
 
 
 if __name__ == "__main__":

@@ -141,12 +141,18 @@ def _unchanged(rows: Sequence[Row]) -> Json:
 
 def _difficulty(rows: Sequence[Row]) -> Json:
     """Score the order by risk between always asking the cheap model and always the strong one."""
+    sources: dict[str, list[tuple[Outcome, float]]] = {}
+    for row in rows:
+        if row.outcomes is not None:
+            outcome = Outcome(cheap=row.outcomes[0], strong=row.outcomes[1])
+            sources.setdefault(row.source, []).append((outcome, infer(row.text).risk))
     found: Json = {}
-    for source in sorted({row.source for row in rows if row.outcomes}):
-        kept = [row for row in rows if row.source == source and row.outcomes]
-        outcomes = [Outcome(cheap=row.outcomes[0], strong=row.outcomes[1]) for row in kept]
-        result = routing(outcomes, [infer(row.text).risk for row in kept])
-        found[source] = {name: round(value, 3) for name, value in asdict(result).items()} | {"prompts": len(kept)}
+    for source, kept in sorted(sources.items()):
+        outcomes, risks = zip(*kept, strict=True)
+        if sum(one.strong - one.cheap for one in outcomes) <= 0:
+            continue  # No gap, nothing to recover.
+        scores = asdict(routing(outcomes, risks))
+        found[source] = {name: round(value, 3) for name, value in scores.items()} | {"prompts": len(kept)}
     return found
 
 
@@ -196,9 +202,9 @@ _TABLES = (
     ("use case", "use_case", ("prompts", "macro_f1", "accuracy", "worst_recall", "ece")),
     ("right, by source", "by_source", ("prompts", "shipped", "unseen", "keywords")),
     (
-        "recorded outcomes",
+        "quality, recorded",
         "difficulty",
-        ("prompts", "cheapest", "strongest", "apgr", "cpt_50", "cpt_80"),
+        ("prompts", "cheapest", "quality_20", "quality_50", "strongest", "apgr", "cpt_50", "cpt_80"),
     ),
     ("milliseconds", "latency_ms", tuple(_PERCENTILES)),
 )

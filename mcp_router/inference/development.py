@@ -5,7 +5,9 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import cast
+from typing import cast, get_args
+
+from mcp_router.inference import UseCase
 
 NAME = "development.jsonl.gz"
 
@@ -20,7 +22,7 @@ class Row:
     """Its use case, or `other`; None where only outcomes were recorded."""
     unseen: tuple[str, float] | None = None
     """What weights that never saw its source, nor its relatives, took it for, and how sure they were."""
-    outcomes: tuple[float, ...] = ()
+    outcomes: tuple[float, float] | None = None
     """How good a cheap and a strong model's answers were."""
     left_out: int = 0
     """Characters of a long text that do not ship."""
@@ -51,9 +53,16 @@ def read(lines: list[str]) -> Iterator[Row]:
     for number, line in enumerate(lines, 1):
         try:
             found = json.loads(line)
-            yield _row(cast("dict[str, object]", found))
-        except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as exc:
+            row = _row(cast("dict[str, object]", found))
+        except (KeyError, TypeError, AttributeError, IndexError, ValueError) as exc:
             raise ValueError(f"line {number} is no JSON object with a text and a label") from exc
+        if row.label not in _LABELS:
+            raise ValueError(f"line {number}: there is no use case {row.label!r}; there are {', '.join(_NAMES)}")
+        yield row
+
+
+_NAMES: tuple[str, ...] = (*get_args(UseCase), "other")
+_LABELS = frozenset({*_NAMES, None})
 
 
 def _row(found: dict[str, object]) -> Row:
@@ -61,8 +70,13 @@ def _row(found: dict[str, object]) -> Row:
     return Row(
         text=str(found["text"]),
         source=str(found.get("source", "yours")),
-        label=cast("str | None", found.get("label")),
+        label=None if "outcomes" in found else str(found["label"]),
         unseen=None if unseen is None else (str(unseen[0]), float(str(unseen[1]))),
-        outcomes=tuple(cast("list[float]", found.get("outcomes", []))),
+        outcomes=_pair(found["outcomes"]) if "outcomes" in found else None,
         left_out=int(str(found.get("left_out", 0))),
     )
+
+
+def _pair(found: object) -> tuple[float, float]:
+    cheap, strong = cast("list[object]", found)
+    return float(str(cheap)), float(str(strong))

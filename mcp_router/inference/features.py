@@ -26,7 +26,8 @@ _FOLDED = str.maketrans(
     "àáâãäåçèéêëìíîïñòóôõöùúûüýÿšžłğışčěřůąęćńśź",
     "aaaaaaceeeeiiiinooooouuuuyyszlgisceruaecnsz",
 )
-_WORD = re.compile(r"[^\W\d_]+|\d+")
+# Chinese, Japanese and Korean stand apart from the Latin words written into them: 用Python写 is three words.
+_WORD = re.compile(r"[^\W\d_\u2e80-\uffef]+|(?:(?![\W\d_])[\u2e80-\uffef])+|\d+")
 _OPTION = re.compile(r"(?:^|\n)[ \t]*\(?([a-j])[).:]\s", re.IGNORECASE)
 _TURN = re.compile(r"(?:^|\n)[^\W\d_][\w .'-]{0,24}:\s")
 _IDENTIFIER = re.compile(r"\b[a-z][a-z0-9]*_[a-z]\w*|\b[a-z]+[A-Z]\w+|\w\(\)|`[^`\n]+`|\w\.[a-z_]+\(")
@@ -54,9 +55,11 @@ class Reading:
 class Lexicon:
     """Words of many languages by the concept they speak of, and the courtesies that say nothing."""
 
-    concepts: dict[str, tuple[str, ...]]
-    courtesies: frozenset[tuple[str, ...]]
+    concepts: dict[str, str]
+    """By a word or two, the concepts they speak of, a tab between two."""
+    courtesies: frozenset[str]
     longest_courtesy: int
+    """In words."""
 
 
 def stems(text: str) -> list[str]:
@@ -84,12 +87,12 @@ def lexicon() -> Lexicon:
 def parse_lexicon(text: str) -> Lexicon:
     """Reads the lexicon as it ships: words and their concepts, an empty line, then courtesies."""
     spoken, _, polite = text.partition("\n\n")
-    concepts: dict[str, tuple[str, ...]] = {}
-    for line in spoken.split("\n"):
-        key, *names = line.split("\t")
-        concepts[key] = tuple(names)
-    courtesies = frozenset(tuple(line.split(" ")) for line in polite.rstrip("\n").split("\n"))
-    return Lexicon(concepts=concepts, courtesies=courtesies, longest_courtesy=max(map(len, courtesies)))
+    courtesies = frozenset(polite.rstrip("\n").split("\n"))
+    return Lexicon(
+        concepts=dict([line.split("\t", 1) for line in spoken.split("\n")]),
+        courtesies=courtesies,
+        longest_courtesy=1 + max([line.count(" ") for line in courtesies]),
+    )
 
 
 def without_courtesies(words: list[str]) -> list[str]:
@@ -109,10 +112,10 @@ def without_courtesies(words: list[str]) -> list[str]:
     return words[start:end] if end - start >= _FEWEST_WORDS else words
 
 
-def _courtesy_length(words: list[str], courtesies: frozenset[tuple[str, ...]], *, at_start: bool) -> int:
+def _courtesy_length(words: list[str], courtesies: frozenset[str], *, at_start: bool) -> int:
     for length in range(len(words), 0, -1):
         part = words[:length] if at_start else words[-length:]
-        if tuple(part) in courtesies:
+        if " ".join(part) in courtesies:
             return length
     return 0
 
@@ -160,10 +163,10 @@ def read(text: str) -> Reading:
     return Reading(words=sorted({*words, *edge_pairs}), signs=sorted(signs), counts=counts)
 
 
-def _concepts(words: list[str], pairs: set[str], known: dict[str, tuple[str, ...]]) -> dict[str, int]:
+def _concepts(words: list[str], pairs: set[str], known: dict[str, str]) -> dict[str, int]:
     spoken: dict[str, int] = {}
-    for key in (*words, *pairs):
-        for name in known.get(key, ()):
+    for names in filter(None, map(known.get, (*words, *pairs))):
+        for name in names.split("\t"):
             spoken[name] = spoken.get(name, 0) + 1
     return spoken
 

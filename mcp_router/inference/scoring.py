@@ -88,6 +88,9 @@ class Routing:
     cpt_50: float
     """Share of calls that must go to the strong model for half of the gap."""
     cpt_80: float
+    quality_20: float
+    """Quality where the riskiest fifth of the calls goes to the strong model."""
+    quality_50: float
 
 
 def routing(outcomes: Sequence[Outcome], risks: Sequence[float]) -> Routing:
@@ -98,12 +101,15 @@ def routing(outcomes: Sequence[Outcome], risks: Sequence[float]) -> Routing:
         recovered.append(recovered[-1] + outcomes[at].strong - outcomes[at].cheap)
     gap = recovered[-1]
     shares = [recovered[round(step * len(outcomes) / STEPS)] / gap for step in range(STEPS + 1)]
+    cheapest = sum(one.cheap for one in outcomes) / len(outcomes)
     return Routing(
-        cheapest=sum(one.cheap for one in outcomes) / len(outcomes),
+        cheapest=cheapest,
         strongest=sum(one.strong for one in outcomes) / len(outcomes),
         apgr=sum(shares) / len(shares),
         cpt_50=_first(shares, lambda share: share >= 0.5) / STEPS,  # noqa: PLR2004 - CPT(50%) by its name
         cpt_80=_first(shares, lambda share: share >= 0.8) / STEPS,  # noqa: PLR2004 - CPT(80%) by its name
+        quality_20=cheapest + recovered[round(0.2 * len(outcomes))] / len(outcomes),
+        quality_50=cheapest + recovered[round(0.5 * len(outcomes))] / len(outcomes),
     )
 
 
