@@ -109,7 +109,7 @@ def test_every_make_target_that_is_told_of_exists() -> None:
     makefile = (ROOT / "Makefile").read_text("utf-8")
     told = re.findall(r"^make (\w+)", README, re.MULTILINE)
 
-    assert told == ["demo", "test", "lint", "companions", "chaos", "bench", "docs", "constraints"]
+    assert told == ["demo", "test", "lint", "companions", "chaos", "bench", "train", "docs", "constraints"]
     assert [name for name in told if not re.search(rf"^{name}:", makefile, re.MULTILINE)] == []
 
 
