@@ -16,6 +16,11 @@ BINS = 10
 NOISY = "arena_hard_v0.1"
 """Labelled by cluster: its labels say too little of single prompts to calibrate by."""
 
+ROOT = 0.5
+"""How sure a choice can be is learnt from every source, from large ones more, but not by their size."""
+LEAST_SURE, MOST_SURE = 0.05, 0.98
+"""Nothing is quite impossible, nor certain."""
+
 Knots = tuple[list[float], list[float]]
 
 
@@ -59,10 +64,10 @@ class Calibration:
         return names[best], along(*self.named, float(likely[best]))
 
 
-def shares(prompts: Sequence[Prompt], at: np.ndarray) -> np.ndarray:
-    """Weighs every source of a class the same."""
+def shares(prompts: Sequence[Prompt], at: np.ndarray, power: float = 1.0) -> np.ndarray:
+    """Weighs every source of a class the same, or by a power of its size."""
     counts = Counter((prompts[i].source, prompts[i].label) for i in at)
-    return np.array([1 / counts[prompts[i].source, prompts[i].label] for i in at])
+    return np.array([counts[prompts[i].source, prompts[i].label] ** -power for i in at])
 
 
 def softmax(z: np.ndarray) -> np.ndarray:
@@ -85,21 +90,20 @@ def isotonic(x: np.ndarray, right: np.ndarray, share: np.ndarray) -> Knots:
     merged: list[list[float]] = []
     for e in np.array_split(np.argsort(x, kind="stable"), BINS):
         total = float(share[e].sum())
-        merged.append(
-            [float((x[e] * share[e]).sum() / total), (float((right[e] * share[e]).sum()) + 0.5) / (total + 1), total]
-        )
+        merged.append([float((x[e] * share[e]).sum() / total), float((right[e] * share[e]).sum() / total), total])
         while len(merged) > 1 and merged[-2][1] >= merged[-1][1]:
             b, a = merged.pop(), merged.pop()
             total = a[2] + b[2]
             merged.append([(a[0] * a[2] + b[0] * b[2]) / total, (a[1] * a[2] + b[1] * b[2]) / total, total])
-    return [round(m[0], 4) for m in merged], [round(m[1], 4) for m in merged]
+    return [round(m[0], 4) for m in merged], [round(min(max(m[1], LEAST_SURE), MOST_SURE), 4) for m in merged]
 
 
 def calibrated(held: Held, at: np.ndarray) -> Calibration:
     """Learns from some prompts of the data how sure a choice can be."""
     at = np.array([i for i in at if held.prompts[i].source != NOISY])
     z, labels = held.scores[at][:, : len(held.names)], held.labels[at]
-    t = temperature(z, labels, shares(held.prompts, at))
+    share = shares(held.prompts, at, ROOT)
+    t = temperature(z, labels, share)
     likely = softmax(z / t)
     best = likely.argmax(axis=1)
     named, none = best != OTHER, best == OTHER
@@ -108,8 +112,8 @@ def calibrated(held: Held, at: np.ndarray) -> Calibration:
     as_chat = likely[:, CONVERSATION] + likely[:, OTHER]
     return Calibration(
         temperature=t,
-        named=isotonic(likely.max(axis=1)[named], right[named], shares(held.prompts, at[named])),
-        other=isotonic(as_chat[none], ok[none], shares(held.prompts, at[none])),
+        named=isotonic(likely.max(axis=1)[named], right[named], share[named]),
+        other=isotonic(as_chat[none], ok[none], share[none]),
     )
 
 
