@@ -408,6 +408,20 @@ async def test_what_a_kill_cut_short_in_the_list_spoils_no_other_line(home: Path
     assert [target.done for target in resumed] == [True, True, False]
 
 
+async def test_an_answer_that_was_saved_before_a_kill_is_done_although_nothing_was_noted_after_it(home: Path) -> None:
+    for name in ("a.py", "b.py", "c.py"):
+        write(home, name)
+        await answer((await targets(home, name, save_to="notes"))[0], f"note on {name}")
+        kept = home / "notes/.mcp-router.jsonl"
+        kept.write_text(kept.read_text().rpartition("\n")[0])  # a kill before the second of its two lines
+    write(home, "notes/b.py.md", "what stood there before the answer")
+    (home / "notes/c.py.md").unlink()
+
+    resumed = await targets(home, "*.py", save_to="notes", resume=True)
+
+    assert [target.done for target in resumed] == [True, False, False]
+
+
 async def test_files_changed_in_their_place_can_be_resumed(home: Path) -> None:
     write(home, "a.py", "old")
     write(home, "b.py", "old")

@@ -21,7 +21,7 @@ from mcp_router.files.roots import FileRefusedError, Place, Roots, shown
 from mcp_router.files.saving import Saved, encoded, look_now, save_now
 
 _DONE_FILE = ".mcp-router.jsonl"
-"""In the folder that is saved to: one line for each answer saved, so that a call can be resumed after a kill."""
+"""In the folder that is saved to: lines for each answer, so that a call can be resumed after a kill."""
 _MAX_DONE_BYTES = 100_000_000
 _APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
 _ABOVE = "_up"
@@ -42,7 +42,7 @@ class Target:
 
 
 class _Line(BaseModel):
-    """One answer that was saved."""
+    """One answer that is about to be saved, or was."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -50,6 +50,8 @@ class _Line(BaseModel):
     source: str
     sha256: str
     target: str
+    saving: str | None = None
+    """The answer's SHA-256 before it is saved: whether it was, is told by what the target holds."""
 
 
 async def targets_of(
@@ -100,7 +102,7 @@ def _targets(
             continue
         place, before = look_now(str(home / _name(source, base, pattern)), roots, base)
         line = lines.get(_relative(place.path, home))
-        done = resume and before is not None and line is not None and _is_of(line, source, task)
+        done = resume and before is not None and line is not None and _is_of(line, source, before, task)
         targets.append(Target(source=source, place=place, before=before, done=done, done_file=done_file))
     if not targets:
         raise FileRefusedError(f"All these files are answers saved to {shown(save_to)} before: save to another folder.")
@@ -144,9 +146,9 @@ def _clash(one: str, other: str, target: Target) -> FileRefusedError:
     return FileRefusedError(f"{one} and {other} would both be saved to {target.place.name}: name them in two calls.")
 
 
-def _is_of(line: _Line, source: FoundFile, task: str) -> bool:
-    """Whether it was the same task, over what the source holds now."""
-    if line.task != _mark(task):
+def _is_of(line: _Line, source: FoundFile, target: Fingerprint, task: str) -> bool:
+    """Whether it was saved, by the same task, over what the source holds now."""
+    if line.task != _mark(task) or line.saving not in {None, target.sha256}:
         return False
     now = fingerprint(source.place)
     return now is not None and now.sha256 == line.sha256
@@ -172,24 +174,30 @@ def _lines(done_file: Place) -> dict[str, _Line]:
 
 
 def _save_target(target: Target, text: str, source: Fingerprint, task: str, overwrite: bool) -> Saved:
-    saved = save_now(target.place, text, target.before, overwrite)
     home = target.done_file.path.parent
+    answer = hashlib.sha256(encoded(text)).hexdigest()
     in_place = target.place.path == target.source.place.path
     line = _Line(
         task=_mark(task),
         source=_relative(target.source.place.path, home),
-        sha256=hashlib.sha256(encoded(text)).hexdigest() if in_place else source.sha256,
+        sha256=answer if in_place else source.sha256,
         target=_relative(target.place.path, home),
     )
+    _note(target.done_file, line.model_copy(update={"saving": answer}))
+    saved = save_now(target.place, text, target.before, overwrite)
+    _note(target.done_file, line)
+    return saved
+
+
+def _note(done_file: Place, line: _Line) -> None:
     # A failure here costs one answer asked again, no more: the answer itself is saved.
-    with suppress(OSError), opened_folder(target.done_file) as folder:
+    with suppress(OSError), opened_folder(done_file, create=True) as folder:
         fd = os.open(folder.at(_DONE_FILE), _APPEND, 0o666, dir_fd=folder.fd)
         try:
             # The newline comes first, so that a line cut short by a kill spoils no other.
-            os.write(fd, b"\n" + line.model_dump_json().encode())
+            os.write(fd, b"\n" + line.model_dump_json(exclude_none=True).encode())
         finally:
             os.close(fd)
-    return saved
 
 
 def _relative(path: Path, home: Path) -> str:
