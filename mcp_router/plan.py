@@ -115,8 +115,10 @@ class _Desk:
         """
         rejected = len(self.rejected)
         for entry, why in shortlist.fillers(self.task, self.world):
+            if not self.is_short:
+                break
             model = shortlist.model_of(entry, self.world)
-            if self.is_short and model.id not in self.seen and _closed(model, self.world) is None:
+            if model.id not in self.seen and _closed(model, self.world) is None:
                 self.seen.add(model.id)
                 self._admit(model, entry.thinking, why)
         told = 0 if any(not _is_last_resort(one) for one in self.candidates) else _TOLD

@@ -49,12 +49,27 @@ def fillers(task: Task, world: World) -> Listed:
         return
     cell = world.routes.cell(task.use_case, task.budget_tier)
     aim = next((found for entry in cell if (found := model_of(entry, world).strength)), 0)
-    inside = [one for entry in _nearest(task, world) for one in _spelled_out(entry, task, world)]
-    outside = [replace(entry, thinking=cell[0].thinking) for entry in _anybody(world)]
-    outside.sort(key=lambda entry: abs(model_of(entry, world).strength - aim))
-    others = [(entry, "another tier") for entry in inside] + [(entry, "outside the table") for entry in outside]
-    for entry, where in sorted(others, key=lambda other: model_of(other[0], world).strength < aim - _REACH):
-        yield entry, f"from {where} of {task.use_case}: too few of this cell's models can be asked"
+    much_weaker: list[tuple[Entry, str]] = []
+    for where, entries in (("another tier", _inside(task, world)), ("outside the table", _outside(task, world, aim))):
+        why = f"from {where} of {task.use_case}: too few of this cell's models can be asked"
+        for entry in entries:
+            if model_of(entry, world).strength < aim - _REACH:
+                much_weaker.append((entry, why))
+            else:
+                yield entry, why
+    yield from much_weaker
+
+
+def _inside(task: Task, world: World) -> Iterator[Entry]:
+    for entry in _nearest(task, world):
+        if world.access[entry.provider].open:
+            yield from _spelled_out(entry, task, world)
+
+
+def _outside(task: Task, world: World, aim: int) -> Iterator[Entry]:
+    thinking = world.routes.cell(task.use_case, task.budget_tier)[0].thinking
+    for entry in sorted(_anybody(world), key=lambda entry: abs(model_of(entry, world).strength - aim)):
+        yield replace(entry, thinking=thinking)
 
 
 def model_of(entry: Entry, world: World) -> Model:
