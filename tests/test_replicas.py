@@ -59,7 +59,7 @@ class Balancer:
     port: int = 0
     sent: Counter[int] = field(default_factory=Counter[int])
     lost: Counter[int] = field(default_factory=Counter[int])
-    """Requests that were taken and never answered."""
+    """Requests that were taken and never answered to the end."""
     _turns: Iterator[int] = field(default_factory=itertools.count)
 
     async def serve(self, client: SocketStream) -> None:
@@ -80,15 +80,28 @@ class Balancer:
                 with suppress(anyio.BrokenResourceError):
                     await replica.send(head.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n") + body)
                     answer = b"".join([piece async for piece in replica])
-            self.lost[port] += not answer
-            return answer or b"HTTP/1.1 502 Gone\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+            if _is_whole(answer):
+                return answer
+            self.lost[port] += 1
+            return b"HTTP/1.1 502 Gone\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
         raise AssertionError("nobody is left")
+
+
+def _is_whole(answer: bytes) -> bool:
+    """Whether its sender lived to the end of it: one killed may have got out the head and no body."""
+    head, ended, body = answer.partition(b"\r\n\r\n")
+    length = _content_length(head)
+    return bool(ended) and (body.endswith(b"0\r\n\r\n") if length is None else len(body) == length)
+
+
+def _content_length(head: bytes) -> int | None:
+    _, found, rest = head.lower().partition(b"content-length:")
+    return int(rest.partition(b"\r\n")[0]) if found else None
 
 
 async def _request(client: BufferedByteReceiveStream) -> tuple[bytes, bytes]:
     head = await client.receive_until(b"\r\n\r\n", 65_536)
-    _, found, rest = head.lower().partition(b"content-length:")
-    length = int(rest.partition(b"\r\n")[0]) if found else 0
+    length = _content_length(head)
     kept = [line for line in head.split(b"\r\n") if not line.lower().startswith(b"connection:")]
     return b"\r\n".join(kept) + b"\r\n\r\n", await client.receive_exactly(length) if length else b""
 
