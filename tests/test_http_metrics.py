@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from mcp_router.http.metrics import SECONDS
+from mcp_router.ledger.latency import BOUNDS_MS, BUCKETS, within
 from tests.front import environment
 from tests.site import ALICE, BOB, BOSS, CLIENTS, TOKENS, bearing, site
 from tests.vendors import Vendors, vendor_server
@@ -54,6 +56,11 @@ async def test_figures_are_the_ledgers(tmp_path: Path, vendors: Vendors) -> None
     spent = sum(value for (name, _), value in told.items() if name == "mcp_router_cost_usd_total")
     assert spent == pytest.approx(costs["cost_usd"])
     assert told["mcp_router_budget_left_usd", (("budget", "daily"),)] == pytest.approx(5 - costs["cost_usd"])
+
+
+def test_every_bound_that_is_told_is_one_of_the_ledgers() -> None:
+    assert {1000 * seconds for seconds in SECONDS} <= set(BOUNDS_MS)
+    assert within([1] * len(BUCKETS), 100) == BOUNDS_MS.index(100) + 1
 
 
 async def test_somebody_left_alone_is_told(tmp_path: Path, vendors: Vendors) -> None:

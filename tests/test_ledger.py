@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import random
-import sqlite3
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from decimal import Decimal
@@ -23,7 +22,6 @@ from mcp_router.ledger import (
     GroupBy,
     Learned,
     Ledger,
-    LedgerError,
     Lesson,
     Limit,
     Rate,
@@ -33,7 +31,6 @@ from mcp_router.ledger import (
 )
 from mcp_router.ledger.opening import open_ledger
 from mcp_router.ledger.periods import day_of, iso
-from mcp_router.ledger.schema import CLUSTERED, MIGRATIONS, VERSION
 from providers.completion import Limits
 
 
@@ -566,21 +563,19 @@ async def test_a_period_is_every_utc_day_it_touches_and_a_session_only_its_own(l
 
 
 @pytest.mark.parametrize("group_by", GROUPS)
-async def test_a_session_is_grouped_as_everything_is_and_timed_as_a_whole_and_by_model(
-    ledger: Ledger, group_by: GroupBy
-) -> None:
+async def test_a_session_is_grouped_and_timed_as_everything_is(ledger: Ledger, group_by: GroupBy) -> None:
     await four_attempts(ledger)
 
     summary = await ledger.summary(since=None, until=None, session="morning", group_by=group_by)
 
-    half, whole_second = pytest.approx(500, rel=0.05), pytest.approx(1_500, rel=0.05)
+    half, whole_second = pytest.approx(500, rel=0.1), pytest.approx(1_500, rel=0.1)
     assert sum(totals.attempts for totals in summary.groups.values()) == summary.total.attempts == 3
     assert (summary.total.latency_p50_ms, summary.total.latency_p95_ms) == (half, whole_second)
     timed = [totals.latency_p95_ms for totals in summary.groups.values() if totals.answered_attempts]
-    assert all((latency is not None) == (group_by in ("provider", "model", "day")) for latency in timed)
+    assert None not in timed
 
 
-async def test_percentiles_are_within_five_percent(ledger: Ledger) -> None:
+async def test_percentiles_are_within_a_tenth(ledger: Ledger) -> None:
     draw = random.Random(7)  # noqa: S311 - not a secret
     seconds = [draw.lognormvariate(0, 1.5) for _ in range(300)]
     for number, taken in enumerate(seconds):
@@ -589,8 +584,32 @@ async def test_percentiles_are_within_five_percent(ledger: Ledger) -> None:
     total = (await ledger.summary(since=None, until=None, session=None, group_by=None)).total
 
     ordered = sorted(seconds)
-    assert total.latency_p50_ms == pytest.approx(1000 * ordered[149], rel=0.05)
-    assert total.latency_p95_ms == pytest.approx(1000 * ordered[284], rel=0.05)
+    assert total.latency_p50_ms == pytest.approx(1000 * ordered[149], rel=0.1)
+    assert total.latency_p95_ms == pytest.approx(1000 * ordered[284], rel=0.1)
+
+
+@pytest.mark.parametrize("milliseconds", [101, 120, 121, 499, 500, 501, 9_999, 119_999])
+async def test_the_latency_of_a_single_answer_is_within_a_tenth(ledger: Ledger, milliseconds: int) -> None:
+    await ledger.settle(None, an_attempt("only", seconds=milliseconds / 1_000))
+
+    total = (await ledger.summary(since=None, until=None, session=None, group_by=None)).total
+
+    assert total.latency_p50_ms == total.latency_p95_ms == pytest.approx(milliseconds, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "least", "most"), [(0, 0, 20), (-1, 0, 20), (0.02, 0, 20), (9e9, 300_000, 300_000)]
+)
+async def test_a_latency_beyond_all_buckets_is_counted_in_the_nearest(
+    ledger: Ledger, seconds: float, least: float, most: float
+) -> None:
+    await ledger.settle(None, an_attempt("only", seconds=seconds))
+
+    total = (await ledger.summary(since=None, until=None, session=None, group_by=None)).total
+
+    assert total.latency_p95_ms is not None
+    assert least <= total.latency_p95_ms <= most
+    assert await ledger.check() == []
 
 
 async def test_rollups_are_the_sums_of_rows_whatever_came_in_whatever_order(ledger: Ledger) -> None:
@@ -635,7 +654,7 @@ def a_random_attempt(draw: random.Random, call: int, number: int) -> Attempt:
 async def test_a_rollup_that_was_tampered_with_is_found(ledger: Ledger, url: str) -> None:
     await ledger.settle(None, an_attempt("call", "0.1"))
     by_hand(url, "UPDATE rollups SET cost_nano = 7 WHERE session = '' AND dim = 'client'")
-    by_hand(url, "UPDATE latencies SET attempts = 2 WHERE session = 'morning' AND dim = 'all'")
+    by_hand(url, "UPDATE rollups SET b01 = 1 WHERE session = 'morning' AND dim = 'all'")
 
     assert await ledger.check() == [
         "2026-11-24, client alice: cost_nano is 0.1 USD in rows, 7E-9 USD in rollups",
@@ -721,19 +740,6 @@ async def test_recorded_calls_come_once_each_with_all_their_attempts_paid(ledger
     )
 
 
-async def test_a_ledger_of_a_newer_version_is_refused_and_left_as_it_is(ledger: Ledger, url: str) -> None:
-    await ledger.settle(None, an_attempt("call"))
-    versioned = "PRAGMA user_version = 99" if url.startswith("sqlite") else "UPDATE ledger_version SET version = 99"
-    by_hand(url, versioned)
-    older = await open_ledger(url)
-
-    with pytest.raises(LedgerError, match=f"has version 99, this mcp-llm-router knows {VERSION}: install a newer one"):
-        await older.hold(a_hold("next"), [], None)
-
-    await older.aclose()
-    assert len(await ledger.attempts("call")) == 1
-
-
 async def test_a_hold_whose_caller_hung_up_leaves_the_ledger_usable(ledger: Ledger) -> None:
     answers: list[object] = []
 
@@ -769,24 +775,3 @@ async def test_lessons_are_counted_once_by_cell_and_model_and_fade_with_the_seas
     assert faded == []
     assert await ledger.forget() == 3
     assert await ledger.lessons(NOON) == []
-
-
-async def test_a_ledger_of_an_older_version_keeps_its_rows_and_gains_what_is_new(tmp_path: Path) -> None:
-    path = tmp_path / "old.sqlite3"
-    with sqlite3.connect(path) as old:
-        for sql in MIGRATIONS[0]:
-            old.execute(sql.replace(CLUSTERED, "WITHOUT ROWID"))
-        old.execute("INSERT INTO facts VALUES ('kept_from_day', 7)")
-        old.execute("PRAGMA user_version = 1")
-    old.close()
-
-    ledger = await open_ledger(f"sqlite:///{path}")
-    await ledger.keep_text("alice", "c1", "said", NOON)
-    kept = await ledger.text("alice", "c1")
-    await ledger.aclose()
-    with sqlite3.connect(path) as new:
-        facts = new.execute("SELECT * FROM facts").fetchall()
-        version = new.execute("PRAGMA user_version").fetchone()[0]
-    new.close()
-
-    assert (kept, facts, version) == ("said", [("kept_from_day", 7)], VERSION)

@@ -21,9 +21,10 @@ from mcp_router.app import App
 from mcp_router.callers import Caller, caller_of
 from mcp_router.http.replies import error_reply
 from mcp_router.ledger import Bench, BudgetState, GroupBy, LedgerError, Totals
-from mcp_router.ledger.latency import longest_ms
+from mcp_router.ledger.latency import within
 
-_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+"""Bounds of the histogram, each of which is one of the ledger's."""
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 _MODEL = ("provider", "model")
 _MOST_UNLISTED = 20
@@ -103,9 +104,7 @@ def _few(by_model: Groups, listed: Container[str]) -> Groups:
 
 
 def _together(several: Sequence[Totals]) -> Totals:
-    latencies = Counter[int]()
-    for totals in several:
-        latencies.update(totals.latencies)
+    latencies = tuple(sum(counts) for counts in zip(*(totals.latencies for totals in several), strict=True))
     sums = {name: sum(getattr(totals, name) for totals in several) for name in _SUMMED}
     return replace(several[0], **sums, latencies=latencies)
 
@@ -144,12 +143,9 @@ def _of_attempts(by_model: Groups) -> Iterator[Metric]:
 
 
 def _buckets(totals: Totals) -> list[tuple[str, float]]:
-    """Sort the ledger's buckets, each a tenth wider than the one before, into Prometheus' few."""
-    within = [
-        (str(bound), sum(count for bucket, count in totals.latencies.items() if longest_ms(bucket) <= bound * 1000))
-        for bound in _SECONDS
-    ]
-    return [*within, ("+Inf", sum(totals.latencies.values()))]
+    """Put the ledger's buckets together into Prometheus' few, whose bounds are among theirs."""
+    told = [(str(bound), within(totals.latencies, bound * 1000)) for bound in SECONDS]
+    return [*told, ("+Inf", sum(totals.latencies))]
 
 
 def _of_budgets(states: Sequence[BudgetState]) -> Iterator[Metric]:

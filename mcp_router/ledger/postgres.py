@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import TypeVar
 
 import psycopg
-from anyio import CapacityLimiter, Lock, fail_after
+from anyio import CancelScope, CapacityLimiter, Lock, fail_after
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.numeric import Int8Dumper
 
@@ -24,6 +24,8 @@ T = TypeVar("T")
 _CONNECTIONS = 4
 """More would only wait for each other: holds are admitted one at a time."""
 _PATIENCE_SECONDS = 10.0
+_MIGRATION_SECONDS = 600.0
+"""A million attempts take a fraction of a minute."""
 _LOCK = 7_236_001_551
 """Our own number among the database's advisory locks."""
 _BEGIN: dict[Mode, bytes] = {
@@ -73,6 +75,9 @@ class PostgresDatabase:
                 f"the ledger {self._name} did not answer within {self._patience:g} s: see what keeps PostgreSQL busy"
             ) from error
         except psycopg.Error as error:
+            if isinstance(error, psycopg.ProgrammingError):  # the tables may be a newer version's by now
+                self._migrated = False
+                await self.aclose()
             raise _explained(error, self._name) from error
 
     async def shrink(self) -> None:
@@ -108,8 +113,10 @@ class PostgresDatabase:
         connection.adapters.register_dumper(int, Int8Dumper)
         try:
             async with self._migrating:
-                if not self._migrated:
-                    await _migrate(connection, self._name)
+                if not self._migrated and await _version(connection) != VERSION:
+                    # Once begun it ends, however patient who asked for it is: half of it would be none.
+                    with CancelScope(shield=True), fail_after(_MIGRATION_SECONDS):
+                        await _migrate(connection, self._name)
                 self._migrated = True
         except BaseException:
             await connection.close()
@@ -151,25 +158,28 @@ def _worded(sql: str) -> bytes:
 
 async def _migrate(connection: _Connection, name: str) -> None:
     await connection.execute(_BEGIN["exclusive"])  # of several servers that start together one migrates
+    await connection.execute(b"SET LOCAL lock_timeout = '10s'")  # a backup may keep the tables from being changed
     version = await _version(connection)
     if version > VERSION:
         raise LedgerError(
             f"the ledger {name} has version {version}, this mcp-llm-router knows {VERSION}: "
             "install a newer one, or set database_url to another database"
         )
+    if version == 0:
+        await connection.execute(b"CREATE TABLE ledger_version (version BIGINT NOT NULL)")
+        await connection.execute(b"INSERT INTO ledger_version VALUES (0)")
     for step in MIGRATIONS[version:]:
         for sql in step:
             await connection.execute(sql.replace(CLUSTERED, "").encode())
-    if version < VERSION:
-        await connection.execute(b"UPDATE ledger_version SET version = %s", (VERSION,))
+    await connection.execute(b"UPDATE ledger_version SET version = %s", (VERSION,))
     await connection.execute(b"COMMIT")
 
 
 async def _version(connection: _Connection) -> int:
+    """The version of the tables; 0 where there are none."""
     found = await (await connection.execute(b"SELECT to_regclass('ledger_version') IS NULL")).fetchone()
     if found is not None and found[0]:
-        await connection.execute(b"CREATE TABLE ledger_version (version BIGINT NOT NULL)")
-        await connection.execute(b"INSERT INTO ledger_version VALUES (0)")
+        return 0
     row = await (await connection.execute(b"SELECT version FROM ledger_version")).fetchone()
     return row[0] if row is not None and isinstance(row[0], int) else 0
 

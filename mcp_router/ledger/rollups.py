@@ -2,7 +2,7 @@
 
 A rollup row is one day of one value of one dimension (`model`, `client`, ...; `all` has one value), once for
 everybody (session ''), once for the session, and once for a client with a token. Providers are the models' sums
-by the part before the colon.
+by the part before the colon. Beside the sums stand as many columns as `latency` has buckets.
 Budgets read the same rows: there is no second book that could disagree.
 """
 
@@ -12,11 +12,11 @@ from collections.abc import Iterable
 from functools import cache
 
 from mcp_router.ledger import Attempt
-from mcp_router.ledger.latency import bucket_of
+from mcp_router.ledger.latency import BUCKETS, bucket_of
 from mcp_router.ledger.nano import cost_nano
 from mcp_router.ledger.periods import day_of
 from mcp_router.ledger.rows import clean, micros
-from mcp_router.ledger.statements import Statement, Value
+from mcp_router.ledger.statements import Statement
 
 SUMS = (
     "attempts",
@@ -33,11 +33,11 @@ SUMS = (
     "baseline_nano",
     "answered_micros",
 )
-"""What a rollup row adds up, in the order of its columns."""
+"""What a rollup row adds up, in the order of its columns; its histogram counts the answered attempts."""
+
+Key = tuple[str, str, str, int]
 
 DIMS = ("all", "model", "use_case", "budget_tier", "client")
-
-_TIMED_IN_EVERY_BOOK = ("all", "model")
 
 OWNERS = ("local", "cli")
 """Clients that are whoever started the process, and see everything."""
@@ -53,27 +53,16 @@ def books(session: str, client: str) -> set[str]:
     return {"", session} if client in OWNERS else {"", session, client_book(client)}
 
 
-def timed(book: str, dim: str) -> bool:
-    """Whether latencies are kept there. In the book of a session or a client only those of the whole and of each
-    model are: histograms of every grouping would take more room than the rows.
-    """
-    return book == "" or dim in _TIMED_IN_EVERY_BOOK
-
-
-def add(attempt: Attempt) -> tuple[Statement, ...]:
+def add(attempt: Attempt) -> Statement:
     """Put an attempt on every rollup it belongs to."""
-    keys = sorted(_keys(attempt))  # one order everywhere: no two writers wait for each other in a ring
-    sums = _sums(attempt)
-    rolled = Statement(upsert_rollups(len(keys)), [value for key in keys for value in (*key, *sums)])
-    if attempt.outcome != "answered":
-        return (rolled,)
-    bucket = bucket_of(micros(attempt.seconds))
-    kept = [key for key in keys if timed(key[0], key[1])]
-    counted = Statement(upsert_latencies(len(kept)), [value for key in kept for value in (*key, bucket, 1)])
-    return rolled, counted
+    keys, sums, bucket = sorted(keys_of(attempt)), sums_of(attempt), bucket_of_answer(attempt)
+    # Sorted, as one order everywhere: no two writers wait for each other in a ring.
+    timed = () if bucket is None else (BUCKETS[bucket],)
+    return Statement(upsert(len(keys), timed), [value for key in keys for value in (*key, *sums, *(1 for _ in timed))])
 
 
-def _keys(attempt: Attempt) -> Iterable[tuple[str, str, str, int]]:
+def keys_of(attempt: Attempt) -> Iterable[Key]:
+    """Session, dimension, value and day of every rollup that an attempt belongs to."""
     day = day_of(attempt.started_at)
     values = ("", attempt.model, attempt.use_case, attempt.budget_tier, attempt.client)
     for session in books(clean(attempt.session), clean(attempt.client)):
@@ -81,7 +70,13 @@ def _keys(attempt: Attempt) -> Iterable[tuple[str, str, str, int]]:
             yield session, dim, clean(value), day
 
 
-def _sums(attempt: Attempt) -> tuple[Value, ...]:
+def bucket_of_answer(attempt: Attempt) -> int | None:
+    """Where an attempt stands in the histograms; only answers do."""
+    return bucket_of(micros(attempt.seconds)) if attempt.outcome == "answered" else None
+
+
+def sums_of(attempt: Attempt) -> tuple[int, ...]:
+    """What an attempt adds to `SUMS`."""
     answered = attempt.outcome == "answered"
     cost = 0 if attempt.cost_usd is None else cost_nano(attempt.cost_usd)
     baseline = 0 if attempt.baseline_usd is None else cost_nano(attempt.baseline_usd)
@@ -103,21 +98,12 @@ def _sums(attempt: Attempt) -> tuple[Value, ...]:
 
 
 @cache
-def upsert_rollups(count: int) -> str:
-    """Add so many rows to the sums: session, dimension, value, day, then `SUMS`."""
-    row = f"({', '.join('?' * (4 + len(SUMS)))})"
+def upsert(count: int, buckets: tuple[str, ...]) -> str:
+    """Add so many rows: session, dimension, value, day, then `SUMS`, then these columns of the histogram."""
+    added = (*SUMS, *buckets)
+    row = f"({', '.join('?' * (4 + len(added)))})"
     return (
-        f"INSERT INTO rollups (session, dim, value, day, {', '.join(SUMS)}) VALUES {', '.join([row] * count)} "  # noqa: S608 - only our own names
+        f"INSERT INTO rollups (session, dim, value, day, {', '.join(added)}) VALUES {', '.join([row] * count)} "  # noqa: S608 - only our own names
         "ON CONFLICT (session, dim, value, day) DO UPDATE SET "
-        + ", ".join(f"{name} = rollups.{name} + excluded.{name}" for name in SUMS)
-    )
-
-
-@cache
-def upsert_latencies(count: int) -> str:
-    """Add so many rows to the histograms: session, dimension, value, day, bucket, attempts."""
-    return (
-        "INSERT INTO latencies (session, dim, value, day, bucket, attempts) "  # noqa: S608 - only question marks
-        f"VALUES {', '.join(['(?, ?, ?, ?, ?, ?)'] * count)} "
-        "ON CONFLICT (session, dim, day, value, bucket) DO UPDATE SET attempts = latencies.attempts + excluded.attempts"
+        + ", ".join(f"{name} = rollups.{name} + excluded.{name}" for name in added)
     )

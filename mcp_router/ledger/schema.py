@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from mcp_router.ledger import histograms
+
 CLUSTERED: Final = "/*clustered*/"
 """Where SQLite can keep a table inside its own primary key."""
 
@@ -161,6 +163,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     ),
     (_TEXTS, "CREATE INDEX texts_by_time ON texts (kept_at)"),
     (_LESSONS,),
+    tuple(histograms.steps(_ROLLUPS)),
 )
 """Entry n leads from version n to version n + 1."""
 

@@ -23,4 +23,4 @@ def settle(
     until = attempt.started_at + attempt.seconds
     cell = (rows.clean(attempt.use_case), rows.clean(attempt.budget_tier), rows.clean(attempt.complexity))
     taught = (lessons.count(cell, rows.clean(attempt.model), attempt.started_at, lesson),) if lesson else ()
-    yield from tell(*rollups.add(attempt), *taught, *benches.note(benched, until))
+    yield from tell(rollups.add(attempt), *taught, *benches.note(benched, until))

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from functools import cache
 
 from mcp_router.ledger import GroupBy
-from mcp_router.ledger.latency import percentile_ms
+from mcp_router.ledger.latency import BUCKETS, percentiles_ms
 from mcp_router.ledger.nano import usd
 from mcp_router.ledger.periods import day_of, first_day_after, iso
-from mcp_router.ledger.rollups import SUMS, timed
+from mcp_router.ledger.rollups import SUMS
 from mcp_router.ledger.rows import clean
 from mcp_router.ledger.statements import Script, Value, ask, text, whole
 from mcp_router.ledger.totals import Summary, Totals
@@ -31,41 +31,19 @@ _DIMS: Mapping[GroupBy | None, str] = {
 }
 
 
-@dataclass(slots=True)
-class _Sums:
-    """A group while it is being added up."""
-
-    sums: list[int] = field(default_factory=lambda: [0] * len(SUMS))
-    latencies: defaultdict[int, int] = field(default_factory=lambda: defaultdict[int, int](int))
-
-    def add(self, row: Iterable[Value]) -> None:
-        self.sums = [have + whole(more) for have, more in zip(self.sums, row, strict=True)]
-
-
 def summary(
     *, since: float | None, until: float | None, session: str | None, group_by: GroupBy | None
 ) -> Script[Summary]:
-    """Totals of every UTC day that the period touches, and of its groups; a session's percentiles are kept for
-    the whole and by provider and model.
-    """
+    """Totals of every UTC day that the period touches, and of its groups."""
     days = (
         _FIRST_DAY if since is None else day_of(since),
         _LAST_DAY if until is None else first_day_after(until),
     )
-    dim, key = _DIMS[group_by], "day" if group_by == "day" else "value"
-    book = clean(session or "")
-    rolled = yield from ask(_rollups(key), book, dim, *days)
-    by_group = timed(book, dim)
-    counted = yield from ask(_latencies(key), book, dim if by_group else "all", *days)
-    name = _namer(group_by)
-    total, groups = _Sums(), defaultdict[str, _Sums](_Sums)
+    rolled = yield from ask(_added_up(group_by), clean(session or ""), _DIMS[group_by], *days)
+    name, groups = _namer(group_by), defaultdict[str, list[list[int]]](list)
     for value, *sums in rolled:
-        total.add(sums)
-        groups[name(value)].add(sums)
-    for value, bucket, attempts in counted:
-        total.latencies[whole(bucket)] += whole(attempts)
-        if by_group:
-            groups[name(value)].latencies[whole(bucket)] += whole(attempts)
+        groups[name(value)].append([whole(each) for each in sums])
+    total = [sums for group in groups.values() for sums in group]
     grouped = {} if group_by is None else {name: _totals(groups[name]) for name in sorted(groups)}
     return Summary(total=_totals(total), groups=grouped)
 
@@ -79,16 +57,13 @@ def daily(*, since: float, session: str | None, group_by: GroupBy) -> Script[dic
     return {group: {day: usd(cost) for day, cost in days.items()} for group, days in nanos.items()}
 
 
-def _rollups(key: str) -> str:
-    sums = ", ".join(f"CAST(SUM({name}) AS BIGINT)" for name in SUMS)
-    return f"SELECT {key}, {sums} FROM rollups WHERE session = ? AND dim = ? AND day >= ? AND day < ? GROUP BY {key}"  # noqa: S608 - only our own names
-
-
-def _latencies(key: str) -> str:
-    return (
-        f"SELECT {key}, bucket, CAST(SUM(attempts) AS BIGINT) FROM latencies "  # noqa: S608 - only our own names
-        f"WHERE session = ? AND dim = ? AND day >= ? AND day < ? GROUP BY {key}, bucket"
-    )
+@cache
+def _added_up(group_by: GroupBy | None) -> str:
+    key = "day" if group_by == "day" else "value"
+    sums = ", ".join(f"CAST(SUM({name}) AS BIGINT)" for name in (*SUMS, *BUCKETS))
+    # The whole has one value, '': naming it spares SQLite to sort the days.
+    which = "session = ? AND dim = ? AND day >= ? AND day < ?" + (" AND value = ''" if group_by == "day" else "")
+    return f"SELECT {key}, {sums} FROM rollups WHERE {which} GROUP BY {key}"  # noqa: S608 - only our own names
 
 
 def _namer(group_by: GroupBy | None) -> Callable[[Value], str]:
@@ -101,8 +76,11 @@ def _namer(group_by: GroupBy | None) -> Callable[[Value], str]:
             return text
 
 
-def _totals(group: _Sums) -> Totals:
-    of = dict(zip(SUMS, group.sums, strict=True))
+def _totals(rows: Sequence[Sequence[int]]) -> Totals:
+    added = _added(rows)
+    of = dict(zip(SUMS, added, strict=False))
+    latencies = tuple(added[len(SUMS) :])
+    half, most = percentiles_ms(latencies, 0.5, 0.95)
     return Totals(
         calls=of["calls"],
         attempts=of["attempts"],
@@ -115,9 +93,19 @@ def _totals(group: _Sums) -> Totals:
         unpriced_attempts=of["unpriced"],
         baseline_usd=usd(of["baseline_nano"]),
         seconds=of["answered_micros"] / 1_000_000,
-        latency_p50_ms=percentile_ms(group.latencies, 0.5),
-        latency_p95_ms=percentile_ms(group.latencies, 0.95),
+        latency_p50_ms=half,
+        latency_p95_ms=most,
         answered_attempts=of["answered"],
         answered_output_tokens=of["answered_output_tokens"],
-        latencies=dict(group.latencies),
+        latencies=latencies,
     )
+
+
+def _added(rows: Sequence[Sequence[int]]) -> Sequence[int]:
+    match rows:
+        case []:
+            return [0] * (len(SUMS) + len(BUCKETS))
+        case [only]:
+            return only
+        case _:
+            return [sum(column) for column in zip(*rows, strict=True)]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 
 
@@ -31,8 +30,8 @@ class Totals:
     answered_attempts: int = 0
     answered_output_tokens: int = 0
     """What the answered attempts wrote, in `seconds`."""
-    latencies: Mapping[int, int] = field(default_factory=dict[int, int], compare=False)
-    """Answered attempts by bucket of `latency.bucket_of`, where they are kept."""
+    latencies: tuple[int, ...] = ()
+    """Answered attempts by bucket of `latency.bucket_of`."""
 
     @property
     def tokens_per_second(self) -> float | None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from operator import add
 
 from mcp_router.ledger import texts
+from mcp_router.ledger.latency import BUCKETS
 from mcp_router.ledger.nano import usd
 from mcp_router.ledger.periods import DAY_SECONDS, iso
-from mcp_router.ledger.rollups import DIMS, SUMS, books, timed
+from mcp_router.ledger.rollups import DIMS, SUMS, Key, books
 from mcp_router.ledger.statements import Row, Script, Statement, ask, tell, text, whole
 
 CHUNK = 1_000
@@ -40,15 +42,10 @@ SELECT session, model, use_case, budget_tier, client, day,
     CAST(SUM(CASE WHEN outcome = 'answered' THEN micros ELSE 0 END) AS BIGINT)
 FROM attempts WHERE day >= ? GROUP BY session, model, use_case, budget_tier, client, day
 """
-_FROM_ROLLUPS = f"SELECT session, dim, value, day, {', '.join(SUMS)} FROM rollups WHERE day >= ?"  # noqa: S608 - only our own names
-_FROM_LATENCIES = (
-    "SELECT session, dim, value, day, CAST(SUM(attempts) AS BIGINT) FROM latencies WHERE day >= ? "
-    "GROUP BY session, dim, value, day"
-)
+_FROM_ROLLUPS = f"SELECT session, dim, value, day, {' + '.join(BUCKETS)}, {', '.join(SUMS)} FROM rollups WHERE day >= ?"  # noqa: S608 - only our own names
 _ANSWERED = SUMS.index("answered")
 
-_Key = tuple[str, str, str, int]
-_Books = dict[_Key, list[int]]
+_Books = dict[Key, list[int]]
 
 
 def check() -> Script[list[str]]:
@@ -56,44 +53,38 @@ def check() -> Script[list[str]]:
     kept = yield from ask(_KEPT_FROM)
     first = whole(kept[0][0]) if kept else -(10**9)
     from_rows = _added_up((yield from ask(_FROM_ROWS, first)))
-    from_rollups: _Books = {
-        _key(row): [whole(value) for value in row[4:]] for row in (yield from ask(_FROM_ROLLUPS, first))
-    }
-    from_latencies = {_key(row): whole(row[4]) for row in (yield from ask(_FROM_LATENCIES, first))}
+    from_rollups = {_key(row): [whole(value) for value in row[4:]] for row in (yield from ask(_FROM_ROLLUPS, first))}
     nothing = [0] * len(SUMS)
     found: list[str] = []
-    for key in sorted(from_rows.keys() | from_rollups.keys() | from_latencies.keys()):
-        rows, rolled = from_rows.get(key, nothing), from_rollups.get(key, nothing)
-        differing = [at for at, name in enumerate(SUMS) if rows[at] != rolled[at] and name]
+    for key in sorted(from_rows.keys() | from_rollups.keys()):
+        rows, (timed, *rolled) = from_rows.get(key, nothing), from_rollups.get(key, [0, *nothing])
         found.extend(
-            f"{_where(key)}: {SUMS[at]} is {_said(at, rows)} in rows, {_said(at, rolled)} in rollups"
-            for at in differing
+            f"{_where(key)}: {name} is {_said(at, rows)} in rows, {_said(at, rolled)} in rollups"
+            for at, name in enumerate(SUMS)
+            if rows[at] != rolled[at]
         )
-        answered = rows[_ANSWERED] if timed(key[0], key[1]) else 0
-        if from_latencies.get(key, 0) != answered:
-            found.append(
-                f"{_where(key)}: {answered} answered attempts in rows, {from_latencies.get(key, 0)} timed in rollups"
-            )
+        if timed != rows[_ANSWERED]:
+            found.append(f"{_where(key)}: {rows[_ANSWERED]} answered attempts in rows, {timed} timed in rollups")
     return found
 
 
 def _added_up(groups: list[Row]) -> _Books:
-    sums_of = defaultdict[_Key, list[int]](lambda: [0] * len(SUMS))
+    sums_of = defaultdict[Key, list[int]](lambda: [0] * len(SUMS))
     for group in groups:
         values = ("", *(text(value) for value in group[1:5]))
         sums = [whole(value) for value in group[6:]]
         for session in books(text(group[0]), values[-1]):
             for dim, value in zip(DIMS, values, strict=True):
                 key = (session, dim, value, whole(group[5]))
-                sums_of[key] = [have + more for have, more in zip(sums_of[key], sums, strict=True)]
+                sums_of[key] = list(map(add, sums_of[key], sums))
     return sums_of
 
 
-def _key(row: Row) -> _Key:
+def _key(row: Row) -> Key:
     return text(row[0]), text(row[1]), text(row[2]), whole(row[3])
 
 
-def _where(key: _Key) -> str:
+def _where(key: Key) -> str:
     session, dim, value, day = key
     whose = f" of session {session}" if session else ""
     return f"{iso(day)}, {dim} {value}{whose}".replace("all ", "all", 1)
@@ -108,7 +99,6 @@ def keep_from(day: int) -> Script[None]:
     yield from tell(
         Statement(_KEEP_FROM, (day,)),
         Statement(f"DELETE FROM rollups WHERE {_OF_A_SESSION} AND day < ?", (day,)),  # noqa: S608 - only our own names
-        Statement(f"DELETE FROM latencies WHERE {_OF_A_SESSION} AND day < ?", (day,)),  # noqa: S608 - only our own names
         texts.drop(day * DAY_SECONDS),
     )
 
