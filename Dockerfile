@@ -13,7 +13,7 @@ RUN python .ci/pinned.py pip > pip.txt \
     && python -m venv --without-pip /opt/router \
     && python -m pip --python /opt/router/bin/python install --require-hashes -c constraints.txt -r wanted.txt \
     && python -m pip install --require-hashes -c constraints.txt --group build
-COPY README.md LICENSE ./
+COPY README.md LICENSE hatch_build.py ./
 COPY mcp_router mcp_router
 COPY providers providers
 RUN python -m pip wheel --no-deps --no-index --no-build-isolation -w dist . \

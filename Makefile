@@ -96,7 +96,7 @@ endif
 	@$(PIP) install -qq --no-input --require-hashes -r .venv/pip.txt
 	@touch $@
 
-.venv/.run: pyproject.toml .venv/.made
+.venv/.run: pyproject.toml hatch_build.py .venv/.made
 	@echo "· installing the server and the embedded model's runtime"
 	@$(BIN)/python .ci/wanted.py embedded > .venv/wanted.txt
 	@$(CHECKED) -r .venv/wanted.txt --group build
@@ -132,4 +132,4 @@ constraints: .venv/.made
 	@cp .venv/chosen.txt constraints.txt
 
 clean:
-	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage dist build
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage dist build mcp_router/http/dashboard/vendor

@@ -1,6 +1,6 @@
-"""Zips what Claude Desktop installs into dist/: the manifest, the two packages, and what describes them.
+"""Zips what Claude Desktop installs into dist/: the manifest, the two packages, and what describes and builds them.
 
-The host runs it with uv, which brings Python and the dependencies at the first start.
+The host runs it with uv, which brings Python, the dependencies and the charting library at the first start.
 """
 
 import json
@@ -29,11 +29,11 @@ def main() -> None:
 
 def _files() -> Iterator[tuple[Path, str]]:
     yield ROOT / "mcpb" / "manifest.json", "manifest.json"
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE"):
         yield ROOT / name, name
     for package in ("mcp_router", "providers"):
         for path in sorted((ROOT / package).rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts:
+            if path.is_file() and not {"__pycache__", "vendor"} & set(path.parts):
                 yield path, path.relative_to(ROOT).as_posix()
 
 

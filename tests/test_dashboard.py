@@ -1,12 +1,17 @@
 """The dashboard in a real browser: its figures, its states, its keyboard, and the form that tries a prompt."""
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
 import anyio
 import anyio.to_thread
+import httpx
 import pytest
 from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.action_chains import ActionChains
@@ -18,6 +23,7 @@ from tests.site import ALICE, BOB, BOSS, CLIENTS, TOKENS, bearing, site
 from tests.vendors import Vendors, vendor_server
 
 pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver")
+ROOT = Path(__file__).parent.parent
 TASK = {
     "prompt": "Write a haiku about rivers.",
     "use_case": "conversation",
@@ -124,6 +130,37 @@ async def test_figures_are_shown_and_readable(tmp_path: Path, vendors: Vendors, 
         for _ in range(2):
             await there.http.post("/api/llm/generate", json=TASK)
         await looking(look, there.url)
+
+
+async def test_a_tree_that_was_never_built_shows_tables_and_says_how_charts_come(
+    tmp_path: Path, vendors: Vendors
+) -> None:
+    for package in ("mcp_router", "providers"):
+        shutil.copytree(ROOT / package, tmp_path / "tree" / package, ignore=shutil.ignore_patterns("vendor"))
+    (tmp_path / "config.toml").write_text(f'database_url = "sqlite:///{tmp_path / "ledger.sqlite3"}"\n')
+
+    def look(url: str) -> None:
+        with browser() as driver:
+            opened(driver, url)
+            assert "pip install ." in text(driver, "#by-day")
+            assert "At the baseline" in text(driver, "#days")
+            assert "groq" in text(driver, "#groups")
+            assert driver.execute_script("return document.querySelectorAll('canvas').length") == 0
+            picture(driver, tmp_path / "unbuilt.png")
+
+    command = [sys.executable, "-m", "mcp_router", "serve", "--config", str(tmp_path / "config.toml")]
+    environ = {**os.environ, **environment(vendors, "groq")}
+    process = await anyio.open_process(
+        [*command, "--transport", "http", "--port=0"], stderr=subprocess.PIPE, env=environ, cwd=tmp_path / "tree"
+    )
+    async with process:
+        assert process.stderr is not None
+        url = (await process.stderr.receive()).decode().split("dashboard at ")[1].split("/,")[0]
+        async with httpx.AsyncClient(base_url=url, timeout=20) as http:
+            await http.post("/api/llm/generate", json=TASK)
+            assert (await http.get("/dashboard/uplot.js")).status_code == 404
+        await looking(look, url)
+        process.terminate()
 
 
 async def test_it_fits_a_phone(tmp_path: Path, vendors: Vendors) -> None:

@@ -199,7 +199,13 @@ def test_the_bundle_holds_the_program_and_what_builds_it(tmp_path: Path) -> None
     with zipfile.ZipFile(path) as bundle:
         names = set(bundle.namelist())
     assert path.name == f"{PROJECT['name']}-{__version__}.mcpb"
-    assert {name for name in names if "/" not in name} == {"manifest.json", "pyproject.toml", "README.md", "LICENSE"}
+    assert {name for name in names if "/" not in name} == {
+        "manifest.json",
+        "pyproject.toml",
+        "hatch_build.py",
+        "README.md",
+        "LICENSE",
+    }
     assert {name.partition("/")[0] for name in names if "/" in name} == {"mcp_router", "providers"}
     assert {"mcp_router/routes.toml", "providers/rows/groq.toml", "mcp_router/__main__.py"} <= names
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -10,14 +11,11 @@ from pathlib import Path
 
 import pytest
 
+import hatch_build
+from hatch_build import PUBLISHED, VENDOR
 from mcp_router import __version__
 
 ROOT = Path(__file__).parent.parent
-UPLOT = {  # dist/ and LICENSE of uplot 1.6.32 on npm
-    "uPlot.iife.min.js": "19c8d4c6ad88929a79f4ae49d6f7161566dfd0ba3d15cc495e974f787eb78f1f",
-    "uPlot.min.css": "df630c6a8d6f8eeaff264b50f73ce5b114f646ffd9a0bb74f049b0a00135fa04",
-    "uPlot.LICENSE": "8f989229699b4fe2f1a0432d0e9edc338a8a911e250e2d1b01ecd770a5f5b1bd",
-}
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +25,15 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.Path:
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
     (path,) = folder.glob("*.whl")
     return zipfile.Path(path)
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Path:
+    """As much of a tree that was never built as the charting library needs."""
+    root = tmp_path / "tree"
+    (root / VENDOR).parent.mkdir(parents=True)
+    shutil.copy(ROOT / "LICENSE", root)
+    return root
 
 
 def test_the_wheel_holds_two_packages_and_what_describes_them(wheel: zipfile.Path) -> None:
@@ -47,13 +54,47 @@ def test_the_wheel_holds_every_file_of_the_packages(wheel: zipfile.Path) -> None
 
 
 def test_the_charting_library_is_as_published_and_under_its_licence(wheel: zipfile.Path) -> None:
-    vendored = wheel / "mcp_router" / "http" / "dashboard" / "vendor"
     licences = wheel / f"mcp_llm_router-{__version__}.dist-info" / "licenses"
 
-    assert {one.name: hashlib.sha256(one.read_bytes()).hexdigest() for one in vendored.iterdir()} == UPLOT
-    told = licences / "mcp_router" / "http" / "dashboard" / "vendor" / "uPlot.LICENSE"
-    assert "Leon Sorokin" in told.read_text("utf-8")
+    held = {one.name: hashlib.sha256(one.read_bytes()).hexdigest() for one in (wheel / VENDOR.as_posix()).iterdir()}
+
+    assert held == PUBLISHED
+    assert "Leon Sorokin" in (licences / VENDOR.as_posix() / "uPlot.LICENSE").read_text("utf-8")
     assert (licences / "LICENSE").exists()
+
+
+def test_the_charting_library_is_brought_into_a_tree_that_has_none_and_put_right_where_it_was_changed(
+    bare: Path,
+) -> None:
+    hatch_build.bring(bare)
+    (bare / VENDOR / "uPlot.iife.min.js").write_text("changed")
+    hatch_build.bring(bare)
+
+    laid = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (bare / VENDOR).iterdir()}
+    assert laid == PUBLISHED
+
+
+def test_a_charting_library_that_its_author_did_not_publish_stops_the_build(bare: Path, tmp_path: Path) -> None:
+    carrier = tmp_path / "carrier"
+    carrier.mkdir()
+    (carrier / "uplot.iife.min.js").write_text("var uPlot=stranger;")
+    (carrier / "uplot.min.css").write_text("")
+
+    with pytest.raises(SystemExit, match=r"uPlot.iife.min.js from the package youplot is not what uPlot's author"):
+        hatch_build.bring(bare, carrier)
+    assert not (bare / VENDOR).exists()
+
+
+def test_a_build_without_the_charting_library_says_where_it_comes_from(bare: Path, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=r"comes from the package youplot.*\[build-system\] in pyproject\.toml"):
+        hatch_build.bring(bare, tmp_path / "nowhere")
+
+
+def test_a_licence_that_lost_a_word_of_uplots_stops_the_build(bare: Path) -> None:
+    (bare / "LICENSE").write_text((ROOT / "LICENSE").read_text("utf-8").replace("free of charge", "free"), "utf-8")
+
+    with pytest.raises(SystemExit, match=r"uPlot.LICENSE from LICENSE is not"):
+        hatch_build.bring(bare)
 
 
 def test_the_wheel_brings_one_command(wheel: zipfile.Path) -> None:

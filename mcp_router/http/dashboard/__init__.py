@@ -35,8 +35,9 @@ PUBLIC = frozenset(_FILES)
 
 
 def routes(app: App) -> list[Route]:
-    """Publish the page and its figures."""
-    pages = [Route(path, _File.read(*file).answer, methods=["GET"]) for path, file in _FILES.items()]
+    """Publish the page and its figures; the page does without what a tree that was never built lacks."""
+    there = {path: file for path, file in _FILES.items() if (files(__name__) / file[0]).is_file()}
+    pages = [Route(path, _File.read(*file).answer, methods=["GET"]) for path, file in there.items()]
     views = figures(app)
     return pages + [Route(f"/api/dashboard/{name}", answered(view), methods=["GET"]) for name, view in views.items()]
 

@@ -5,6 +5,14 @@ import { $, make, table, usd, count, swatch } from "./words.js";
 const DAY = 86400;
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
+// Building the package brings uPlot in. A tree that was never built lacks it, and then the tables stand alone.
+const drawable = "uPlot" in window;
+if (!drawable) {
+  $("uncharted").hidden = false;
+  $("chart").hidden = $("legend").hidden = true;
+  $("by-day").querySelector("details").open = true;
+}
+
 // One picture in its place: drawn anew when its figures, its width or the colours change.
 function picture(place, series, tell) {
   let days = [];
@@ -14,7 +22,7 @@ function picture(place, series, tell) {
     plot?.destroy();
     plot = null;
     place.replaceChildren();
-    if (!place.clientWidth || !days.length) return;
+    if (!drawable || !place.clientWidth || !days.length) return;
     const edge = days.length === 1 ? 1 : 0; // a lone day stands in the middle, between two without figures
     const times = days.map((day) => Date.parse(`${day}T00:00:00Z`) / 1000);
     if (edge) times.unshift(times[0] - DAY), times.push(times[1] + DAY);
@@ -97,8 +105,8 @@ export function drawGroups(view, title) {
   const piles = [];
   for (const group of view.groups) piles.push(group.cost_usd.map((cost, at) => cost + (piles.at(-1)?.[at] ?? 0)));
   const nothing = !piles.length || piles.at(-1).every((sum) => sum === 0);
-  $("shares").hidden = nothing;
-  if (nothing) return;
+  $("shares").hidden = nothing || !drawable;
+  if ($("shares").hidden) return;
   $("shares").setAttribute("aria-label", `Spending by day and ${title}, ${view.days.length} days from ${view.days[0]}. The sums are in the table below.`);
   drawShares(view.days, piles.reverse());
 }
