@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mcp_router.ledger import Bench
 from mcp_router.ledger.periods import SKEW_SECONDS
 from mcp_router.ledger.rows import clean
-from mcp_router.ledger.statements import Row, Script, Statement, ask, real, text, whole
+from mcp_router.ledger.statements import Row, Rows, Script, Statement, ask, real, text, whole
 
 REMEMBERED_SECONDS = 3_600.0
 """After so long a quiet time, earlier failures count no more."""
@@ -20,6 +20,7 @@ _NOTE = (
     "noted_at = CASE WHEN excluded.until > benches.until THEN excluded.noted_at ELSE benches.noted_at END, "
     "until = CASE WHEN excluded.until > benches.until THEN excluded.until ELSE benches.until END"
 )
+_OF_LATE = "SELECT scope, until, reason, failures, noted_at FROM benches WHERE until > ? ORDER BY scope"
 
 
 def note(benches: Sequence[Bench], now: float) -> tuple[Statement, ...]:
@@ -31,13 +32,14 @@ def note(benches: Sequence[Bench], now: float) -> tuple[Statement, ...]:
     )
 
 
-def standing(now: float) -> Script[list[Bench]]:
-    """Who is being left alone, and who was of late."""
-    rows = yield from ask(
-        "SELECT scope, until, reason, failures, noted_at FROM benches WHERE until > ? ORDER BY scope",
-        now - REMEMBERED_SECONDS,
-    )
-    return [_bench(row, now) for row in rows]
+def of_late(now: float) -> Statement:
+    """Ask who is being left alone, and who was of late."""
+    return Statement(_OF_LATE, (now - REMEMBERED_SECONDS,))
+
+
+def standing(rows: Rows, now: float) -> tuple[Bench, ...]:
+    """Read what `of_late` found."""
+    return tuple(_bench(row, now) for row in rows)
 
 
 def claim_probe(scope: str, now: float, until: float) -> Script[bool]:

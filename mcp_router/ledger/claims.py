@@ -8,20 +8,23 @@ money is held longer than the lease says; a claim from further ahead than a minu
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from functools import cache
 
 from mcp_router.ledger import BudgetRefusal, BudgetState, Hold, Limit, Rate, RateRefusal, RateState
-from mcp_router.ledger.learning import vendor_refusal
+from mcp_router.ledger.learning import vendor_refusal, words_before
 from mcp_router.ledger.nano import claim_nano, limit_nano, usd
-from mcp_router.ledger.periods import DAY_SECONDS, SKEW_SECONDS, days_of
+from mcp_router.ledger.periods import DAY_SECONDS, SKEW_SECONDS, day_of, days_of
 from mcp_router.ledger.rows import clean
-from mcp_router.ledger.statements import Row, Script, Statement, Value, ask, real, tell, text, whole
+from mcp_router.ledger.statements import Rows, Script, Statement, end, real, tell, text, whole
 
 WINDOW_SECONDS = 60.0
+_EVERYBODY, _CLIENT = "('all', '')", "('client', ?)"
 
 _EXPIRE = "DELETE FROM holds WHERE expires_at <= ?"
 _RESTART = "UPDATE holds SET expires_at = expires_at - made_at + ?, made_at = ? WHERE made_at > ?"
 _FORGET = "DELETE FROM claims WHERE provider = ? AND made_at <= ?"
+_END = "DELETE FROM holds WHERE id = ?"
 _HOLD = (
     "INSERT INTO holds (id, call_id, client, amount_nano, made_at, expires_at) VALUES (?, ?, ?, ?, ?, ?) "
     "ON CONFLICT (id) DO NOTHING"
@@ -39,70 +42,73 @@ _RATES = (
 
 def hold(claim: Hold, limits: Sequence[Limit], rate: Rate | None) -> Script[BudgetRefusal | RateRefusal | None]:
     """Claim money and rate at once, or say what stands in the way and claim nothing."""
-    amount = claim_nano(claim.amount_usd)
+    amount, now = claim_nano(claim.amount_usd), claim.now
     provider = clean(claim.model).partition(":")[0] if rate is None else clean(rate.provider)
-    now = claim.now
-    yield from tell(
+    applying = [limit for limit in limits if amount and limit.client in (None, claim.client)]
+    *_, money, asked, said = yield from tell(
         Statement(_EXPIRE, (now,)),
         Statement(_RESTART, (now, now, now + SKEW_SECONDS)),
         Statement(_FORGET, (provider, now - WINDOW_SECONDS)),
+        _purses(applying, now, but_not=clean(claim.id)),
+        _window(claim, rate),
+        words_before(claim, provider),
     )
     refusal = (
-        (yield from _over_budget(claim, amount, limits))
-        or (yield from _over_rate(claim, rate))
-        or (yield from vendor_refusal(claim, provider))
+        _over_budget(claim, amount, applying, money)
+        or (rate and _over_rate(claim, rate, asked))
+        or vendor_refusal(claim, provider, said)
     )
     if refusal is not None:
         return refusal
     held = (clean(claim.id), clean(claim.call_id), clean(claim.client), amount, now, float(claim.expires_at))
     claimed = (clean(claim.id), provider, clean(claim.model), now, claim.tokens)
-    yield from tell(Statement(_HOLD, held), Statement(_CLAIM, claimed))
+    yield from end(Statement(_HOLD, held), Statement(_CLAIM, claimed))
     return None
 
 
 def release(hold_id: str) -> Script[None]:
     """Give a claim back that was never used."""
     held = (clean(hold_id),)
-    yield from tell(
-        Statement("DELETE FROM holds WHERE id = ?", held), Statement("DELETE FROM claims WHERE id = ?", held)
-    )
+    yield from end(Statement(_END, held), Statement("DELETE FROM claims WHERE id = ?", held))
 
 
 def ended(hold_id: str, tokens: int | None) -> tuple[Statement, Statement]:
     """The hold of an attempt that is over, and its claim at the tokens it really took, where they are known."""
     held = clean(hold_id)
     return (
-        Statement("DELETE FROM holds WHERE id = ?", (held,)),
+        Statement(_END, (held,)),
         Statement("UPDATE claims SET tokens = COALESCE(?, tokens) WHERE id = ?", (tokens, held)),
     )
 
 
 def budgets(limits: Sequence[Limit], now: float) -> Script[list[BudgetState]]:
     """How each budget stands."""
-    balances = yield from _balances(limits, now, but_not="")
+    (money,) = yield from end(_purses(limits, now, but_not=""))
     return [
         BudgetState(limit=limit, spent_usd=usd(spent), held_usd=usd(held), resets_at=_resets_at(limit, now))
-        for limit, spent, held in balances
+        for limit, spent, held in _balances(limits, money)
     ]
 
 
-def rates(now: float, counted: Sequence[str] | None) -> Script[list[RateState]]:
-    """What these providers were asked in the last minute, or all; those that were not asked are left out."""
+def asked(now: float, counted: Sequence[str] | None) -> Statement | None:
+    """Ask what these providers were asked in the last minute, or all."""
     if counted is not None and not counted:
-        return []
+        return None
     of = "" if counted is None else f"AND provider IN ({', '.join('?' * len(counted))}) "
-    rows = yield from ask(_RATES.format(of=of), now - WINDOW_SECONDS, now + SKEW_SECONDS, *map(clean, counted or ()))
-    return [
+    return Statement(
+        _RATES.format(of=of), (now - WINDOW_SECONDS, now + SKEW_SECONDS, *(clean(name) for name in counted or ()))
+    )
+
+
+def rates(rows: Rows) -> tuple[RateState, ...]:
+    """Read what `asked` found; providers that were not asked are left out."""
+    return tuple(
         RateState(provider=text(row[0]), requests=whole(row[1]), tokens=whole(row[2]), oldest_at=real(row[3]))
         for row in rows
-    ]
+    )
 
 
-def _over_budget(claim: Hold, amount: int, limits: Sequence[Limit]) -> Script[BudgetRefusal | None]:
-    applying = [limit for limit in limits if limit.client is None or limit.client == claim.client]
-    if amount == 0 or not applying:
-        return None
-    balances = yield from _balances(applying, claim.now, but_not=clean(claim.id))
+def _over_budget(claim: Hold, amount: int, limits: Sequence[Limit], money: Rows) -> BudgetRefusal | None:
     refusals = [
         BudgetRefusal(
             limit=limit,
@@ -111,52 +117,60 @@ def _over_budget(claim: Hold, amount: int, limits: Sequence[Limit]) -> Script[Bu
             held_usd=usd(held),
             resets_at=_resets_at(limit, claim.now),
         )
-        for limit, spent, held in balances
+        for limit, spent, held in _balances(limits, money)
         if spent + held + amount > limit_nano(limit.limit_usd)
     ]
     return min(refusals, key=lambda refusal: (refusal.left_usd, -refusal.resets_at), default=None)
 
 
-def _balances(limits: Sequence[Limit], now: float, *, but_not: str) -> Script[list[tuple[Limit, int, int]]]:
-    """Spent and held in one statement: PostgreSQL shows both as of one moment, so that
-    money on its way from held to spent is never missed.
+def _purses(limits: Sequence[Limit], now: float, *, but_not: str) -> Statement | None:
+    """Ask what everybody and each client spent today and this month, and what is held. In one statement: PostgreSQL
+    shows both as of one moment, so that money on its way from held to spent is never missed.
     """
     if not limits:
-        return []
+        return None
     clients = sorted({clean(limit.client) for limit in limits if limit.client is not None})
     first, after = days_of("month", now)
-    sql = (
-        "SELECT dim, value, day, cost_nano FROM rollups WHERE session = '' AND day >= ? AND day < ? AND "  # noqa: S608 - only question marks
-        f"((dim = 'all' AND value = '') OR (dim = 'client' AND value IN ({', '.join('?' * len(clients))}))) "
-        "UNION ALL SELECT 'held', client, 0, CAST(SUM(amount_nano) AS BIGINT) FROM holds "
+    return Statement(_purses_of(len(clients)), (day_of(now), *clients, first, after, now, but_not))
+
+
+@cache
+def _purses_of(clients: int) -> str:
+    # CROSS JOIN: SQLite then looks every purse up, instead of reading all rollups there are.
+    return (
+        "SELECT column1, column2, CAST(SUM(CASE WHEN day = ? THEN cost_nano ELSE 0 END) AS BIGINT), "  # noqa: S608 - only question marks
+        f"CAST(SUM(cost_nano) AS BIGINT) FROM (VALUES {', '.join([_EVERYBODY, *[_CLIENT] * clients])}) AS purses "
+        "CROSS JOIN rollups WHERE session = '' AND dim = column1 AND value = column2 AND day >= ? AND day < ? "
+        "GROUP BY column1, column2 UNION ALL SELECT 'held', client, 0, CAST(SUM(amount_nano) AS BIGINT) FROM holds "
         "WHERE expires_at > ? AND id <> ? GROUP BY client"
     )
-    if not clients:
-        sql = sql.replace("OR (dim = 'client' AND value IN ())", "")
-    rows = yield from ask(sql, first, after, *clients, now, but_not)
-    return [(limit, _spent(rows, limit, now), _held(rows, limit)) for limit in limits]
 
 
-def _spent(rows: Iterable[Row], limit: Limit, now: float) -> int:
-    first, after = days_of(limit.period, now)
-    of: tuple[Value, Value] = ("all", "") if limit.client is None else ("client", clean(limit.client))
-    return sum(whole(row[3]) for row in rows if (row[0], row[1]) == of and first <= whole(row[2]) < after)
-
-
-def _held(rows: Iterable[Row], limit: Limit) -> int:
-    whose = None if limit.client is None else clean(limit.client)
-    return sum(whole(row[3]) for row in rows if row[0] == "held" and whose in (None, row[1]))
+def _balances(limits: Sequence[Limit], money: Rows) -> Iterator[tuple[Limit, int, int]]:
+    """Spent and held."""
+    of = {(text(row[0]), text(row[1])): (whole(row[2]), whole(row[3])) for row in money}
+    all_held = sum(amount for (kind, _), (_, amount) in of.items() if kind == "held")
+    for limit in limits:
+        client = clean(limit.client or "")
+        today, month = of.get(("all" if limit.client is None else "client", client), (0, 0))
+        held = all_held if limit.client is None else of.get(("held", client), (0, 0))[1]
+        yield limit, today if limit.period == "day" else month, held
 
 
 def _resets_at(limit: Limit, now: float) -> float:
     return float(days_of(limit.period, now)[1] * DAY_SECONDS)
 
 
-def _over_rate(claim: Hold, rate: Rate | None) -> Script[RateRefusal | None]:
+def _window(claim: Hold, rate: Rate | None) -> Statement | None:
+    """Ask what a provider was asked in the last minute, where that is limited."""
     if rate is None or (rate.requests_per_minute is None and rate.tokens_per_minute is None):
         return None
     now = claim.now
-    rows = yield from ask(_WINDOW, clean(rate.provider), now - WINDOW_SECONDS, now + SKEW_SECONDS, clean(claim.id))
+    return Statement(_WINDOW, (clean(rate.provider), now - WINDOW_SECONDS, now + SKEW_SECONDS, clean(claim.id)))
+
+
+def _over_rate(claim: Hold, rate: Rate, rows: Rows) -> RateRefusal | None:
+    now = claim.now
     asked = [(real(row[0]), whole(row[1])) for row in rows]
     waits: list[tuple[float, str]] = []
     if rate.requests_per_minute is not None:
@@ -166,7 +180,7 @@ def _over_rate(claim: Hold, rate: Rate | None) -> Script[RateRefusal | None]:
         waits.append(
             (_wait(asked, claim.tokens, rate.tokens_per_minute, now), f"{rate.tokens_per_minute} tokens a minute")
         )
-    wait, what = max(waits)
+    wait, what = max(waits, default=(0.0, ""))
     return RateRefusal(provider=rate.provider, wait_seconds=wait, what=what) if wait > 0 else None
 
 

@@ -34,7 +34,7 @@ from mcp_router.ledger import (
     upkeep,
 )
 from mcp_router.ledger.periods import DAY_SECONDS, day_of
-from mcp_router.ledger.statements import Mode, Script
+from mcp_router.ledger.statements import Mode, Script, end
 from providers.completion import Limits
 
 T = TypeVar("T")
@@ -174,8 +174,7 @@ class DatabaseLedger:
 
 def _standing(now: float, counted: Sequence[str] | None) -> Script[Standing]:
     """One moment for all three, and one way to the database."""
+    benched, asked, said = yield from end(benches.of_late(now), claims.asked(now, counted), learning.words())
     return Standing(
-        benches=tuple((yield from benches.standing(now))),
-        rates=tuple((yield from claims.rates(now, counted))),
-        learned=tuple((yield from learning.learned(now))),
+        benches=benches.standing(benched, now), rates=claims.rates(asked), learned=learning.learned(said, now)
     )

@@ -5,7 +5,18 @@ from __future__ import annotations
 from mcp_router.ledger import Hold, Learned, RateRefusal
 from mcp_router.ledger.periods import SKEW_SECONDS
 from mcp_router.ledger.rows import clean
-from mcp_router.ledger.statements import Row, Script, ask, real, real_or_none, text, whole, whole_or_none
+from mcp_router.ledger.statements import (
+    Row,
+    Rows,
+    Script,
+    Statement,
+    ask,
+    real,
+    real_or_none,
+    text,
+    whole,
+    whole_or_none,
+)
 from providers.completion import Limits
 
 _COLUMNS = (
@@ -16,10 +27,14 @@ _LEARN = (
     + ", ".join(f"{column} = excluded.{column}" for column in _COLUMNS.split(", ")[1:])
 )
 _ALL = f"SELECT {_COLUMNS} FROM learned ORDER BY scope"  # noqa: S608 - only our own names
-_OF = f"SELECT {_COLUMNS} FROM learned WHERE scope IN (?, ?) ORDER BY scope"  # noqa: S608 - only our own names
 _SINCE = (
-    "SELECT COUNT(*), CAST(COALESCE(SUM(tokens), 0) AS BIGINT) FROM claims "
-    "WHERE provider = ? AND (provider = ? OR model = ?) AND made_at > ? AND id <> ?"
+    "FROM claims WHERE provider = ? AND (provider = learned.scope OR model = learned.scope) "
+    "AND made_at > learned.noted_at AND id <> ?"
+)
+_OF = (
+    f"SELECT {_COLUMNS}, (SELECT COUNT(*) {_SINCE}), "  # noqa: S608 - only our own names
+    f"(SELECT CAST(COALESCE(SUM(tokens), 0) AS BIGINT) {_SINCE}) FROM learned "
+    "WHERE scope IN (?, ?) AND (requests_reset_at > ? OR tokens_reset_at > ?) ORDER BY scope"
 )
 
 
@@ -40,22 +55,28 @@ def learn(scope: str, limits: Limits, now: float) -> Script[None]:
     )
 
 
-def learned(now: float) -> Script[list[Learned]]:
-    """What vendors' headers said and still holds."""
-    rows = yield from ask(_ALL)
-    found = [_standing(row, now) for row in rows]
-    return [word for word in found if word is not None]
+def words() -> Statement:
+    """Ask for all that vendors' headers said."""
+    return Statement(_ALL)
 
 
-def vendor_refusal(claim: Hold, provider: str) -> Script[RateRefusal | None]:
+def learned(rows: Rows, now: float) -> tuple[Learned, ...]:
+    """Read what of `words` still holds."""
+    return tuple(word for word in (_standing(row, now) for row in rows) if word is not None)
+
+
+def words_before(claim: Hold, provider: str) -> Statement:
+    """Ask what a vendor said of a provider and a model, and what was asked of them since."""
+    asked = (provider, clean(claim.id))
+    return Statement(_OF, (*asked, *asked, provider, clean(claim.model), claim.now, claim.now))
+
+
+def vendor_refusal(claim: Hold, provider: str, rows: Rows) -> RateRefusal | None:
     """A refusal where the vendor itself said that nothing is left, or not enough with what was asked since."""
-    rows = yield from ask(_OF, provider, clean(claim.model))
     for row in rows:
-        word = _standing(row, claim.now)
+        word, requests, tokens = _standing(row, claim.now), whole(row[8]), whole(row[9])
         if word is None:
             continue
-        since = yield from ask(_SINCE, provider, word.scope, word.scope, word.noted_at, clean(claim.id))
-        requests, tokens = whole(since[0][0]), whole(since[0][1])
         if word.requests_left is not None and word.requests_reset_at is not None and requests >= word.requests_left:
             return _refusal(provider, word.requests_reset_at - claim.now, word.requests_limit, "requests")
         if (

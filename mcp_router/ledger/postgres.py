@@ -17,7 +17,7 @@ from psycopg.types.numeric import Int8Dumper
 
 from mcp_router.ledger import LedgerError
 from mcp_router.ledger.schema import CLUSTERED, MIGRATIONS, VERSION
-from mcp_router.ledger.statements import Mode, Row, Script, Statement
+from mcp_router.ledger.statements import Last, Mode, Row, Rows, Script, Statement
 
 T = TypeVar("T")
 
@@ -28,11 +28,22 @@ _MIGRATION_SECONDS = 600.0
 """A million attempts take a fraction of a minute."""
 _LOCK = 7_236_001_551
 """Our own number among the database's advisory locks."""
-_BEGIN: dict[Mode, bytes] = {
-    "read": b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-    "write": b"BEGIN",
-    "exclusive": b"BEGIN; SELECT pg_advisory_xact_lock(%d)" % _LOCK,
+_BEGIN: dict[Mode, tuple[Statement, ...]] = {
+    "read": (Statement("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),),
+    "write": (Statement("BEGIN"),),
+    "exclusive": (
+        Statement("BEGIN"),
+        Statement(f"SELECT set_config('synchronous_commit', 'off', true), pg_advisory_xact_lock({_LOCK})"),
+    ),
 }
+"""Whoever is admitted one at a time does not keep the others waiting for the disk: a server that crashes may forget the
+holds of its last half second, as SQLite may when the power fails. Every attempt that is settled is on the disk.
+"""
+_COMMIT = Statement("COMMIT")
+_TABLE = Statement(
+    "SELECT 1 FROM pg_catalog.pg_tables WHERE tablename = 'ledger_version' AND schemaname = ANY(current_schemas(false))"
+)
+"""Not to_regclass: after waiting for whoever migrates, that would say what it said before."""
 
 _Connection = psycopg.AsyncConnection[Row]
 
@@ -125,30 +136,26 @@ class PostgresDatabase:
 
 
 async def _transaction(connection: _Connection, mode: Mode, script: Script[T]) -> T:
-    await connection.execute(_BEGIN[mode])
-    found = await _played(connection, script)
-    await connection.execute(b"COMMIT")
-    return found
+    """Its first statements travel with the beginning, its last with the end: mostly two ways, not one a statement."""
+    opening = _BEGIN[mode]
+    statements = next(script)
+    while True:
+        last = isinstance(statements, Last)
+        rows = await _rows(connection, (*opening, *statements, *((_COMMIT,) if last else ())))
+        try:
+            statements = script.send(rows[len(opening) : len(opening) + len(statements)])
+        except StopIteration as ended:
+            if not last:
+                await connection.execute(b"COMMIT")
+            return ended.value
+        opening = ()
 
 
-async def _played(connection: _Connection, script: Script[T]) -> T:
-    try:
-        statements = next(script)
-        while True:
-            statements = script.send(await _rows(connection, statements))
-    except StopIteration as end:
-        return end.value
-
-
-async def _rows(connection: _Connection, statements: Sequence[Statement]) -> list[Row]:
-    """Several statements travel together, so that a transaction takes few round trips."""
-    if len(statements) == 1:
-        cursor = await connection.execute(_worded(statements[0].sql), statements[0].values)
-    else:
-        async with connection.pipeline():
-            cursors = [await connection.execute(_worded(sql), values) for sql, values in statements]
-        cursor = cursors[-1]
-    return await cursor.fetchall() if cursor.description is not None else []
+async def _rows(connection: _Connection, statements: Sequence[Statement]) -> list[Rows]:
+    """Run several statements that travel together."""
+    async with connection.pipeline():
+        cursors = [await connection.execute(_worded(sql), values) for sql, values in statements]
+    return [await cursor.fetchall() if cursor.description is not None else [] for cursor in cursors]
 
 
 @lru_cache(maxsize=256)
@@ -157,7 +164,7 @@ def _worded(sql: str) -> bytes:
 
 
 async def _migrate(connection: _Connection, name: str) -> None:
-    await connection.execute(_BEGIN["exclusive"])  # of several servers that start together one migrates
+    await _rows(connection, _BEGIN["exclusive"])  # of several servers that start together one migrates
     await connection.execute(b"SET LOCAL lock_timeout = '10s'")  # a backup may keep the tables from being changed
     version = await _version(connection)
     if version > VERSION:
@@ -177,8 +184,8 @@ async def _migrate(connection: _Connection, name: str) -> None:
 
 async def _version(connection: _Connection) -> int:
     """The version of the tables; 0 where there are none."""
-    found = await (await connection.execute(b"SELECT to_regclass('ledger_version') IS NULL")).fetchone()
-    if found is not None and found[0]:
+    (found,) = await _rows(connection, (_TABLE,))
+    if not found:
         return 0
     row = await (await connection.execute(b"SELECT version FROM ledger_version")).fetchone()
     return row[0] if row is not None and isinstance(row[0], int) else 0

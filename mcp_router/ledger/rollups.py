@@ -8,7 +8,7 @@ Budgets read the same rows: there is no second book that could disagree.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from functools import cache
 
 from mcp_router.ledger import Attempt
@@ -55,19 +55,26 @@ def books(session: str, client: str) -> set[str]:
 
 def add(attempt: Attempt) -> Statement:
     """Put an attempt on every rollup it belongs to."""
-    keys, sums, bucket = sorted(keys_of(attempt)), sums_of(attempt), bucket_of_answer(attempt)
-    # Sorted, as one order everywhere: no two writers wait for each other in a ring.
-    timed = () if bucket is None else (BUCKETS[bucket],)
-    return Statement(upsert(len(keys), timed), [value for key in keys for value in (*key, *sums, *(1 for _ in timed))])
+    sessions, values, bucket = _books_of(attempt), _values_of(attempt), bucket_of_answer(attempt)
+    timed = None if bucket is None else BUCKETS[bucket]
+    return Statement(
+        _upsert(len(sessions), timed), (day_of(attempt.started_at), *sums_of(attempt), *sessions, *values[1:])
+    )
 
 
-def keys_of(attempt: Attempt) -> Iterable[Key]:
+def keys_of(attempt: Attempt) -> Iterator[Key]:
     """Session, dimension, value and day of every rollup that an attempt belongs to."""
-    day = day_of(attempt.started_at)
-    values = ("", attempt.model, attempt.use_case, attempt.budget_tier, attempt.client)
-    for session in books(clean(attempt.session), clean(attempt.client)):
-        for dim, value in zip(DIMS, values, strict=True):
-            yield session, dim, clean(value), day
+    day, values = day_of(attempt.started_at), _values_of(attempt)
+    return ((book, dim, value, day) for book in _books_of(attempt) for dim, value in zip(DIMS, values, strict=True))
+
+
+def _books_of(attempt: Attempt) -> set[str]:
+    return books(clean(attempt.session), clean(attempt.client))
+
+
+def _values_of(attempt: Attempt) -> tuple[str, ...]:
+    values = (attempt.model, attempt.use_case, attempt.budget_tier, attempt.client)
+    return ("", *map(clean, values))
 
 
 def bucket_of_answer(attempt: Attempt) -> int | None:
@@ -98,12 +105,16 @@ def sums_of(attempt: Attempt) -> tuple[int, ...]:
 
 
 @cache
-def upsert(count: int, buckets: tuple[str, ...]) -> str:
-    """Add so many rows: session, dimension, value, day, then `SUMS`, then these columns of the histogram."""
-    added = (*SUMS, *buckets)
-    row = f"({', '.join('?' * (4 + len(added)))})"
+def _upsert(books: int, bucket: str | None) -> str:
+    """Add the day's `SUMS` to so many books of `DIMS`, whose values follow (that of the whole is '')."""
+    columns = (*SUMS, *(() if bucket is None else (bucket,)))
+    added = ", ".join(f"{name} = rollups.{name} + excluded.{name}" for name in columns)
+    one = ", ".join("1" if name == bucket else "?" for name in ("day", *columns))
+    things = ", ".join(("('all', '')", *(f"('{dim}', ?)" for dim in DIMS[1:])))
+    # In one order everywhere: no two writers wait for each other in a ring.
     return (
-        f"INSERT INTO rollups (session, dim, value, day, {', '.join(added)}) VALUES {', '.join([row] * count)} "  # noqa: S608 - only our own names
-        "ON CONFLICT (session, dim, value, day) DO UPDATE SET "
-        + ", ".join(f"{name} = rollups.{name} + excluded.{name}" for name in added)
+        f"INSERT INTO rollups (session, dim, value, day, {', '.join(columns)}) "  # noqa: S608 - only our own names
+        f"SELECT books.column1, things.column1, things.column2, {one} "
+        f"FROM (VALUES {', '.join(['(?)'] * books)}) AS books CROSS JOIN (VALUES {things}) AS things "
+        f"WHERE true ORDER BY 1, 2, 3 ON CONFLICT (session, dim, value, day) DO UPDATE SET {added}"
     )

@@ -117,6 +117,8 @@ def encode(attempt: Attempt) -> tuple[Value, ...]:
 
 def clean(value: str) -> str:
     """Text that every database takes: a vendor's message may hold a NUL or half a character."""
+    if value.isascii() and "\0" not in value:
+        return value
     return value.replace("\0", "").encode(errors="replace").decode()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mcp_router.ledger import Attempt, Bench, Lesson, benches, claims, lessons, rollups, rows
-from mcp_router.ledger.statements import Script, tell
+from mcp_router.ledger.statements import Script, end, tell
 
 
 def settle(
@@ -17,10 +17,10 @@ def settle(
     tokens = (attempt.input_tokens or 0) + (attempt.output_tokens or 0) if known else None
     ended = () if hold_id is None else claims.ended(hold_id, tokens)
     # The hold goes first: whoever waits for its row then holds no rollup that another is waiting for.
-    written = yield from tell(*ended, rows.insert(attempt))
+    *_, written = yield from tell(*ended, rows.insert(attempt))
     if not written:
         return
     until = attempt.started_at + attempt.seconds
     cell = (rows.clean(attempt.use_case), rows.clean(attempt.budget_tier), rows.clean(attempt.complexity))
     taught = (lessons.count(cell, rows.clean(attempt.model), attempt.started_at, lesson),) if lesson else ()
-    yield from tell(rollups.add(attempt), *taught, *benches.note(benched, until))
+    yield from end(rollups.add(attempt), *taught, *benches.note(benched, until))

@@ -13,7 +13,7 @@ from anyio import CapacityLimiter, sleep, to_thread
 
 from mcp_router.ledger import LedgerError
 from mcp_router.ledger.schema import CLUSTERED, MIGRATIONS, VERSION
-from mcp_router.ledger.statements import Mode, Row, Script
+from mcp_router.ledger.statements import Mode, Script
 
 T = TypeVar("T")
 
@@ -190,10 +190,7 @@ def _played(connection: sqlite3.Connection, script: Script[T]) -> T:
     try:
         statements = next(script)
         while True:
-            rows: list[Row] = []
-            for statement in statements:
-                rows = connection.execute(statement.sql, statement.values).fetchall()
-            statements = script.send(rows)
+            statements = script.send([connection.execute(sql, values).fetchall() for sql, values in statements])
     except StopIteration as end:
         return end.value
 

@@ -23,18 +23,33 @@ class Statement(NamedTuple):
 
 
 T = TypeVar("T")
-Script = Generator[Sequence[Statement], list[Row], T]
-"""Yields statements to be run in order, is sent the rows of the last one, returns what the transaction found."""
+Rows = list[Row]
+Script = Generator[Sequence[Statement], Sequence[Rows], T]
+"""Yields statements to be run in order, is sent the rows of each, returns what the transaction found."""
 
 
-def ask(sql: str, *values: Value) -> Script[list[Row]]:
-    """Run one statement and get its rows."""
-    return (yield (Statement(sql, values),))
+class Last(tuple[Statement, ...]):
+    """The last statements of a script: a database may end the transaction in one breath with them."""
+
+    __slots__ = ()
 
 
-def tell(*statements: Statement) -> Script[list[Row]]:
-    """Run several statements in one go and get the rows of the last one."""
-    return (yield statements)
+def ask(sql: str, *values: Value) -> Script[Rows]:
+    """Run one statement, the script's last, and get its rows."""
+    (rows,) = yield from end(Statement(sql, values))
+    return rows
+
+
+def tell(*statements: Statement | None) -> Script[Sequence[Rows]]:
+    """Run several statements in one go and get the rows of each; more may follow. For None there are none."""
+    rows = iter((yield tuple(each for each in statements if each is not None)))
+    return [[] if each is None else next(rows) for each in statements]
+
+
+def end(*statements: Statement | None) -> Script[Sequence[Rows]]:
+    """Run the script's last statements in one go and get the rows of each."""
+    rows = iter((yield Last(each for each in statements if each is not None)))
+    return [[] if each is None else next(rows) for each in statements]
 
 
 def text(value: Value) -> str:

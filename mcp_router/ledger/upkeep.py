@@ -10,7 +10,7 @@ from mcp_router.ledger.latency import BUCKETS
 from mcp_router.ledger.nano import usd
 from mcp_router.ledger.periods import DAY_SECONDS, iso
 from mcp_router.ledger.rollups import DIMS, SUMS, Key, books
-from mcp_router.ledger.statements import Row, Script, Statement, ask, tell, text, whole
+from mcp_router.ledger.statements import Row, Script, Statement, ask, end, tell, text, whole
 
 CHUNK = 1_000
 """Rows dropped in one transaction: a few milliseconds, so that calls under way are not kept waiting."""
@@ -50,10 +50,11 @@ _Books = dict[Key, list[int]]
 
 def check() -> Script[list[str]]:
     """Where rows and rollups disagree, in words. Days whose rows were dropped have nothing to be compared with."""
-    kept = yield from ask(_KEPT_FROM)
-    first = whole(kept[0][0]) if kept else -(10**9)
-    from_rows = _added_up((yield from ask(_FROM_ROWS, first)))
-    from_rollups = {_key(row): [whole(value) for value in row[4:]] for row in (yield from ask(_FROM_ROLLUPS, first))}
+    (kept,) = yield from tell(Statement(_KEPT_FROM))
+    first = (whole(kept[0][0]) if kept else -(10**9),)
+    written, added = yield from end(Statement(_FROM_ROWS, first), Statement(_FROM_ROLLUPS, first))
+    from_rows = _added_up(written)
+    from_rollups = {_key(row): [whole(value) for value in row[4:]] for row in added}
     nothing = [0] * len(SUMS)
     found: list[str] = []
     for key in sorted(from_rows.keys() | from_rollups.keys()):
@@ -96,7 +97,7 @@ def _said(at: int, sums: list[int]) -> str:
 
 def keep_from(day: int) -> Script[None]:
     """Rows before a day are about to be dropped: their rollups stand alone from now on, a session's go with them."""
-    yield from tell(
+    yield from end(
         Statement(_KEEP_FROM, (day,)),
         Statement(f"DELETE FROM rollups WHERE {_OF_A_SESSION} AND day < ?", (day,)),  # noqa: S608 - only our own names
         texts.drop(day * DAY_SECONDS),
