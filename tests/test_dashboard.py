@@ -163,12 +163,15 @@ async def test_a_tree_that_was_never_built_shows_tables_and_says_how_charts_come
         process.terminate()
 
 
-async def test_it_fits_a_phone(tmp_path: Path, vendors: Vendors) -> None:
+@pytest.mark.parametrize("width", [360, 768], ids=["phone", "tablet"])
+async def test_it_fits_a_narrow_screen(tmp_path: Path, vendors: Vendors, width: int) -> None:
+    cut = "[...document.querySelectorAll('.scroll')].filter((one) => one.scrollWidth > one.clientWidth).length"
+
     def look(url: str) -> None:
-        with browser(width=360, height=740) as driver:
+        with browser(width=width, height=740) as driver:
             opened(driver, url)
-            assert driver.execute_script("return document.documentElement.scrollWidth") == 360
-            picture(driver, tmp_path / "phone.png")
+            assert driver.execute_script(f"return [document.documentElement.scrollWidth, {cut}]") == [width, 0]
+            picture(driver, tmp_path / "narrow.png")
 
     async with site(tmp_path, environment(vendors, "groq")) as there:
         await there.http.post("/api/llm/generate", json=TASK)

@@ -28,7 +28,7 @@ function picture(place, series, tell) {
     if (edge) times.unshift(times[0] - DAY), times.push(times[1] + DAY);
     const padded = rows.map((row) => (edge ? [null, ...row, null] : row));
     plot = new uPlot({
-      width: place.clientWidth, height: place.clientHeight, padding: [10, 8, 0, 0],
+      width: place.clientWidth, height: place.clientHeight, padding: [10, 22, 0, 0],
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "UTC"),
       cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
       scales: { x: { range: (_, low, high) => [low - DAY / 2, high + DAY / 2] }, y: { range: (_, low, high) => [0, (high || 0.01) * 1.08] } },
@@ -46,7 +46,7 @@ function axes() {
   const axis = { stroke: colour("--soft"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
   const name = (tick) => new Date(tick * 1000).toLocaleDateString("en", { month: "short", day: "numeric", timeZone: "UTC" });
   return [
-    { ...axis, grid: { show: false }, size: 32, space: 56, incrs: [1, 2, 7, 14, 28, 91].map((days) => days * DAY), values: (_, ticks) => ticks.map(name) },
+    { ...axis, grid: { show: false }, size: 32, space: 56, incrs: [1, 2, 7, 14, 28, 91, 182, 364].map((days) => days * DAY), values: (_, ticks) => ticks.map(name) },
     { ...axis, size: 74, space: 44, values: (_, ticks) => ticks.map((tick) => usd(tick)) },
   ];
 }
