@@ -18,6 +18,12 @@ from mcp_router.requests import RouteArguments
 from mcp_router.settings import default_path
 from mcp_router.understanding import conversation, understood
 
+_SHOWN = 5
+_MENDING = (
+    "Costs and budgets read the rollups, and something else than mcp-llm-router wrote to one of the two: restore a "
+    "backup, or start with an empty ledger and keep this one as it is"
+)
+
 
 async def examine(app: App, *, live: bool) -> list[Finding]:
     """Look at everything; `live` also asks each provider that can be asked for one token."""
@@ -79,7 +85,8 @@ async def _ledger(app: App) -> Finding:
     except LedgerError as error:
         return Finding(state="wrong", what="ledger", found=str(error))
     if problems:
-        return Finding(state="wrong", what="ledger", found="; ".join(problems))
+        more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
+        return Finding(state="wrong", what="ledger", found=f"{'; '.join(problems[:_SHOWN])}{more}. {_MENDING}")
     return Finding(state="ok", what="ledger", found="rows, sums and budgets agree")
 
 

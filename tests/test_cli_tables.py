@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
+import anyio
 import pytest
+from ledgers import an_attempt, by_hand
 
 from mcp_router.cli import main
+from mcp_router.ledger import Attempt
+from mcp_router.ledger.opening import open_ledger
 from providers.rows import shipped_provider
 
 
@@ -65,3 +72,54 @@ def test_a_configuration_may_be_named_before_the_command(
 
     told = capsys.readouterr().err
     assert f"{config}: providers.groq.base_url: 'not an address' is no address: write http://host:port/path." in told
+
+
+@pytest.mark.parametrize("columns", ["60", "80", "200"])
+def test_costs_by_long_names_fold_the_names_and_keep_every_figure_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], columns: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    long = "openrouter:a-house-of-models/with-a-very-long-name-indeed-instruct-0725-preview-fp8"
+    anyio.run(_settled, f"sqlite:///{tmp_path / 'ledger.sqlite3'}", an_attempt("a", "12.345678", model=long))
+
+    assert main(["costs", "--period", "all", "--group-by", "model"]) == 0
+
+    shown = capsys.readouterr().out
+    assert "…" not in shown
+    assert all(
+        figure in shown for figure in ("tokens in/out", "30/12", "12.345678", "-12.345678", "p95 ms", "tokens/s")
+    )
+    assert "".join(line.split()[0] for line in shown.splitlines()).count(long) == 2
+
+
+def test_a_ledger_whose_sums_disagree_with_its_rows_is_told_in_short_with_what_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = f"sqlite:///{tmp_path / 'ledger.sqlite3'}"
+    anyio.run(_settled, url, an_attempt("a", "0.1"))
+    by_hand(url, "UPDATE rollups SET cost_nano = 7")
+
+    assert main(["doctor"]) == 1
+
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "ledger: 2026-11-24, all: cost_nano is 0.1 USD in rows, 0.000000007 USD in rollups; " in shown
+    assert "; and 10 more. " in shown
+    assert "restore a backup" in shown
+
+
+def test_a_reader_that_has_seen_enough_is_no_accident(tmp_path: Path) -> None:
+    command = [sys.executable, "-P", "-m", "mcp_router", "costs", "--json"]
+    environ = os.environ | {"XDG_CONFIG_HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        said = process.stderr.read()
+
+    assert (process.returncode, said) == (1, b"")
+
+
+async def _settled(url: str, attempt: Attempt) -> None:
+    ledger = await open_ledger(url)
+    await ledger.settle(None, attempt)
+    await ledger.aclose()

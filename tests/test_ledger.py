@@ -657,7 +657,7 @@ async def test_a_rollup_that_was_tampered_with_is_found(ledger: Ledger, url: str
     by_hand(url, "UPDATE rollups SET b01 = 1 WHERE session = 'morning' AND dim = 'all'")
 
     assert await ledger.check() == [
-        "2026-11-24, client alice: cost_nano is 0.1 USD in rows, 7E-9 USD in rollups",
+        "2026-11-24, client alice: cost_nano is 0.1 USD in rows, 0.000000007 USD in rollups",
         "2026-11-24, all of session morning: 1 answered attempts in rows, 2 timed in rollups",
     ]
 

@@ -13,11 +13,12 @@ from rich.table import Table
 from mcp_router import accounting
 from mcp_router.app import App
 from mcp_router.cli import DONE
-from mcp_router.cli.words import amount, rows, table, usd
+from mcp_router.cli.words import amount, figures, rows, usd
 from mcp_router.requests import CostArguments, checked
 from mcp_router.wording import dumped
 
 _BAR = 16
+_LEAST_BAR = 4
 _FIGURES = 48
 """What calls, tokens and amounts take of a line."""
 _COLUMNS = (
@@ -89,9 +90,10 @@ def _show(view: dict[str, object], console: Console, group_by: str | None) -> No
 
 
 def _spending(groups: dict[str, dict[str, object]], group_by: str, width: int) -> Table:
-    shown = table(group_by.replace("_", " "), "calls", "tokens in/out", "cost USD", "saved USD", "")
     most = max((amount(totals["cost_usd"]) for totals in groups.values()), default=0.0)
     room = width - max(map(len, groups), default=0) - _FIGURES
+    bars = [""] if room >= _LEAST_BAR else []
+    shown = figures(group_by.replace("_", " "), "calls", "tokens in/out", "cost USD", "saved USD", *bars)
     for name, totals in groups.items():
         shown.add_row(
             escape(name),
@@ -99,14 +101,14 @@ def _spending(groups: dict[str, dict[str, object]], group_by: str, width: int) -
             f"{totals['input_tokens']}/{totals['output_tokens']}",
             f"{amount(totals['cost_usd']):.6f}",
             f"{amount(totals['saved_usd']):.6f}",
-            f"[cyan]{_bar(amount(totals['cost_usd']), most, room)}[/cyan]",
+            *(f"[cyan]{_bar(amount(totals['cost_usd']), most, room)}[/cyan]" for _ in bars),
         )
     return shown
 
 
 def _measures(groups: dict[str, dict[str, object]], group_by: str) -> Table:
     falls = ["fell back"] if any(totals["fallback_rate"] is not None for totals in groups.values()) else []
-    shown = table(group_by.replace("_", " "), "attempts", "failed", *falls, "mean ms", "p95 ms", "tokens/s")
+    shown = figures(group_by.replace("_", " "), "attempts", "failed", *falls, "mean ms", "p95 ms", "tokens/s")
     for name, totals in groups.items():
         (latency,) = rows([totals["latency_ms"]])
         shown.add_row(
@@ -122,7 +124,7 @@ def _measures(groups: dict[str, dict[str, object]], group_by: str) -> Table:
 
 
 def _budgets(budgets: list[dict[str, object]]) -> Table:
-    shown = table("budget", "limit USD", "spent USD", "held USD", "resets", "")
+    shown = figures("budget", "limit USD", "spent USD", "held USD", "resets", "")
     for budget in budgets:
         limit, spent = amount(budget["limit_usd"]), amount(budget["spent_usd"])
         shown.add_row(
@@ -146,5 +148,5 @@ def _part(value: object) -> str:
 
 def _bar(part: float, whole: float, room: int = _BAR) -> str:
     """Draw a share of the longest bar, to an eighth of a character."""
-    eighths = round(max(1, min(_BAR, room)) * 8 * min(1.0, part / whole)) if whole > 0 else 0
+    eighths = round(min(_BAR, room) * 8 * min(1.0, part / whole)) if whole > 0 else 0
     return "█" * (eighths // 8) + (" ▏▎▍▌▋▊▉"[eighths % 8].strip())

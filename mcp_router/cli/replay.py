@@ -13,7 +13,7 @@ from rich.table import Table
 from mcp_router import replaying
 from mcp_router.app import App
 from mcp_router.cli import DONE
-from mcp_router.cli.words import amount, rows, usd
+from mcp_router.cli.words import amount, figures, rows, table, usd
 from mcp_router.requests import CostArguments, checked
 from mcp_router.wording import dumped
 
@@ -45,19 +45,19 @@ def _show(view: dict[str, object], console: Console) -> None:
     for change in _changes(cells):
         console.print(escape(change), soft_wrap=True)
     if refusals := rows(view["refusals"]):
-        table = Table("refused call", "because", box=None, style="dim")
+        refused = table("refused call", "because", style="dim")
         for refusal in refusals:
-            table.add_row(escape(str(refusal["call_id"])), escape(str(refusal["reason"])))
-        console.print(table)
+            refused.add_row(escape(str(refusal["call_id"])), escape(str(refusal["reason"])))
+        console.print(refused)
         console.print(f"what was paid for refused calls: {usd(view['refused_paid_usd'])}")
 
 
 def _costs(cells: dict[str, object]) -> Table:
-    table = Table("cell", "calls", "refused", "paid USD", "would cost", "difference", box=None, pad_edge=False)
+    shown = figures("cell", "calls", "refused", "paid USD", "would cost", "difference")
     for name, tally in _tallies(cells):
         difference = amount(tally["difference_usd"])
         colour = "green" if difference < 0 else "red" if difference > 0 else "dim"
-        table.add_row(
+        shown.add_row(
             escape(name),
             str(tally["calls"]),
             str(tally["refused"]),
@@ -65,7 +65,7 @@ def _costs(cells: dict[str, object]) -> Table:
             f"{amount(tally['would_cost_usd']):.6f}",
             f"[{colour}]{difference:+.6f}[/{colour}]",
         )
-    return table
+    return shown
 
 
 def _changes(cells: dict[str, object]) -> Iterator[str]:

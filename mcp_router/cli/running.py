@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from argparse import Namespace
 from importlib import import_module
@@ -28,7 +29,8 @@ def run(given: Namespace) -> int:
     for chatty in ("httpx", "httpx2", "httpcore", "httpcore2", "openai", "anthropic", "groq", "mistralai"):
         logging.getLogger(chatty).setLevel(logging.CRITICAL)
     try:
-        return anyio.run(_run, given)
+        code = anyio.run(_run, given)
+        sys.stdout.flush()
     except (ConfigError, BadInputError) as error:
         print(f"mcp-llm-router: {error}", file=sys.stderr)
         return USAGE
@@ -39,8 +41,12 @@ def run(given: Namespace) -> int:
     except LedgerError as error:
         print(f"mcp-llm-router: {error}", file=sys.stderr)
         return FAILED
+    except BrokenPipeError:  # whoever read along, say `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
     except KeyboardInterrupt:
         return 130
+    return code
 
 
 async def _run(given: Namespace) -> int:

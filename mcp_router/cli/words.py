@@ -44,6 +44,11 @@ def table(*columns: str, style: str = "") -> Table:
     return Table(*(Column(name, no_wrap=True) for name in whole), Column(words, overflow="fold"), box=None, style=style)
 
 
+def figures(name: str, *columns: str) -> Table:
+    """Begin a table of figures that cuts nothing short: they stay whole, and a long name is broken into lines."""
+    return Table(Column(name, overflow="fold"), *(Column(each, no_wrap=True) for each in columns), box=None)
+
+
 def amount(value: object) -> float:
     """Take a number out of an answer; unknown is 0."""
     return float(value) if isinstance(value, int | float) else 0.0

@@ -92,7 +92,7 @@ def _where(key: Key) -> str:
 
 
 def _said(at: int, sums: list[int]) -> str:
-    return f"{usd(sums[at])} USD" if SUMS[at].endswith("_nano") else str(sums[at])
+    return f"{usd(sums[at]):f} USD" if SUMS[at].endswith("_nano") else str(sums[at])
 
 
 def keep_from(day: int) -> Script[None]:
