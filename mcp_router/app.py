@@ -133,7 +133,7 @@ class App:
             ledger=self.ledger,
             connections=self.connections,
             limits=self.leeway.limits,
-            rates=self.rate,
+            rates=self.rates,
             key_scope=self.key_scope,
             baseline=self.baseline,
             session=self.session,
@@ -181,12 +181,14 @@ class App:
         mark = hashlib.sha256(key.encode()).hexdigest()[:8] if key else "none"
         return f"key:{name}:{mark}"
 
-    def rate(self, name: str) -> Rate | None:
-        """What the configuration lets a provider be asked a minute."""
-        said = self.settings.provider(name)
-        if said.rpm is None and said.tpm is None:
-            return None
-        return Rate(provider=name, requests_per_minute=said.rpm, tokens_per_minute=said.tpm)
+    @cached_property
+    def rates(self) -> Mapping[str, Rate]:
+        """What the configuration lets providers be asked a minute; those it says nothing of are not in it."""
+        return {
+            name: Rate(provider=name, requests_per_minute=said.rpm, tokens_per_minute=said.tpm)
+            for name, said in self.settings.configuration.providers.items()
+            if said.rpm is not None or said.tpm is not None
+        }
 
     def access(self) -> Mapping[str, Access]:
         """Who can be asked, and what to do about the others."""

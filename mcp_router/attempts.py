@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -65,7 +65,8 @@ class Desk:
     connections: Connections
     limits: Callable[[], Sequence[Limit]]
     """Every budget, with what a person allowed beyond it."""
-    rates: Callable[[str], Rate | None]
+    rates: Mapping[str, Rate]
+    """By provider; those without one are not limited."""
     key_scope: Callable[[str], str]
     baseline: Baseline
     session: str
@@ -81,7 +82,7 @@ class Desk:
     ) -> Answered | Failed | BudgetRefusal | RateRefusal:
         """Ask one candidate once. `remembered` are the benches known of, by scope; it is kept up to date."""
         hold = self._hold(call, candidate)
-        refusal = await self.ledger.hold(hold, self._limits(call), self.rates(candidate.model.provider))
+        refusal = await self.ledger.hold(hold, self._limits(call), self.rates.get(candidate.model.provider))
         if refusal is not None:
             return refusal
         with spanned(self.tracer, candidate, call.attempts):
@@ -168,6 +169,8 @@ class Desk:
         return bench
 
     async def _forgive(self, candidate: Candidate, remembered: dict[str, Bench]) -> None:
+        if not remembered:
+            return
         model = candidate.model
         for scope in (f"provider:{model.provider}", f"model:{model.id}", self.key_scope(model.provider)):
             if scope in remembered:

@@ -21,6 +21,8 @@ class Catalog:
     def __init__(self, providers: Iterable[Provider]) -> None:
         """Exactly these providers, in this order."""
         self.providers: Mapping[str, Provider] = {provider.name: provider for provider in providers}
+        self._found: dict[str, Model] = {}
+        """By what they were asked for with: every plan looks up dozens."""
 
     @classmethod
     def with_shipped(cls, own: Iterable[Provider] = ()) -> Self:
@@ -48,10 +50,12 @@ class Catalog:
         Raises:
             UnknownNameError: The provider or the model is unknown.
         """
-        provider = self._provider_of(id)
-        found = self._find(provider, id)
-        if found is None:
-            raise UnknownNameError("model", id, [model.id for model in provider.models])
+        if (found := self._found.get(id)) is None:
+            provider = self._provider_of(id)
+            found = self._find(provider, id)
+            if found is None:
+                raise UnknownNameError("model", id, [model.id for model in provider.models])
+            self._found[id] = found
         return found
 
     def model_or_unlisted(self, id: str) -> Model:  # noqa: A002 -- the house's word

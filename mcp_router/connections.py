@@ -26,10 +26,13 @@ class Connections:
     def __init__(self, door: Callable[[str], Door]) -> None:
         self._door = door
         self._adapters: dict[str, Connection] = {}
+        self._timeouts: dict[str, float] = {}
 
     def timeout_seconds(self, provider: str) -> float:
         """How long one attempt may take there."""
-        return self._door(provider).timeout_seconds
+        if provider not in self._timeouts:
+            self._timeouts[provider] = self._door(provider).timeout_seconds
+        return self._timeouts[provider]
 
     def adapter(self, provider: str) -> Connection:
         """Return a provider's adapter. Its SDK is imported when it is first asked."""

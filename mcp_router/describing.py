@@ -83,7 +83,7 @@ def _living(provider: Provider, world: World) -> list[Model]:
 
 async def _details(app: App, provider: Provider, world: World) -> Json:
     now = world.now.timestamp()
-    rate = app.rate(provider.name)
+    rate = app.rates.get(provider.name)
     standing = await app.ledger.standing(now)
     used = next((state for state in standing.rates if state.provider == provider.name), None)
     summary = await app.ledger.summary(since=now - 7 * 86_400, until=None, session=None, group_by="provider")

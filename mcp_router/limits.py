@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from mcp_router.ledger import Learned, Rate, RateState, Standing
 from providers.completion import Limits
@@ -12,7 +12,7 @@ _SCARCE = 0.5
 """The part of a vendor's rate limit from which what is left is shared with all processes."""
 
 
-def busy(standing: Standing, rates: Callable[[str], Rate | None], now: float) -> Mapping[str, float]:
+def busy(standing: Standing, rates: Mapping[str, Rate], now: float) -> Mapping[str, float]:
     """Name who may not be asked now, by provider or model, with the seconds until they may.
 
     Whether what is left of a tokens limit is enough for one call is only known when its hold is made.
@@ -20,7 +20,7 @@ def busy(standing: Standing, rates: Callable[[str], Rate | None], now: float) ->
     waits = {
         state.provider: max(0.0, state.oldest_at + _WINDOW - now)
         for state in standing.rates
-        if (rate := rates(state.provider)) is not None and _reached(state, rate)
+        if (rate := rates.get(state.provider)) is not None and _reached(state, rate)
     }
     for word in standing.learned:
         if (resets_at := _used_up(word)) is not None:

@@ -51,7 +51,7 @@ class Router:
         """Look around: who is benched or busy now, what was learnt of a task's cell, which benches are remembered."""
         now = self.desk.clock()
         catalog = await self.ground.catalog()
-        limited = [name for name in catalog.providers if self.desk.rates(name) is not None]
+        limited = [name for name in catalog.providers if name in self.desk.rates]
         standing = await self.ledger.standing(now, limited)
         remembered = {bench.scope: bench for bench in standing.benches}
         world = World(

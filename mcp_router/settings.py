@@ -59,6 +59,9 @@ class ProviderSettings(_Table):
     """What a web search costs this user, where a plan includes some."""
 
 
+_NOTHING_SAID = ProviderSettings()
+
+
 class ClientSettings(_Table):
     """`[clients.NAME]`: who may call over HTTP, and up to how much."""
 
@@ -144,7 +147,7 @@ class Settings:
 
     def provider(self, name: str) -> ProviderSettings:
         """What was said of one provider; all defaults where nothing was."""
-        return self.configuration.providers.get(name, ProviderSettings())
+        return self.configuration.providers.get(name, _NOTHING_SAID)
 
     def key(self, name: str, key_env: tuple[str, ...]) -> str | None:
         """The key for a provider, or None. A placeholder that nobody filled in is no key."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Generator
+from contextlib import contextmanager
 from threading import Lock, Thread
 from typing import assert_never
 
@@ -93,7 +96,8 @@ class Connection:
     def _open_once(self, wire: Wire, url: str) -> Adapter:
         with self._opening:
             if (wire, url) not in self._wires:
-                self._wires[wire, url] = self._open(wire, url)
+                with _uncollected():
+                    self._wires[wire, url] = self._open(wire, url)
             return self._wires[wire, url]
 
     def _open(self, wire: Wire, url: str) -> Adapter:  # noqa: PLR0911 - one line a wire
@@ -129,3 +133,15 @@ class Connection:
                 return EmbeddedAdapter(self._model_path)
             case _:
                 assert_never(wire)
+
+
+@contextmanager
+def _uncollected() -> Generator[None]:
+    """Let an SDK's ten thousand classes be made without looking for garbage among them: a fifth of the time."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()

@@ -33,6 +33,8 @@ def retry_after(headers: Mapping[str, str], body: object, *, now: float) -> floa
 
 def limits(headers: Mapping[str, str], *, now: float) -> Limits | None:
     """What is left of requests and tokens, or None where the vendor is silent."""
+    if not any("ratelimit" in name.lower() for name in headers):
+        return None
     found = _of(headers, "anthropic-ratelimit-{what}-{kind}", now) or _of(headers, "x-ratelimit-{kind}-{what}", now)
     if found is not None:
         return found

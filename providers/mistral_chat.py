@@ -32,7 +32,10 @@ def open_wire(provider: Provider, *, key: str | None, base_url: str) -> WireAdap
     import httpx2  # noqa: PLC0415 - an SDK is loaded at first use of its wire
     from mistralai.client import Mistral, errors  # noqa: PLC0415
 
+    from providers.carrier import carrier  # noqa: PLC0415
+
     transport = httpx2.AsyncClient(
+        transport=carrier(),
         timeout=None,
         follow_redirects=True,
         headers=dict(provider.headers),

@@ -67,11 +67,7 @@ def sender(client: Any, *, response: type, faults: Faults) -> Send:  # noqa: ANN
 async def _sent(client: Any, cast_to: type, faults: Faults, request: Request) -> AsyncGenerator[Answer, None]:  # noqa: ANN401
     with renamed(faults):
         response: RawResponse = await client.post(
-            request.path,
-            content=request.content,
-            cast_to=cast_to,
-            stream=request.stream,
-            options={"headers": {"content-type": "application/json"}},
+            request.path, content=request.content, cast_to=cast_to, stream=request.stream
         )
     try:
         yield Answer(headers=response.headers, events=events(response, faults, stream=request.stream))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
@@ -16,11 +17,15 @@ CLIENTS = ("claude-code", "claude-desktop", "cursor", "vscode", "codex", "gemini
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 1 the call failed, 2 usage or configuration."""
-    given = _parser().parse_args(_with_serve(_config_last(list(sys.argv[1:] if arguments is None else arguments))))
-    # Imported here, not above: hosts start one process a session, and `serve` needs none of the others.
-    from mcp_router.cli.running import run  # noqa: PLC0415
+    gc.disable()  # all that is imported stays: looking through it again and again is a tenth of a start
+    try:
+        given = _parser().parse_args(_with_serve(_config_last(list(sys.argv[1:] if arguments is None else arguments))))
+        # Imported here, not above: hosts start one process a session, and `serve` needs none of the others.
+        from mcp_router.cli.running import run  # noqa: PLC0415
 
-    return run(given)
+        return run(given)
+    finally:
+        gc.enable()
 
 
 def _config_last(arguments: list[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
@@ -51,6 +52,8 @@ def run(given: Namespace) -> int:
 
 async def _run(given: Namespace) -> int:
     command = import_module(f"mcp_router.cli.{_ROOMS.get(given.command, given.command)}")
+    gc.freeze()
+    gc.enable()
     if given.command in _WITHOUT_APP:
         return command.run(load(given.config), given)
     async with running(load(given.config)) as app:

@@ -17,6 +17,7 @@ async def run(app: App, given: Namespace) -> int:
     """Serve until the host hangs up, or until it is told to stop."""
     if given.transport == "stdio":
         server = create_server(app)
+        _leave_alone_what_stays()
         async with stdio_server() as (read_stream, write_stream):
             await server.run(read_stream, write_stream, server.create_initialization_options())
         return DONE
@@ -32,7 +33,6 @@ async def run(app: App, given: Namespace) -> int:
 
 def _leave_alone_what_stays() -> None:
     """Keep the collector from what is loaded by now, and from looking up at every few calls."""
-    gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 100)
 

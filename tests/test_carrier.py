@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import anyio
 import httpx2
@@ -12,8 +12,7 @@ import pytest
 from anyio.abc import SocketAttribute, SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from providers import pooling
-from providers.pooling import Pools
+from providers.carrier import Carrier, carrier
 
 
 @dataclass(kw_only=True, slots=True)
@@ -21,15 +20,22 @@ class Vendor:
     url: str = ""
     connections: int = 0
     delay_seconds: float = 0.0
+    answer: bytes = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
+    hangs_up: bool = False
+    paths: list[bytes] = field(default_factory=list[bytes])
 
     async def serve(self, stream: SocketStream) -> None:
         self.connections += 1
         buffered = BufferedByteReceiveStream(stream)
         async with stream:
             try:
-                while await buffered.receive_until(b"\r\n\r\n", 65_536):
+                while head := await buffered.receive_until(b"\r\n\r\n", 65_536):
+                    self.paths.append(head.split()[1])
+                    await buffered.receive_exactly(2 if head.startswith(b"POST") else 0)
                     await anyio.sleep(self.delay_seconds)
-                    await stream.send(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+                    await stream.send(self.answer)
+                    if self.hangs_up:
+                        return
             except (anyio.EndOfStream, anyio.IncompleteRead, anyio.BrokenResourceError):
                 return
 
@@ -41,7 +47,7 @@ async def vendor() -> AsyncGenerator[tuple[Vendor, httpx2.AsyncClient]]:
     there.url = f"http://127.0.0.1:{listener.extra(SocketAttribute.local_port)}"  # noqa: S610 - no Django here
     async with listener, anyio.create_task_group() as serving:
         serving.start_soon(listener.serve, there.serve)
-        async with httpx2.AsyncClient(transport=Pools(), base_url=there.url) as client:
+        async with httpx2.AsyncClient(transport=Carrier(), base_url=there.url) as client:
             yield there, client
         serving.cancel_scope.cancel()
 
@@ -79,7 +85,37 @@ async def test_a_call_that_was_cut_gives_its_place_back() -> None:
     assert there.connections == before + 1
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"HTTP/1.1 200 OK\r\ncontent-le",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 20\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n",
+        b"no HTTP at all",
+    ],
+)
+async def test_what_was_cut_may_have_been_billed_and_what_was_never_taken_was_not(answer: bytes) -> None:
+    async with vendor() as (there, client):
+        there.answer, there.hangs_up = answer, True
+        with pytest.raises(httpx2.ReadError):
+            await client.post("/", content=b"{}")
+
+    async with httpx2.AsyncClient(transport=Carrier()) as client:
+        with pytest.raises(httpx2.ConnectError):
+            await client.post(there.url, content=b"{}")
+
+
+async def test_a_path_is_sent_as_it_is_and_headers_may_be_long() -> None:
+    async with vendor() as (there, client):
+        there.answer = b"HTTP/1.1 200 OK\r\nx-policy: " + b"a" * 30_000 + b"\r\ncontent-length: 2\r\n\r\n{}"
+        answer = await client.post("/models/a%2Fb:generate?alt=sse", content=b"{}")
+
+    assert len(answer.headers["x-policy"]) == 30_000
+    assert there.paths == [b"/models/a%2Fb:generate?alt=sse"]
+
+
 def test_a_proxy_of_the_environment_is_the_clients_to_find(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
 
-    assert pooling.transport() is None
+    assert carrier() is None
