@@ -9,7 +9,7 @@ from typing import Literal
 
 from mcp_router import tokens
 from mcp_router.money import usd
-from mcp_router.prices import affordable_output, estimate_usd
+from mcp_router.prices import Quote, quote
 from mcp_router.routes import Reference
 from providers.catalog import Feature, Model, Provider
 from providers.completion import Effort
@@ -115,25 +115,26 @@ def _fit(till: _Till, effort: Effort, need: Need, ceiling_usd: Decimal, *, unpri
     room = _room(till.model, need, least)
     if isinstance(room, NoFit):
         return room
-    held_input = tokens.at_most(need.input_tokens) + till.searches * _TOKENS_A_SEARCH
-    most, half = till.affords(ceiling_usd, held_input), till.affords(ceiling_usd / 2, held_input)
-    if most is None or half is None:
+    held = till.quote(tokens.at_most(need.input_tokens) + till.searches * _TOKENS_A_SEARCH)
+    if held is None:
         return _unpriced(need, effort, room, till.searches) if unpriced_ok else NoFit(kind="price", reason=_NO_PRICE)
+    most = held.affords(ceiling_usd)
     if most < least:
-        cost = usd(till.asks(held_input, least))
+        cost = usd(held.usd(least))
         reason = f"over the ceiling: {least} output tokens may cost {cost} of {usd(ceiling_usd)}"
         return NoFit(kind="ceiling", reason=reason)
     wanted = _wanted(need, effort)
     if need.max_output_tokens is None:
         # Half the ceiling leaves the other half for a fallback after an attempt that was billed for nothing.
-        wanted = min(wanted, max(half, need.reference.output_tokens + hidden))
+        wanted = min(wanted, max(held.affords(ceiling_usd / 2), need.reference.output_tokens + hidden))
     output = min(wanted, most, room)
+    likely = replace(till, searches=min(1, till.searches)).quote(need.input_tokens)
     expected = min(output, (need.max_output_tokens or need.reference.output_tokens) + hidden)
     return Fit(
         effort=effort,
         max_output_tokens=output,
-        estimated_usd=replace(till, searches=min(1, till.searches)).asks(need.input_tokens, expected),
-        worst_usd=till.asks(held_input, output),
+        estimated_usd=None if likely is None else likely.usd(expected),
+        worst_usd=held.usd(output),
         searches=till.searches,
     )
 
@@ -149,27 +150,12 @@ class _Till:
     searches: int
     cache_writes: bool
 
-    def affords(self, usd: Decimal, input_tokens: int) -> int | None:
-        """Count the output tokens that so many dollars buy behind a prompt; None at an unknown price."""
-        return affordable_output(
-            self.provider,
-            self.model,
-            ceiling_usd=usd,
-            input_tokens=input_tokens,
-            searches=self.searches,
-            starts=self.now,
-            ends=self.now + _LONGEST_ATTEMPT,
-            thinking=self.thinking,
-            cache_writes=self.cache_writes,
-        )
-
-    def asks(self, input_tokens: int, output_tokens: int) -> Decimal | None:
-        """Say what so many tokens cost at most, in US dollars."""
-        return estimate_usd(
+    def quote(self, input_tokens: int) -> Quote | None:
+        """Quote a prompt of this size; None at an unknown price."""
+        return quote(
             self.provider,
             self.model,
             input_tokens=input_tokens,
-            output_tokens=output_tokens,
             searches=self.searches,
             starts=self.now,
             ends=self.now + _LONGEST_ATTEMPT,

@@ -81,19 +81,45 @@ def cost_usd(
     return tokens / MTOK + fee, "priced"
 
 
-def estimate_usd(
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Quote:
+    """The most that one request can be billed, by what it brings back. It holds at every moment it was made for."""
+
+    fees_usd: Decimal
+    """For its searches."""
+    prompt_and_output: tuple[tuple[Decimal, Decimal], ...]
+    """What the whole prompt and what one output token cost at each rate that may hold, in millionths of a dollar."""
+
+    def usd(self, output_tokens: int) -> Decimal:
+        """Say what so many output tokens cost at most, all in all."""
+        return self.fees_usd + max(prompt + output_tokens * each for prompt, each in self.prompt_and_output) / MTOK
+
+    def affords(self, ceiling_usd: Decimal) -> int:
+        """Count the output tokens that stay within the ceiling whatever happens: 0 where not even the prompt fits,
+        `UNBOUNDED` where output is free.
+        """
+        found = UNBOUNDED
+        for prompt, each in self.prompt_and_output:
+            left = (ceiling_usd - self.fees_usd) * MTOK - prompt
+            if left < 0:
+                return 0
+            if each:
+                found = min(found, int((left / each).to_integral_value(ROUND_FLOOR)))
+        return found
+
+
+def quote(
     provider: Provider,
     model: Model,
     *,
     input_tokens: int,
-    output_tokens: int,
     searches: int,
     starts: datetime,
     ends: datetime,
     thinking: bool,
     cache_writes: bool = False,
-) -> Decimal | None:
-    """The most a request can cost that completes between two moments; None where nobody knows.
+) -> Quote | None:
+    """Quote a request that completes between two moments; None where nobody knows its price.
 
     `cache_writes` says that the request asks for its prompt to be cached, which some vendors bill.
     """
@@ -101,44 +127,14 @@ def estimate_usd(
     rates = _all_rates(provider, model, starts, ends, input_tokens)
     if fee is None or rates is None:
         return None
-    return (
-        fee
-        + max(
-            input_tokens * rate.dearest_input(input_tokens, cache_writes=cache_writes)
-            + output_tokens * rate.output(thinking=thinking)
-            for rate in rates
+    each = (
+        (
+            input_tokens * rate.dearest_input(input_tokens, cache_writes=cache_writes),
+            rate.output(thinking=thinking),
         )
-        / MTOK
+        for rate in rates
     )
-
-
-def affordable_output(
-    provider: Provider,
-    model: Model,
-    *,
-    ceiling_usd: Decimal,
-    input_tokens: int,
-    searches: int,
-    starts: datetime,
-    ends: datetime,
-    thinking: bool,
-    cache_writes: bool = False,
-) -> int | None:
-    """The most output tokens that stay within the ceiling whatever happens: 0 where not even the prompt fits,
-    `UNBOUNDED` where output is free, None where nobody knows the price.
-    """
-    fee = _search_fee(provider, model, searches)
-    rates = _all_rates(provider, model, starts, ends, input_tokens)
-    if fee is None or rates is None:
-        return None
-    found = UNBOUNDED
-    for rate in rates:
-        left = (ceiling_usd - fee) * MTOK - input_tokens * rate.dearest_input(input_tokens, cache_writes=cache_writes)
-        if left < 0:
-            return 0
-        if each := rate.output(thinking=thinking):
-            found = min(found, int((left / each).to_integral_value(ROUND_FLOOR)))
-    return found
+    return Quote(fees_usd=fee, prompt_and_output=tuple(each))
 
 
 def _prices(provider: Provider, model: Model) -> tuple[Price, ...]:

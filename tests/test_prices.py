@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcp_router.catalog import Catalog
-from mcp_router.prices import UNBOUNDED, affordable_output, cost_usd, estimate_usd, price_at
+from mcp_router.prices import UNBOUNDED, cost_usd, price_at, quote
 from providers.catalog import Model, Provider
 from providers.completion import Usage
 
@@ -31,10 +31,13 @@ def cost(name: str, usage: Usage, *, at: datetime = NOON, thinking: bool = False
     return cost_usd(*both(name), usage, at=at, thinking=thinking)[0]
 
 
-def most(name: str, *, starts: datetime = NOON, seconds: float = 60, **tokens: int) -> Decimal | None:
-    counts = {"input_tokens": 0, "output_tokens": 0, "searches": 0} | tokens
+def most(
+    name: str, *, starts: datetime = NOON, seconds: float = 60, output_tokens: int = 0, **prompt: int
+) -> Decimal | None:
+    counts = {"input_tokens": 0, "searches": 0} | prompt
     ends = starts + timedelta(seconds=seconds)
-    return estimate_usd(*both(name), **counts, starts=starts, ends=ends, thinking=False)
+    found = quote(*both(name), **counts, starts=starts, ends=ends, thinking=False)
+    return None if found is None else found.usd(output_tokens)
 
 
 def test_fresh_cached_and_written_tokens_each_have_their_price() -> None:
@@ -61,25 +64,7 @@ def test_an_unknown_price_is_unknown_and_not_free() -> None:
 
     assert cost_usd(provider, nameless, usage, at=NOON, thinking=False) == (None, "unknown")
     assert price_at(provider, nameless, NOON, 10) is None
-    assert (
-        estimate_usd(
-            provider, nameless, input_tokens=1, output_tokens=1, searches=0, starts=NOON, ends=NOON, thinking=False
-        )
-        is None
-    )
-    assert (
-        affordable_output(
-            provider,
-            nameless,
-            ceiling_usd=Decimal(1),
-            input_tokens=1,
-            searches=0,
-            starts=NOON,
-            ends=NOON,
-            thinking=False,
-        )
-        is None
-    )
+    assert quote(provider, nameless, input_tokens=1, searches=0, starts=NOON, ends=NOON, thinking=False) is None
 
 
 def test_a_search_nobody_has_a_fee_for_makes_the_cost_unknown() -> None:
@@ -92,12 +77,11 @@ def test_whatever_a_local_server_serves_costs_nothing() -> None:
     model = CATALOG.model_or_unlisted("local:llama3.2")
 
     found = cost_usd(provider, model, Usage(input_tokens=10**6, output_tokens=10**6), at=NOON, thinking=False)
-    output = affordable_output(
-        provider, model, ceiling_usd=Decimal(0), input_tokens=9, searches=0, starts=NOON, ends=NOON, thinking=True
-    )
+    quoted = quote(provider, model, input_tokens=9, searches=0, starts=NOON, ends=NOON, thinking=True)
 
     assert found == (Decimal(0), "priced")
-    assert output == UNBOUNDED
+    assert quoted is not None
+    assert quoted.affords(Decimal(0)) == UNBOUNDED
 
 
 @pytest.mark.parametrize(
@@ -204,11 +188,10 @@ def test_an_estimate_counts_a_cache_that_is_written_unasked() -> None:
 def test_an_estimate_counts_a_cache_that_is_asked_for() -> None:
     provider, model = both("claude:claude-sonnet-5-5")
 
-    found = estimate_usd(
+    found = quote(
         provider,
         model,
         input_tokens=10_000,
-        output_tokens=0,
         searches=0,
         starts=NOON,
         ends=NOON,
@@ -216,7 +199,8 @@ def test_an_estimate_counts_a_cache_that_is_asked_for() -> None:
         cache_writes=True,
     )
 
-    assert found == Decimal("0.025")
+    assert found is not None
+    assert found.usd(0) == Decimal("0.025")
 
 
 MOMENTS = st.datetimes(datetime(2026, 11, 20), datetime(2027, 1, 5), timezones=st.just(UTC))  # noqa: DTZ001 -- hypothesis adds the zone
@@ -247,11 +231,10 @@ def test_nothing_ever_costs_more_than_was_estimated(  # noqa: PLR0917 -- one dra
         searches=searches,
     )
 
-    bound = estimate_usd(
+    bound = quote(
         provider,
         model,
         input_tokens=given_in,
-        output_tokens=given_out,
         searches=searches,
         starts=starts,
         ends=ends,
@@ -261,7 +244,7 @@ def test_nothing_ever_costs_more_than_was_estimated(  # noqa: PLR0917 -- one dra
     paid, _ = cost_usd(provider, model, usage, at=completed, thinking=think)
 
     assert (bound is None) == (paid is None)
-    assert paid is None or bound is None or paid <= bound
+    assert paid is None or bound is None or paid <= bound.usd(given_out)
 
 
 @given(PRICED, st.integers(0, 150_000), st.sampled_from(["0.0001", "0.001", "0.01", "0.05", "0.5"]), MOMENTS)
@@ -269,36 +252,21 @@ def test_one_more_token_than_is_affordable_is_too_much(
     model: Model, given_in: int, ceiling: str, starts: datetime
 ) -> None:
     provider = CATALOG.provider(model.provider)
-    ends = starts + timedelta(minutes=10)
 
-    def bound(output_tokens: int) -> Decimal:
-        found = estimate_usd(
-            provider,
-            model,
-            input_tokens=given_in,
-            output_tokens=output_tokens,
-            searches=0,
-            starts=starts,
-            ends=ends,
-            thinking=False,
-        )
-        assert found is not None
-        return found
-
-    output = affordable_output(
+    quoted = quote(
         provider,
         model,
-        ceiling_usd=Decimal(ceiling),
         input_tokens=given_in,
         searches=0,
         starts=starts,
-        ends=ends,
+        ends=starts + timedelta(minutes=10),
         thinking=False,
     )
 
-    assert output is not None
-    assert output == 0 or bound(output) <= Decimal(ceiling)
-    assert output == UNBOUNDED or bound(output + 1) > Decimal(ceiling)
+    assert quoted is not None
+    output = quoted.affords(Decimal(ceiling))
+    assert output == 0 or quoted.usd(output) <= Decimal(ceiling)
+    assert output == UNBOUNDED or quoted.usd(output + 1) > Decimal(ceiling)
 
 
 THEIR_NAMES = {

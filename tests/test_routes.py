@@ -10,7 +10,7 @@ import pytest
 from mcp_router import routes
 from mcp_router.catalog import Catalog
 from mcp_router.errors import ConfigError
-from mcp_router.prices import affordable_output
+from mcp_router.prices import quote
 from mcp_router.routes import TIERS, USE_CASES, Entry, Tier, UseCase
 from providers.catalog import Model
 from providers.rows import provider_from_table
@@ -99,16 +99,16 @@ def test_every_model_of_a_cell_is_useful_there_for_some_request(tier: Tier, entr
 
 
 def affordable(model: Model, ceiling: Decimal, input_tokens: int, searches: int) -> int | None:
-    return affordable_output(
+    found = quote(
         CATALOG.provider(model.provider),
         model,
-        ceiling_usd=ceiling,
         input_tokens=input_tokens,
         searches=searches,
         starts=PEAK,
         ends=PEAK + timedelta(minutes=2),
         thinking=False,
     )
+    return None if found is None else found.affords(ceiling)
 
 
 def test_the_shipped_table_names_only_what_there_is() -> None:
