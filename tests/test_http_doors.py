@@ -15,6 +15,7 @@ import anyio
 import httpx
 import pytest
 from mcp import Client
+from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 
 from mcp_router.app import running
@@ -391,3 +392,34 @@ async def test_a_call_that_outlasts_the_stop_is_cut_and_written_down(tmp_path: P
     with closing(sqlite3.connect(tmp_path / "ledger.sqlite3")) as ledger:
         rows = ledger.execute("SELECT outcome, cost_source FROM attempts").fetchall()
     assert (answers, rows) == ([503], [("cancelled", "bound")])
+
+
+async def test_a_server_told_to_stop_answers_over_the_older_transport_and_does_not_wait_for_who_only_listens(
+    tmp_path: Path, vendors: Vendors
+) -> None:
+    vendors.delay("groq", 1)
+    patient = Limits(grace_seconds=600)
+    answers: list[object] = []
+    async with anyio.create_task_group() as clients:
+        with anyio.fail_after(30):
+            async with site(tmp_path, environment(vendors, "groq"), sse=True, limits=patient) as there:
+
+                async def call(listening: anyio.Event) -> None:
+                    async with Client(sse_client(f"{there.url}/sse"), mode="legacy") as client:
+                        await client.list_tools()
+                        listening.set()
+                        answers.append((await client.call_tool("generate", TASK)).structured_content)
+
+                async def listen(listening: anyio.Event) -> None:
+                    async with Client(sse_client(f"{there.url}/sse"), mode="legacy") as client:
+                        await client.list_tools()
+                        listening.set()
+                        await anyio.sleep_forever()
+
+                for start in (call, listen):
+                    clients.start_soon(start, listening := anyio.Event())
+                    await listening.wait()
+                await until(lambda: bool(vendors.requests("groq")))
+        clients.cancel_scope.cancel()
+
+    assert [answer["text"] for answer in answers if isinstance(answer, dict)] == ["Hello from groq."]

@@ -17,8 +17,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from mcp_router.app import App
 from mcp_router.errors import ConfigError
 from mcp_router.http.doors import Address
-from mcp_router.http.limits import Admission, Limits
-from mcp_router.http.site import create_site
+from mcp_router.http.limits import Limits
+from mcp_router.http.site import Site, create_site
 from mcp_router.http.tokens import refuse_strangers, tokens
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ async def serve(
     with _bound(address) as listener:
         port: int = listener.getsockname()[1]
         site = create_site(app, address, tokens=known, limits=chosen, sse=sse)
-        server = _Server(_config(site.application, chosen), site.admission)
+        server = _Server(_config(site.application, chosen), site)
         shown = f"[{address.host}]" if ":" in address.host else address.host
         on_listening(f"http://{shown}:{port}")
         await _served(server, listener)
@@ -148,14 +148,15 @@ class PatientProtocol(H11Protocol):
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, admission: Admission) -> None:
+    def __init__(self, config: uvicorn.Config, site: Site) -> None:
         super().__init__(config)
-        self._admission = admission
+        self._site = site
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop listening, and let requests end or be cut; uvicorn itself would cut them without an answer."""
         async with anyio.create_task_group() as group:
-            group.start_soon(self._admission.stop)
+            group.start_soon(self._site.admission.stop)
+            group.start_soon(self._site.legacy.hang_up)
             await super().shutdown(sockets)
             group.cancel_scope.cancel()
 

@@ -6,7 +6,6 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from mcp.server.lowlevel import Server
 from mcp.server.sse import SseServerTransport
 from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
 from starlette.applications import Starlette
@@ -14,13 +13,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from mcp_router import tracing
 from mcp_router.app import App
 from mcp_router.http import api, dashboard
 from mcp_router.http.doors import Address, Doors
 from mcp_router.http.health import Health
+from mcp_router.http.legacy import Legacy
 from mcp_router.http.limits import Admission, Limits
 from mcp_router.http.metrics import Metrics
 from mcp_router.http.replies import refusal
@@ -32,10 +32,11 @@ HEALTH = "/health"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Site:
-    """The application, and what stops its requests."""
+    """The application, and what ends its requests when it is to stop."""
 
     application: ASGIApp
     admission: Admission
+    legacy: Legacy
 
 
 def create_site(app: App, address: Address, *, tokens: Tokens, limits: Limits, sse: bool) -> Site:
@@ -59,12 +60,10 @@ def create_site(app: App, address: Address, *, tokens: Tokens, limits: Limits, s
         *api.routes(app),
         *dashboard.routes(app),
     ]
+    transport = SseServerTransport("/messages/", address.security, limits.body_bytes)
+    legacy = Legacy(transport, server)
     if sse:
-        transport = SseServerTransport("/messages/", address.security, limits.body_bytes)
-        routes += [
-            Route("/sse", _Legacy(transport, server), methods=["GET"]),
-            Mount("/messages/", transport.handle_post_message),
-        ]
+        routes += [Route("/sse", legacy, methods=["GET"]), Mount("/messages/", transport.handle_post_message)]
     site = Starlette(
         routes=routes, lifespan=lifespan, exception_handlers={HTTPException: _not_here, Exception: _broken}
     )
@@ -73,7 +72,7 @@ def create_site(app: App, address: Address, *, tokens: Tokens, limits: Limits, s
     public = dashboard.PUBLIC | {HEALTH}
     admission = Admission(_traced(site, app), limits=limits, free=frozenset({HEALTH}))
     doors = Doors(admission, address=address, tokens=tokens, public=public, probed=frozenset({HEALTH}))
-    return Site(application=doors, admission=admission)
+    return Site(application=doors, admission=admission, legacy=legacy)
 
 
 def _traced(site: ASGIApp, app: App) -> ASGIApp:
@@ -82,18 +81,6 @@ def _traced(site: ASGIApp, app: App) -> ASGIApp:
     from mcp_router.http.traces import Traces  # noqa: PLC0415 - only who asks for traces needs it
 
     return Traces(site, tracer)
-
-
-class _Legacy:
-    """The older of the two MCP transports: events out here, messages in at `/messages/`."""
-
-    def __init__(self, transport: SseServerTransport, server: Server[object]) -> None:
-        self._transport = transport
-        self._server = server
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with self._transport.connect_sse(scope, receive, send) as (read_stream, write_stream):
-            await self._server.run(read_stream, write_stream, self._server.create_initialization_options())
 
 
 async def _not_here(_request: Request, error: Exception) -> Response:
