@@ -23,8 +23,8 @@ async def costs(app: App, arguments: CostArguments, *, caller: Caller = LOCAL) -
         BadInputError: The period is kept for all clients together only.
     """
     now = datetime.now(UTC)
-    since, book = since_when(arguments.period, now), book_of(app, arguments.period, caller)
-    summary = await app.ledger.summary(since=since, until=None, session=book, group_by=arguments.group_by)
+    (since, until), book = span(arguments.period, now), book_of(app, arguments.period, caller)
+    summary = await app.ledger.summary(since=since, until=until, session=book, group_by=arguments.group_by)
     view = {"period": arguments.period, **totals_view(summary.total), "baseline": app.baseline.model.id}
     if arguments.group_by is not None:
         # A call falls back from one model to another: it is no model's rate, nor a provider's.
@@ -60,6 +60,15 @@ async def budgets(app: App, caller: Caller, now: datetime) -> list[Json]:
         }
         for state in await app.ledger.budgets(limits, now.timestamp())
     ]
+
+
+def span(period: Period, now: datetime) -> tuple[float | None, float | None]:
+    """Say when a period began, and that it ends with today: what was written before the clock was set back is in none
+    but `all`.
+    """
+    since = since_when(period, now)
+    tomorrow = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    return since, None if since is None else tomorrow.timestamp()
 
 
 def since_when(period: Period, now: datetime) -> float | None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
-from mcp_router.accounting import Json, since_when
+from mcp_router.accounting import Json, span
 from mcp_router.app import App
 from mcp_router.errors import BadInputError
 from mcp_router.fit import Candidate, Need
@@ -97,7 +97,7 @@ async def replay(app: App, table: Path, period: Period) -> Json:
         unlisted=app.unlisted,
     )
     run = _Run(world=world, limits=app.settings.limits(), per_call_usd=app.settings.configuration.budgets.per_call_usd)
-    async for chunk in app.ledger.cells(since_when(period, datetime.now(UTC)), None):
+    async for chunk in app.ledger.cells(*span(period, datetime.now(UTC))):
         for call in chunk:
             run.replay(call)
     missing = sorted(name for name in named if not app.access()[name].open)

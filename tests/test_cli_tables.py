@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import anyio
 import pytest
-from ledgers import an_attempt, by_hand
+from ledgers import DAY, an_attempt, by_hand
 
 from mcp_router.cli import main
 from mcp_router.ledger import Attempt
@@ -90,6 +92,20 @@ def test_costs_by_long_names_fold_the_names_and_keep_every_figure_whole(
         figure in shown for figure in ("tokens in/out", "30/12", "12.345678", "-12.345678", "p95 ms", "tokens/s")
     )
     assert "".join(line.split()[0] for line in shown.splitlines()).count(long) == 2
+
+
+def test_what_was_written_before_the_clock_was_set_back_is_not_todays(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    in_two_days = an_attempt("a", started_at=time.time() + 2 * DAY)
+    anyio.run(_settled, f"sqlite:///{tmp_path / 'ledger.sqlite3'}", in_two_days)
+
+    calls: dict[str, int] = {}
+    for period in ("today", "7d", "30d", "all"):
+        assert main(["costs", "--period", period, "--json"]) == 0
+        calls[period] = json.loads(capsys.readouterr().out)["calls"]
+
+    assert calls == {"today": 0, "7d": 0, "30d": 0, "all": 1}
 
 
 def test_a_ledger_whose_sums_disagree_with_its_rows_is_told_in_short_with_what_to_do(

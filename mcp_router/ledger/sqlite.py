@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import time
 from collections.abc import Callable
@@ -28,6 +29,8 @@ every call would wait for the event loop twice before the next one gets its turn
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _PASSING = _BUSY | {sqlite3.SQLITE_FULL}
 _DAMAGED = frozenset({sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT})
+_PERHAPS_FULL = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN})
+_LEAST_ROOM = 2**16
 _CLOSED_TO_US = frozenset(
     {
         sqlite3.SQLITE_READONLY,
@@ -259,7 +262,7 @@ def _explained(error: sqlite3.Error, path: Path) -> LedgerError:
             f"the ledger {path} is damaged ({error}): move it away and restore a backup, or start with an empty one; "
             "nothing was written"
         )
-    if code == sqlite3.SQLITE_FULL:
+    if code == sqlite3.SQLITE_FULL or (code in _PERHAPS_FULL and _is_full(path)):
         return LedgerError(
             f"the disk of the ledger {path} is full: make room, or run `mcp-llm-router ledger prune`; "
             "nothing was written"
@@ -267,6 +270,14 @@ def _explained(error: sqlite3.Error, path: Path) -> LedgerError:
     if code in _CLOSED_TO_US:
         return _unreachable(path, str(error))
     return LedgerError(f"the ledger {path} failed ({error}); nothing was written")
+
+
+def _is_full(path: Path) -> bool:
+    """Whether there is no room for what SQLite keeps beside the file: that fails otherwise than writing does."""
+    try:
+        return shutil.disk_usage(path.parent).free < _LEAST_ROOM
+    except OSError:
+        return False
 
 
 def _unreachable(path: Path, reason: str) -> LedgerError:

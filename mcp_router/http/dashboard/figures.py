@@ -69,10 +69,10 @@ def figures(app: App) -> Mapping[str, View]:
 
 async def _overview(app: App, caller: Caller, period: Period) -> Json:
     now = datetime.now(UTC)
-    since, book = accounting.since_when(period, now), accounting.book_of(app, period, caller)
+    (since, until), book = accounting.span(period, now), accounting.book_of(app, period, caller)
 
     async def by(group: GroupBy) -> tuple[Totals, Mapping[str, Totals]]:
-        summary = await app.ledger.summary(since=since, until=None, session=book, group_by=group)
+        summary = await app.ledger.summary(since=since, until=until, session=book, group_by=group)
         return summary.total, summary.groups
 
     total, days = await by("day")
