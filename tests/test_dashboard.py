@@ -193,10 +193,14 @@ async def test_a_prompt_is_tried_by_keyboard_and_costs_nothing_before_it_is_run(
             keys.send_keys(Keys.TAB, Keys.TAB, Keys.ENTER).perform()
             shown(driver, "document.querySelector('#outcome .plan')")
             assert "groq:openai/gpt-oss-120b" in text(driver, "#outcome .plan")
+            enter = {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13, "text": "\r", "autoRepeat": True}
+            driver.execute_cdp_cmd("Input.dispatchKeyEvent", {"type": "keyDown", **enter})
+            assert driver.switch_to.active_element.text.startswith("Run it")
             asked.append(len(vendors.requests("groq")))
             ActionChains(driver).send_keys(Keys.ENTER).perform()
             shown(driver, "document.querySelector('#outcome').innerText.includes('spent')")
             assert text(driver, "#outcome .answer") == "Hello from groq."
+            assert driver.switch_to.active_element.text == "The answer"
             asked.append(len(vendors.requests("groq")))
             shown(driver, "document.querySelectorAll('.call').length")
             assert complaints(driver) == []
@@ -311,6 +315,32 @@ async def test_spending_by_day_adds_up_and_leaves_out_other_clients(tmp_path: Pa
     assert (len(alices["days"]), len(alices["groups"][0]["cost_usd"])) == (7, 7)
     assert [group["name"] for group in everybodys["groups"]] == ["bob", "alice"]
     assert sum(sum(group["cost_usd"]) for group in everybodys["groups"]) == pytest.approx(total)
+
+
+async def test_older_calls_come_by_keyboard_and_a_page_that_cannot_be_fetched_is_told(
+    tmp_path: Path, vendors: Vendors
+) -> None:
+    calls = "document.querySelectorAll('.call').length"
+    away = "window.fetch = () => Promise.reject(new TypeError());"
+
+    def look(url: str) -> None:
+        with browser() as driver:
+            opened(driver, url)
+            assert shown(driver, calls) == 30
+            driver.execute_script(f"window.kept = window.fetch; {away}")
+            driver.find_element(By.ID, "more").send_keys(Keys.ENTER)
+            assert "does not answer" in shown(driver, "document.getElementById('more-problem').innerText")
+            driver.execute_script("window.fetch = window.kept")
+            driver.find_element(By.ID, "more").send_keys(Keys.ENTER)
+            shown(driver, f"{calls} === 32")
+            at = "[...document.querySelectorAll('.call')].indexOf(document.activeElement.closest('.call'))"
+            assert driver.execute_script(f"return {at}") == 30
+            assert driver.execute_script("return document.getElementById('more-problem').hidden")
+
+    async with site(tmp_path, environment(vendors, "groq")) as there:
+        for _ in range(32):
+            await there.http.post("/api/llm/generate", json=TASK)
+        await looking(look, there.url)
 
 
 async def test_pages_turn_and_leave_out_other_clients(tmp_path: Path, vendors: Vendors) -> None:

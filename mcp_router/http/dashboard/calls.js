@@ -24,12 +24,20 @@ const together = (...pages) => [...new Map(pages.flat().map((attempt) => [key(at
 
 async function older() {
   $("more").disabled = true;
+  $("more-problem").hidden = true;
+  const last = $("call-list").lastElementChild;
   try {
     const page = await get("/api/dashboard/calls", { limit: PAGE, before });
     attempts = together(attempts, page.attempts);
     before = page.before;
     turned = true;
     show();
+    // Reading goes on where the older ones begin.
+    ($(last.id).nextElementSibling ?? $(last.id)).querySelector("summary").focus({ preventScroll: true });
+  } catch (error) {
+    $("more-problem").textContent = error.message;
+    $("more-problem").hidden = false;
+    if (!error.kind) throw error;
   } finally {
     $("more").disabled = false;
   }

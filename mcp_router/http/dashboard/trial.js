@@ -58,7 +58,7 @@ function showPlan(plan, task) {
     return chip(what, words(value), inferred ? ` inferred${sure}` : "");
   });
   const first = plan.candidates[0];
-  const run = first && make("button", { type: "button", class: "main", onclick: () => runIt(task) }, first.estimated_usd === 0 ? "Run it for free" : `Run it for about ${usd(first.estimated_usd)}`);
+  const run = first && make("button", { type: "button", class: "main", onclick: () => runIt(task), onkeydown: unlessHeld }, first.estimated_usd === 0 ? "Run it for free" : `Run it for about ${usd(first.estimated_usd)}`);
   say(
     make("h3", {}, "The plan"),
     make("ul", { class: "chips" }, ...chosen, chip("ceiling", usd(plan.ceiling_usd))),
@@ -67,6 +67,9 @@ function showPlan(plan, task) {
     plan.rejected.length > 0 && make("details", { open: !first }, make("summary", {}, plan.rejected.length === 1 ? "Why not the other one" : `Why not the other ${plan.rejected.length}`), make("ul", { class: "plan" }, ...plan.rejected.map((one) => make("li", {}, make("span", { class: "mono" }, one.model), make("div", { class: "why" }, one.reason))))) || "");
   run?.focus({ preventScroll: true });
 }
+
+// A key that was held down too long on "Show the plan" must not spend anything.
+const unlessHeld = (event) => { if (event.repeat) event.preventDefault(); };
 
 const chip = (name, value, more) => make("li", {}, make("span", {}, `${words(name)} `), value, more && make("span", {}, more));
 
@@ -79,7 +82,9 @@ async function runIt(task) {
   const answer = make("div", { class: "answer" });
   const stop = make("button", { type: "button", onclick: () => hangUp.abort() }, "Stop");
   const state = make("p", { class: "hint" }, "Waiting for the model…");
-  say(make("h3", {}, "The answer"), answer, make("div", { class: "actions" }, stop, state));
+  const title = make("h3", { tabindex: -1 }, "The answer");
+  say(title, answer, make("div", { class: "actions" }, stop, state));
+  title.focus({ preventScroll: true });
   try {
     const result = await stream("/api/llm/generate", task, hangUp.signal, (text) => answer.append(text));
     answer.textContent = result.text ?? result.preview ?? "";
