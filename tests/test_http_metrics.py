@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
+import anyio
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -103,14 +104,24 @@ async def test_a_client_reads_its_own_figures(tmp_path: Path, vendors: Vendors) 
     assert [told[token].get(calls) for token in (ALICE, BOB, BOSS)] == [1, None, 1]
 
 
-async def test_a_server_without_its_ledger_lives_but_is_not_ready(tmp_path: Path, vendors: Vendors) -> None:
+async def test_a_server_without_its_ledger_lives_but_is_not_ready_and_logs_why(
+    tmp_path: Path, vendors: Vendors, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "taken").write_text("not a folder")
     config = f'database_url = "sqlite:///{tmp_path / "taken" / "ledger.sqlite3"}"\n'
     async with site(tmp_path, environment(vendors, "groq"), config) as there:
         live = await there.http.get("/health")
         ready = await there.http.get("/health?ready=1")
         costs = await there.http.get("/api/llm/cost-summary")
+        (tmp_path / "taken").unlink()
+        with anyio.fail_after(10):
+            while not (await there.http.get("/health")).json()["ready"]:
+                await anyio.sleep(0.05)
 
+    assert [record.getMessage().split(" the ledger")[0] for record in caplog.records] == [
+        "not ready: cannot open",
+        "ready again",
+    ]
     assert (live.status_code, ready.status_code) == (200, 503)
     assert (live.json()["live"], live.json()["ready"]) == (True, False)
     assert str(tmp_path) not in live.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 
 import anyio
@@ -13,17 +14,22 @@ from mcp_router.app import App
 from mcp_router.http.replies import reply
 from mcp_router.ledger import LedgerError
 
+logger = logging.getLogger(__name__)
+
 _PATIENCE = 3.0
 _GOOD_FOR = 1.0
 
 
 class Health:
-    """Answers `/health`: 200 while the process lives; with `?ready=1`, 503 while the ledger is out of reach."""
+    """Answers `/health`: 200 while the process lives; with `?ready=1`, 503 while the ledger is out of reach.
+
+    Why it is goes to the log, once: a probe is told no more than that.
+    """
 
     def __init__(self, app: App) -> None:
         self._app = app
         self._looked_at = -_GOOD_FOR
-        self._ready = False
+        self._problem: str | None = None
         self._looking = anyio.Lock()
 
     async def __call__(self, request: Request) -> Response:
@@ -37,14 +43,21 @@ class Health:
         # Nobody's token is asked for here, so what it costs the ledger must not grow with who asks.
         async with self._looking:
             if anyio.current_time() - self._looked_at >= _GOOD_FOR:
-                self._ready = await self._reached()
+                before, self._problem = self._problem, await self._look()
                 self._looked_at = anyio.current_time()
-            return self._ready
+                if self._problem is not None and before is None:
+                    logger.warning("not ready: %s", self._problem)
+                elif self._problem is None and before is not None:
+                    logger.warning("ready again")
+            return self._problem is None
 
-    async def _reached(self) -> bool:
+    async def _look(self) -> str | None:
+        """Say why the ledger cannot be reached, if it cannot."""
         try:
             with anyio.fail_after(_PATIENCE):
                 await self._app.ledger.standing(time.time())
-        except (LedgerError, TimeoutError):
-            return False
-        return True
+        except LedgerError as error:
+            return str(error)
+        except TimeoutError:
+            return f"the ledger did not answer within {_PATIENCE:.0f} s"
+        return None
