@@ -26,7 +26,7 @@ _TOLD = 4
 
 RejectionKind = Literal["closed", "retired", "unknown", "benched", "busy"] | Misfit
 """`closed`: it could be asked if the user did what the reason says."""
-HIGH_RISK = 0.36
+HIGH_RISK = 0.33
 """From here on the next stronger model is asked first: one in ten or twenty of the prompts the risk was fitted on."""
 _RISKY = frozenset({"analysis", "code_generation", "expert_tasks"})
 """Where a prompt's size is that of the task; elsewhere it is that of the material, which says nothing of failing."""

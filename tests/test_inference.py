@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from mcp_router.inference import infer
-from mcp_router.inference.development import shipped
+from mcp_router.inference.development import read, shipped
 from mcp_router.inference.perturbing import PERTURBATIONS
 
 ROOT = Path(__file__).parents[1]
 PROMPTS = [row.text for row in shipped().rows if row.label is not None and not row.left_out][::12]
 LEAST_UNCHANGED = 0.92
 LEAST_BY_ONE = 0.7
+LEAST_NATURAL = 0.85
 MOST_BYTES = 1_000_000
 
 OTHER_WORDS: dict[str, Callable[[str], str]] = {
@@ -95,6 +96,14 @@ def test_other_words_around_a_prompt_change_few_choices(ways: dict[str, Callable
 
     assert sum(unchanged.values()) / len(unchanged) >= LEAST_UNCHANGED, unchanged
     assert min(unchanged.values()) >= LEAST_BY_ONE, unchanged
+
+
+def test_prompts_as_people_type_them_are_told_as_well_as_promised() -> None:
+    rows = list(read((ROOT / "benchmarks" / "inference" / "natural.jsonl").read_text("utf-8").splitlines()))
+
+    told = [infer(row.text).use_case == ("conversation" if row.label == "other" else row.label) for row in rows]
+
+    assert sum(told) / len(told) >= LEAST_NATURAL
 
 
 def test_the_lexicon_that_ships_is_made_of_the_written_concepts_and_courtesies() -> None:

@@ -17,7 +17,7 @@ def spelled_out(line: str) -> Iterator[str]:
 
 
 def shipped() -> str:
-    """Returns the lexicon as it ships: words and their concepts, an empty line, then courtesies."""
+    """Returns the lexicon as it ships: concepts and their words, then courtesies, the longest first."""
     concepts: dict[str, list[str]] = {}
     for line in (HERE / "concepts.txt").read_text(encoding="utf-8").splitlines():
         if line.startswith("#"):
@@ -27,10 +27,13 @@ def shipped() -> str:
             names = concepts.setdefault(" ".join(stems(word.replace("_", " "))), [])
             if name not in names:
                 names.append(name)
+    groups: dict[str, list[str]] = {}
+    for word, names in sorted(concepts.items()):
+        groups.setdefault(" ".join(names), []).append(word)
     written = (HERE / "courtesies.txt").read_text(encoding="utf-8").splitlines()
     courtesies = {" ".join(stems(spoken)) for line in written for spoken in spelled_out(line)}
-    spoken = "\n".join("\t".join([key, *names]) for key, names in sorted(concepts.items()))
-    polite = "\n".join(sorted(courtesies))
+    spoken = "\n".join("\t".join([names, *words]) for names, words in sorted(groups.items()))
+    polite = "\n".join(sorted(courtesies, key=lambda line: (-line.count(" "), line)))
     return f"{spoken}\n\n{polite}\n"
 
 

@@ -1,7 +1,7 @@
 """Fits the failure risk on recorded outcomes: how often a cheap model fails where a strong one does not.
 
-Learnt weights for words and subjects order prompts no better than chance on benchmarks they never saw; size does,
-a little. So size is all the head weighs, and the data only says how steep and how high it is.
+Learnt weights order prompts no better than a handful of weighed numbers do, and worse on benchmarks they never saw.
+So what is weighed, and how much against each other, is written here; the data says how steep and how high it all is.
 """
 
 import math
@@ -12,14 +12,25 @@ from pathlib import Path
 import numpy as np
 import rows
 
-from mcp_router.inference import features
+from mcp_router.inference import difficulty, features
+from mcp_router.inference.heads import Heads, logits
 
 LEAST_GAP = 0.08
 """Pairs of models that differ by less say nothing of who should be asked."""
-WEAKEST, STRONGEST = 0.2, 0.35
-"""A weak model that is never right, and a strong one that hardly is, were asked in a way they do not understand."""
+WEAKEST, STRONGEST = 0.3, 0.55
+"""A weak model that is hardly ever right was asked in a way it does not understand; what a strong one gets wrong as
+often as right is nothing to hand to it."""
 STEPS = 101
-WEIGHED = ("words", "chars")
+WEIGHED = {
+    "asked_words": 1.0,
+    "asked_chars": 1.0,
+    "quantities": 1.0,
+    "relations": 1.0,
+    "figures": 3.0,
+    "reasoning": 3.0,
+}
+"""The logarithm of each number, in units of its spread; what is a share is its own unit."""
+SHARES = ("figures", "reasoning")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,7 +38,7 @@ class Outcomes:
     """One benchmark: what was asked, and how often each model was right."""
 
     name: str
-    sizes: np.ndarray
+    counts: np.ndarray
     """For each prompt, the logarithms of what is weighed."""
     right: np.ndarray
 
@@ -46,9 +57,9 @@ class Outcomes:
         return np.nanmean(np.stack([self.right[:, strong] - self.right[:, weak] for weak, strong in self.pairs()]), 0)
 
 
-def outcomes(data: Path) -> list[Outcomes]:
+def outcomes(data: Path, model: Heads) -> list[Outcomes]:
     """Returns every benchmark on which some pair of models can be told apart."""
-    found = [_gathered(name, kept) for name, kept in sorted(by_name(data).items())]
+    found = [_gathered(name, kept, model) for name, kept in sorted(by_name(data).items())]
     return [one for one in found if one.pairs()]
 
 
@@ -61,16 +72,16 @@ def by_name(data: Path) -> dict[str, list[tuple[str, dict[str, float | None]]]]:
     return found
 
 
-def _gathered(name: str, kept: list[tuple[str, dict[str, float | None]]]) -> Outcomes:
+def _gathered(name: str, kept: list[tuple[str, dict[str, float | None]]], model: Heads) -> Outcomes:
     models = sorted(kept[0][1])
-    right = [
-        [math.nan if scored.get(model) is None else float(scored[model] or 0) for model in models] for _, scored in kept
-    ]
-    return Outcomes(name=name, sizes=np.array([_sizes(text) for text, _ in kept]), right=np.array(right))
+    right = [[math.nan if scored.get(one) is None else float(scored[one] or 0) for one in models] for _, scored in kept]
+    counts = np.array([_counts(text, model) for text, _ in kept])
+    return Outcomes(name=name, counts=counts, right=np.array(right))
 
 
-def _sizes(text: str) -> list[float]:
-    counts = features.read(text).counts
+def _counts(text: str, model: Heads) -> list[float]:
+    reading = features.read(text)
+    counts = difficulty(reading, logits(model, reading))
     return [math.log1p(counts[name]) for name in WEIGHED]
 
 
@@ -83,42 +94,46 @@ def apgr(order: np.ndarray, weak: np.ndarray, strong: np.ndarray) -> float:
     return float(closed[np.linspace(0, len(gain), STEPS).round().astype(int)].mean())
 
 
-def report(found: list[Outcomes]) -> Iterator[str]:
-    """Yields how well size orders each benchmark."""
+def report(found: list[Outcomes], weights: np.ndarray) -> Iterator[str]:
+    """Yields how well each benchmark is ordered, on its own."""
+    each: list[float] = []
     for one in found:
-        order = one.sizes.sum(axis=1)
+        order = one.counts @ weights
         scored = [apgr(order, one.right[:, weak], one.right[:, strong]) for weak, strong in one.pairs()]
-        yield f"difficulty {one.name:24} {len(order):5} prompts {len(scored):4} pairs  APGR {np.mean(scored):.3f}"
+        each.append(float(np.mean(scored)))
+        yield f"difficulty {one.name:24} {len(order):5} prompts {len(scored):4} pairs  APGR {each[-1]:.3f}"
+    yield f"mean of {len(each)} benchmarks {np.mean(each):.3f}"
 
 
-def train(data: Path) -> dict[str, object]:
+def train(data: Path, model: Heads) -> dict[str, object]:
     """Returns the risk head: what is weighed, each with mean, spread and weight."""
-    found = outcomes(data)
-    print("\n".join(report(found)))
-    sizes = np.vstack([one.sizes for one in found])
-    mean, spread = sizes.mean(axis=0), sizes.std(axis=0)
+    found = outcomes(data, model)
+    mean = np.mean([one.counts.mean(axis=0) for one in found], axis=0)
+    spread = np.mean([one.counts.std(axis=0) for one in found], axis=0)
+    spread[[name in SHARES for name in WEIGHED]] = 1.0
+    written = np.array(list(WEIGHED.values())) / spread
+    print("\n".join(report(found, written)))
     level = float(np.mean([one.gain().mean() for one in found]))
-    slope = max(LEAST_SLOPE, _slope(found, mean, spread))
-    share = slope / len(WEIGHED)
+    unit = np.std(np.concatenate([one.counts @ written for one in found]))
+    shares = np.array(list(WEIGHED.values())) / unit * max(LEAST_SLOPE, _slope(found, written / unit))
     weighed = {
-        name: [round(float(mean[at]), 4), round(float(spread[at]), 4), round(share, 4)]
-        for at, name in enumerate(WEIGHED)
+        name: [round(float(one), 4) for one in (mean[at], spread[at], shares[at])] for at, name in enumerate(WEIGHED)
     }
     return {"risk": weighed, "risk_bias": round(math.log(level / (1 - level)), 4)}
 
 
 LEAST_SLOPE = 0.3
-"""The data within one benchmark is nearly flat; users' prompts differ by far more, and long ones do fail more."""
+"""The data within one benchmark is nearly flat; users' prompts differ by far more, and hard ones do fail more."""
 
 
-def _slope(found: list[Outcomes], mean: np.ndarray, spread: np.ndarray) -> float:
-    """Returns how much the odds rise with size, each benchmark counted the same and against itself."""
+def _slope(found: list[Outcomes], weights: np.ndarray) -> float:
+    """Returns how much the odds rise with what is weighed, each benchmark counted the same and against itself."""
     above, below = 0.0, 0.0
     for one in found:
-        size = ((one.sizes - mean) / spread).mean(axis=1)
+        order = one.counts @ weights
+        order = order - order.mean()
         gain = one.gain()
         level = min(max(gain.mean(), 0.05), 0.95)
-        size = size - size.mean()
-        above += float((size * (gain - gain.mean())).mean()) / (level * (1 - level))
-        below += float((size * size).mean())
+        above += float((order * (gain - gain.mean())).mean()) / (level * (1 - level))
+        below += float((order * order).mean())
     return above / below

@@ -6,22 +6,21 @@ from dataclasses import dataclass
 
 import numpy as np
 from generate import Prompt
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize
 
-from mcp_router.inference.heads import along
+from mcp_router.inference import told_apart
+from mcp_router.inference.heads import sure
 from mcp_router.inference.scoring import Choice, accuracy, by_class, calibration_error, macro_f1
 
 CONVERSATION, OTHER = 2, 7
-BINS = 10
 NOISY = "arena_hard_v0.1"
 """Labelled by cluster: its labels say too little of single prompts to calibrate by."""
 
-ROOT = 0.5
+ROOT = 0.8
 """How sure a choice can be is learnt from every source, from large ones more, but not by their size."""
-LEAST_SURE, MOST_SURE = 0.05, 0.98
-"""Nothing is quite impossible, nor certain."""
 
-Knots = tuple[list[float], list[float]]
+Line = tuple[float, float]
+"""How much the odds of being right rise with the lead of the best score over the next, and where they start."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,17 +50,12 @@ class Held:
 class Calibration:
     """What turns the scores of use cases into a choice and how sure it is."""
 
-    temperature: float
-    named: Knots
-    other: Knots
+    line: Line
 
     def told(self, z: np.ndarray, names: list[str]) -> tuple[str, float]:
         """Returns the use case of one row of scores, as the program tells it, and its confidence."""
-        likely = softmax(z[None, :] / self.temperature)[0]
-        best = int(likely.argmax())
-        if best == OTHER:
-            return names[CONVERSATION], along(*self.other, float(likely[CONVERSATION] + likely[OTHER]))
-        return names[best], along(*self.named, float(likely[best]))
+        scores = told_apart(z.tolist())
+        return names[int(np.argmax(scores))], sure(self.line, scores)
 
 
 def shares(prompts: Sequence[Prompt], at: np.ndarray, power: float = 1.0) -> np.ndarray:
@@ -70,51 +64,25 @@ def shares(prompts: Sequence[Prompt], at: np.ndarray, power: float = 1.0) -> np.
     return np.array([counts[prompts[i].source, prompts[i].label] ** -power for i in at])
 
 
-def softmax(z: np.ndarray) -> np.ndarray:
-    """Returns chances."""
-    raised = np.exp(z - z.max(axis=1, keepdims=True))
-    return raised / raised.sum(axis=1, keepdims=True)
+def line(z: np.ndarray, labels: np.ndarray, share: np.ndarray) -> Line:
+    """Returns how the odds that the best score is right follow its lead."""
+    second, best = np.sort(z, axis=1)[:, -2:].T
+    right, share = (z.argmax(axis=1) == labels).astype(float), share / share.sum()
 
+    def loss(at: np.ndarray) -> float:
+        odds = at[0] * (best - second) + at[1]
+        return float((share * (np.logaddexp(0, odds) - right * odds)).sum())
 
-def temperature(z: np.ndarray, labels: np.ndarray, share: np.ndarray) -> float:
-    """Returns the temperature at which chances tell the truth."""
-
-    def loss(t: float) -> float:
-        return -float((share * np.log(softmax(z / t)[np.arange(len(z)), labels] + 1e-12)).sum())
-
-    return round(float(minimize_scalar(loss, bounds=(0.3, 10), method="bounded").x), 4)
-
-
-def isotonic(x: np.ndarray, right: np.ndarray, share: np.ndarray) -> Knots:
-    """Returns knots of how often a choice is right, never falling as its chance grows."""
-    merged: list[list[float]] = []
-    for e in np.array_split(np.argsort(x, kind="stable"), BINS):
-        total = float(share[e].sum())
-        merged.append([float((x[e] * share[e]).sum() / total), float((right[e] * share[e]).sum() / total), total])
-        while len(merged) > 1 and merged[-2][1] >= merged[-1][1]:
-            b, a = merged.pop(), merged.pop()
-            total = a[2] + b[2]
-            merged.append([(a[0] * a[2] + b[0] * b[2]) / total, (a[1] * a[2] + b[1] * b[2]) / total, total])
-    return [round(m[0], 4) for m in merged], [round(min(max(m[1], LEAST_SURE), MOST_SURE), 4) for m in merged]
+    slope, start = minimize(loss, np.array([1.0, 0.0]), method="BFGS").x
+    return round(float(slope), 3), round(float(start), 3)
 
 
 def calibrated(held: Held, at: np.ndarray) -> Calibration:
     """Learns from some prompts of the data how sure a choice can be."""
     at = np.array([i for i in at if held.prompts[i].source != NOISY])
-    z, labels = held.scores[at][:, : len(held.names)], held.labels[at]
-    share = shares(held.prompts, at, ROOT)
-    t = temperature(z, labels, share)
-    likely = softmax(z / t)
-    best = likely.argmax(axis=1)
-    named, none = best != OTHER, best == OTHER
-    right = (best == labels).astype(float)
-    ok = np.isin(labels, (CONVERSATION, OTHER)).astype(float)
-    as_chat = likely[:, CONVERSATION] + likely[:, OTHER]
-    return Calibration(
-        temperature=t,
-        named=isotonic(likely.max(axis=1)[named], right[named], share[named]),
-        other=isotonic(as_chat[none], ok[none], share[none]),
-    )
+    z = np.array([told_apart(scores) for scores in held.scores[at].tolist()])
+    labels = np.where(held.labels[at] == OTHER, CONVERSATION, held.labels[at])
+    return Calibration(line=line(z, labels, shares(held.prompts, at, ROOT)))
 
 
 def choices(held: Held, how: Calibration, at: np.ndarray, *, by_source: bool) -> list[Choice]:
@@ -142,7 +110,8 @@ def report(held: Held) -> Iterator[str]:
             f"worst recall {scores[worst].recall:.2f} ({worst}), ECE {calibration_error(found):.3f}"
         )
         yield "   " + ", ".join(f"{name} {one.f1:.2f}/{one.recall:.2f}" for name, one in scores.items())
-    yield f"ECE where the confidence, too, never saw the source: {_crossed(held):.3f}"
+    pooled, same = _crossed(held)
+    yield f"ECE where the confidence, too, never saw the source: {pooled:.3f} pooled, {same:.3f} every source the same"
     again = np.array([i for i in range(len(held.prompts)) if held.perturbed[i]])
     again = np.array([i for i in again if not held.prompts[i].source.startswith("written")])
     best = held.scores[:, : len(held.names)].argmax(axis=1)
@@ -160,14 +129,16 @@ def _by_source(held: Held, how: Calibration) -> Iterator[str]:
         yield f"{source:20} {label:16} {len(chosen):4} {hit:.2f} {dict(Counter(chosen).most_common(4))}"
 
 
-def _crossed(held: Held) -> float:
+def _crossed(held: Held) -> list[float]:
     plain = held.plain
     families = np.array([held.prompts[i].family for i in plain])
-    found: list[Choice] = []
+    found: dict[bool, list[Choice]] = {False: [], True: []}
     for family in sorted(set(families)):
         inside = families == family
-        found += choices(held, calibrated(held, plain[~inside]), plain[inside], by_source=True)
-    return calibration_error(found)
+        how = calibrated(held, plain[~inside])
+        for by_source, kept in found.items():
+            kept.extend(choices(held, how, plain[inside], by_source=by_source))
+    return [calibration_error(kept) for kept in found.values()]
 
 
 def complexity(held: Held) -> tuple[dict[str, list[float]], str]:
@@ -178,11 +149,9 @@ def complexity(held: Held) -> tuple[dict[str, list[float]], str]:
     share = shares(held.prompts, at)
     right = (z.argmax(axis=1) == levels).astype(float)
     near = np.abs(z.argmax(axis=1) - levels) <= 1
-    t = temperature(z, levels, share)
-    knots, hits = isotonic(softmax(z / t).max(axis=1), right, share)
     exact, close = ((one * share).sum() / share.sum() for one in (right, near))
     return (
-        {"temperature": [t], "knots": knots, "accuracy": hits},
+        {"line": [*line(z, levels, share)]},
         f"complexity right {exact:.3f}, within one step {close:.3f}",
     )
 
@@ -191,12 +160,7 @@ def settings(how: Calibration, complexities: dict[str, list[float]]) -> dict[str
     """Returns what ships beside the weights."""
     return {
         "use_case": {
-            "temperature": [how.temperature],
-            "knots": how.named[0],
-            "accuracy": how.named[1],
-            "other_knots": how.other[0],
-            "other_accuracy": how.other[1],
-            "abstain_below": [0.0],
+            "line": [*how.line],
             "long_context": [0.97],
         },
         "complexity": complexities,

@@ -22,6 +22,7 @@ from scipy import sparse
 
 from mcp_router.inference import features
 from mcp_router.inference.development import NAME
+from mcp_router.inference.heads import marked, parse
 
 USE_CASES = [
     "classification",
@@ -160,19 +161,25 @@ def _without(family: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def packed(sheet: fit.Sheet, where: fit.Space, w: np.ndarray, b: np.ndarray, settings: dict[str, object]) -> bytes:
-    """Returns the artefact: a line of JSON, a line of names for each feature, then a byte for each weight."""
+    """Returns the artefact: a line of JSON, four bytes for each feature's mark, then a byte for each weight."""
+    names = [sheet.names[at] for at in (*where.words, *where.signs)]
+    marks, kept = np.unique(np.fromiter(marked(names), np.uint32), return_index=True)
     scales = np.abs(w).max(axis=0) / 127
     steps = np.clip(np.rint(w / scales), -127, 127).astype(np.int64) + 128
-    names = "\n".join(sheet.names[at] for at in (*where.words, *where.signs)).encode()
     header = {
         "labels": [*USE_CASES, *COMPLEXITIES],
         "scales": [round(float(one), 7) for one in scales],
         "bias": [round(float(one), 5) for one in b],
         "word_share": WORD_SHARE,
-        "names_bytes": len(names),
+        "features": len(marks),
         **settings,
     }
-    return json.dumps(header, sort_keys=True).encode() + b"\n" + names + steps.astype(np.uint8).tobytes()
+    return (
+        json.dumps(header, sort_keys=True).encode()
+        + b"\n"
+        + marks.astype("<u4").tobytes()
+        + steps[kept].astype(np.uint8).tobytes()
+    )
 
 
 def main() -> None:
@@ -191,9 +198,9 @@ def main() -> None:
     complexities, told = scores.complexity(held)
     print(told)
     where, w, b = learn(table, np.arange(len(table.prompts)))
-    artefact = packed(
-        table.sheet, where, w, b, {"settings": scores.settings(how, complexities), **risks.train(chosen.data)}
-    )
+    settings: dict[str, object] = {"settings": scores.settings(how, complexities), "risk": {}, "risk_bias": 0.0}
+    settings |= risks.train(chosen.data, parse(packed(table.sheet, where, w, b, settings)))
+    artefact = packed(table.sheet, where, w, b, settings)
     (ROOM / "heads.bin").write_bytes(artefact)
     development = split.packed(chosen.data, held, how)
     (ROOM / NAME).write_bytes(development)

@@ -1,13 +1,13 @@
 """Says of a prompt what it is for, how complex it is and how likely a cheap model fails; in a millisecond."""
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
 
 from mcp_router.inference.features import Reading, read
-from mcp_router.inference.heads import Heads, along, chances, heads, logits
+from mcp_router.inference.heads import Heads, chances, heads, logits, sure
 
-__all__ = ["Complexity", "Inference", "UseCase", "infer"]
+__all__ = ["Complexity", "Inference", "UseCase", "difficulty", "infer", "told_apart"]
 
 UseCase = Literal[
     "classification",
@@ -35,10 +35,10 @@ _USE_CASES: tuple[UseCase, ...] = (
 )
 _COMPLEXITIES: tuple[Complexity, ...] = ("simple", "medium", "complex")
 _OTHER = len(_USE_CASES)
+_CODE, _CONVERSATION, _ANALYSIS = map(_USE_CASES.index, ("code_generation", "conversation", "analysis"))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Inference:
+class Inference(NamedTuple):
     """What a prompt says about itself."""
 
     use_case: UseCase
@@ -57,16 +57,15 @@ def infer(text: str, *, attachments: int = 0) -> Inference:
     model = heads()
     reading = read(text)
     scores = logits(model, reading)
-    split = _OTHER + 1
-    use_case, confidence, abstained = _use_case(model, scores[:split], len(text) + attachments)
-    complexity, complexity_confidence = _complexity(model, scores[split:])
+    use_case, confidence, abstained = _use_case(model, scores[: _OTHER + 1], len(text) + attachments)
+    complexity, complexity_confidence = _complexity(model, scores[_OTHER + 1 :])
     return Inference(
         use_case=use_case,
         use_case_confidence=confidence,
         abstained=abstained,
         complexity=complexity,
         complexity_confidence=complexity_confidence,
-        risk=risk(model, reading),
+        risk=risk(model, difficulty(reading, scores)),
     )
 
 
@@ -74,24 +73,33 @@ def _use_case(model: Heads, scores: list[float], size: int) -> tuple[UseCase, fl
     known = model.settings["use_case"]
     if size > LONG_CHARS:
         return "long_context", known["long_context"][0], False
-    likely = chances(scores, known["temperature"][0])
-    best = max(range(len(likely)), key=likely.__getitem__)
-    confidence = along(known["knots"], known["accuracy"], likely[best])
-    if best == _OTHER or confidence < known["abstain_below"][0]:
-        return "conversation", along(known["other_knots"], known["other_accuracy"], likely[2] + likely[_OTHER]), True
-    return _USE_CASES[best], confidence, False
+    told = told_apart(scores)
+    best = max(range(len(told)), key=told.__getitem__)
+    abstained = best == _CONVERSATION and scores[_OTHER] > scores[_CONVERSATION]
+    return _USE_CASES[best], sure(known["line"], told), abstained
+
+
+def told_apart(scores: Sequence[float]) -> list[float]:
+    """Returns the scores of the use cases; what is none of them is answered as a conversation, and counts as one."""
+    told = list(scores[:_OTHER])
+    told[_CONVERSATION] = max(told[_CONVERSATION], scores[_OTHER])
+    return told
 
 
 def _complexity(model: Heads, scores: list[float]) -> tuple[Complexity, float]:
-    known = model.settings["complexity"]
-    likely = chances(scores, known["temperature"][0])
-    best = max(range(len(likely)), key=likely.__getitem__)
-    return _COMPLEXITIES[best], along(known["knots"], known["accuracy"], likely[best])
+    best = max(range(len(scores)), key=scores.__getitem__)
+    return _COMPLEXITIES[best], sure(model.settings["complexity"]["line"], scores)
 
 
-def risk(model: Heads, reading: Reading) -> float:
+def difficulty(reading: Reading, scores: Sequence[float]) -> dict[str, float]:
+    """Returns the numbers that risk weighs: what was counted, and how likely code or reasoning is asked for."""
+    likely = chances(scores[: _OTHER + 1])
+    return reading.counts | {"reasoning": likely[_CODE] + likely[_ANALYSIS]}
+
+
+def risk(model: Heads, counts: Mapping[str, float]) -> float:
     """Returns how likely a cheap model fails where a strong one would not."""
     total = model.risk_bias
     for name, (mean, spread, weight) in model.risk.items():
-        total += weight * (math.log1p(reading.counts.get(name, 0.0)) - mean) / spread
+        total += weight * (math.log1p(counts[name]) - mean) / spread
     return 1 / (1 + math.exp(-total))

@@ -1,10 +1,10 @@
 """Reads a prompt into the features that the heads weigh: words, concepts, and what can be counted."""
 
 import re
-from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
-from itertools import pairwise
+from itertools import groupby, pairwise, repeat
+from pathlib import Path
+from typing import NamedTuple
 
 from mcp_router.inference.unwrapping import unwrapped
 
@@ -18,29 +18,32 @@ STEM = 6
 _EDGE_WORDS = 28
 _NEAR_WORDS = 12
 _MOST_STRIPPED = 8
-_FIRST_CJK = 0x2E80
+_FIRST_CJK, _LAST_CJK = "\u2e80", "\uffef"
 _FEW_DIGITS = 3
 _FEWEST_WORDS = 2
+_FEWEST_OPTIONS = 3
+_CODE_LINES, _CODE_SHARE = 2, 0.025
 
 _FOLDED = str.maketrans(
     "àáâãäåçèéêëìíîïñòóôõöùúûüýÿšžłğışčěřůąęćńśź",
     "aaaaaaceeeeiiiinooooouuuuyyszlgisceruaecnsz",
 )
-# Chinese, Japanese and Korean stand apart from the Latin words written into them: 用Python写 is three words.
-_WORD = re.compile(r"[^\W\d_\u2e80-\uffef]+|(?:(?![\W\d_])[\u2e80-\uffef])+|\d+")
+_WORD = re.compile(r"[^\W\d_]+|\d+")
 _OPTION = re.compile(r"(?:^|\n)[ \t]*\(?([a-j])[).:]\s", re.IGNORECASE)
 _TURN = re.compile(r"(?:^|\n)[^\W\d_][\w .'-]{0,24}:\s")
 _IDENTIFIER = re.compile(r"\b[a-z][a-z0-9]*_[a-z]\w*|\b[a-z]+[A-Z]\w+|\w\(\)|`[^`\n]+`|\w\.[a-z_]+\(")
-_UNIT = re.compile(
-    r"\d\s?(?=[^\W\d]|[°Ω])(?:°|[kmMGµμnc]?(?:Pa|[Nn]/|N\b|J\b|W\b|V\b|A\b|Hz|mol|eV|Ω|T\b)|K\b|psi|atm|bar\b|lbf?\b|lb[-/]|hp\b|rpm|"
-    r"k?g/|kg\b|m[gL]\b|m?m[²³^/]|[cnμµ]m\b|ft[\^/²³]|Btu|cal\b|mmHg|mEq|IU\b|dB|ohm)"
+_UNIT = (
+    r"\d\s?(?=[^\W\d]|°)(?:°|[kmMGµnc]?(?:Pa|[Nn]/|N\b|J\b|W\b|V\b|A\b|Hz|mol|eV|Ω|T\b)|K\b|psi|atm|bar\b|lbf?\b|lb[-/]|hp\b|rpm|"
+    r"k?g/|kg\b|m[gL]\b|m?m[²³^/]|[cnµ]m\b|ft[\^/²³]|Btu|cal\b|mmHg|mEq|IU\b|dB|ohm)"
 )
+"""Compiled when the first prompt with a number in it comes."""
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _LONG_WORD = re.compile(r"[^\W\d_]{10,}")
 _CODE_ENDS = frozenset(";{}=:)>,")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Reading:
+# Named tuples, here and in the heads: a data class takes a millisecond to make, and a first call waits for it.
+class Reading(NamedTuple):
     """What was read of a prompt, each feature once."""
 
     words: list[str]
@@ -51,12 +54,11 @@ class Reading:
     """The numbers behind the signs, for the heads that judge difficulty."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Lexicon:
+class Lexicon(NamedTuple):
     """Words of many languages by the concept they speak of, and the courtesies that say nothing."""
 
     concepts: dict[str, str]
-    """By a word or two, the concepts they speak of, a tab between two."""
+    """By a word or two, the concepts they speak of, a space between two."""
     courtesies: frozenset[str]
     longest_courtesy: int
     """In words."""
@@ -68,8 +70,8 @@ def stems(text: str) -> list[str]:
     if not folded.isascii():
         folded = folded.translate(_FOLDED)
     found: list[str] = []
-    for word in _WORD.findall(folded):
-        if ord(word[0]) >= _FIRST_CJK and len(word) > 1:
+    for word in _WORD.findall(folded) if folded.isascii() else _spoken(folded):
+        if word[0] >= _FIRST_CJK and len(word) > 1:
             found.extend(word[at : at + 2] for at in range(len(word) - 1))
         elif word[0].isdigit():
             found.append("0" if len(word) == 1 else "00" if len(word) <= _FEW_DIGITS else "0000")
@@ -78,20 +80,38 @@ def stems(text: str) -> list[str]:
     return found
 
 
+def _spoken(text: str) -> list[str]:
+    """Returns words and numbers; Chinese stands apart from Latin words within it: 用Python写 is three words."""
+    found: list[str] = []
+    for word in _WORD.findall(text):
+        if word.isascii() or max(word) < _FIRST_CJK:
+            found.append(word)
+        else:
+            found.extend("".join(part) for _, part in groupby(word, lambda one: _FIRST_CJK <= one <= _LAST_CJK))
+    return found
+
+
 @cache
 def lexicon() -> Lexicon:
     """Returns the shipped lexicon, read once."""
-    return parse_lexicon(files("mcp_router.inference").joinpath("lexicon.txt").read_text(encoding="utf-8"))
+    return parse_lexicon(Path(__file__).with_name("lexicon.txt").read_bytes().decode())
 
 
 def parse_lexicon(text: str) -> Lexicon:
-    """Reads the lexicon as it ships: words and their concepts, an empty line, then courtesies."""
-    spoken, _, polite = text.partition("\n\n")
-    courtesies = frozenset(polite.rstrip("\n").split("\n"))
+    """Reads the lexicon as it ships: concepts and all words that speak of just them, an empty line, then courtesies.
+
+    The longest courtesy stands first.
+    """
+    spoken, _, polite = text.removesuffix("\n").partition("\n\n")
+    concepts: dict[str, str] = {}
+    for line in spoken.split("\n"):
+        names, *words = line.split("\t")
+        concepts.update(zip(words, repeat(names)))
+    courtesies = polite.split("\n")
     return Lexicon(
-        concepts=dict([line.split("\t", 1) for line in spoken.split("\n")]),
-        courtesies=courtesies,
-        longest_courtesy=1 + max([line.count(" ") for line in courtesies]),
+        concepts=concepts,
+        courtesies=frozenset(courtesies),
+        longest_courtesy=1 + courtesies[0].count(" "),
     )
 
 
@@ -145,9 +165,11 @@ def read(text: str) -> Reading:
     edge_pairs = {f"{one} {two}" for one, two in pairwise(edges)}
     counts = _counts(text, window, words)
     spoken = _concepts(words, pairs, known)
+    counts |= _difficulty(
+        text, window, spoken, is_code=counts["code_lines"] >= _CODE_LINES and counts["code_share"] > _CODE_SHARE
+    )
     signs = _signs(counts)
     for name, times in spoken.items():
-        counts[f"@{name}"] = times / (len(words) + 5)
         signs.append(f"@{name}")
         if times > 2:  # noqa: PLR2004
             signs.append(f"@@{name}")
@@ -166,7 +188,7 @@ def read(text: str) -> Reading:
 def _concepts(words: list[str], pairs: set[str], known: dict[str, str]) -> dict[str, int]:
     spoken: dict[str, int] = {}
     for names in filter(None, map(known.get, (*words, *pairs))):
-        for name in names.split("\t"):
+        for name in names.split(" "):
             spoken[name] = spoken.get(name, 0) + 1
     return spoken
 
@@ -192,13 +214,28 @@ def _counts(text: str, window: str, words: list[str]) -> dict[str, float]:
         "latex": float(window.count("$") + window.count("\\")),
         "operators": float(sum(map(window.count, "+*/^=%"))),
         "links": float(window.count("http") + window.count("www.")),
-        "options": float(len(set(_OPTION.findall(window)))),
         "turns": float(len(_TURN.findall(window))),
         "letters_per_word": sum(map(len, words)) / (len(words) + 1),
         "identifiers": float(len(_IDENTIFIER.findall(window))),
-        "units": float(len(_UNIT.findall(window))),
+        "units": float(len(re.findall(_UNIT, window.replace("μ", "µ"))) if numbers else 0),
         "long_share": len(_LONG_WORD.findall(window)) / (len(words) + 5),
         "blocks": float(window.count("\n\n")),
+    }
+
+
+def _difficulty(text: str, window: str, spoken: dict[str, int], *, is_code: bool) -> dict[str, float]:
+    """Counts what makes a question hard: its own size without its options, quantities, and how they hang together."""
+    lettered = list(_OPTION.finditer(window))
+    starts = [found.start() for found in lettered] if len(lettered) >= _FEWEST_OPTIONS else []
+    options = [window[start:end] for start, end in pairwise([*starts, len(window)])]
+    question = window[: starts[0]] if starts else window
+    return {
+        "options": float(len({found[1] for found in lettered})),
+        "asked_chars": float(len(text) - sum(map(len, options))),
+        "asked_words": float(len(question.split())),
+        "quantities": 0.0 if is_code else float(len(_NUMBER.findall(question)) + spoken.get("quantity", 0)),
+        "relations": 0.0 if is_code else float(spoken.get("relation", 0)),
+        "figures": sum(any(map(str.isdigit, option)) for option in options) / max(1, len(options)),
     }
 
 

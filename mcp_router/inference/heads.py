@@ -2,33 +2,34 @@
 
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+import sys
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
+from typing import NamedTuple
+from zlib import crc32
 
 from mcp_router.inference.features import Reading
-
-LANE = 3
-"""Bytes a weight takes when all heads are summed as one whole number: one addition for each feature, not eleven."""
 
 _ZERO = 128
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Heads:
+class Heads(NamedTuple):
     """The weights as they ship, and how to read them."""
 
     labels: tuple[str, ...]
-    """The use cases, then the complexities: one lane each."""
-    rows: dict[str, int]
-    lanes: bytes
+    """The use cases, then the complexities: one byte of a row each."""
+    marks: Sequence[int]
+    """The checksums of the features' names, rising; each row of weights stands where its feature's mark does."""
+    weights: bytes
     scales: tuple[float, ...]
-    """What one step of a weight is worth, for each lane."""
+    """What one step of a weight is worth, for each label."""
     bias: tuple[float, ...]
     word_share: float
     settings: dict[str, dict[str, list[float]]]
-    """What turns the scores of a head into a confidence: temperature, and how often it was right."""
+    """What turns the scores of a head into a confidence."""
     risk: dict[str, tuple[float, float, float]]
     """For each counted number: its mean, its spread, and what it weighs."""
     risk_bias: float
@@ -37,21 +38,24 @@ class Heads:
 @cache
 def heads() -> Heads:
     """Returns the shipped heads, read once."""
-    return parse(files("mcp_router.inference").joinpath("heads.bin").read_bytes())
+    return parse(Path(__file__).with_name("heads.bin").read_bytes())
 
 
 def parse(artefact: bytes) -> Heads:
-    """Reads an artefact: a line of JSON, a line of names for each feature, then a byte for each weight."""
-    header, _, rest = artefact.partition(b"\n")
-    known = json.loads(header)
-    names = rest[: known["names_bytes"]].decode().split("\n")
-    weights = rest[known["names_bytes"] :]
-    lanes = bytearray(len(weights) * LANE)
-    lanes[::LANE] = weights
+    """Reads an artefact: a line of JSON, four bytes for each feature's mark, then a byte for each weight.
+
+    Nothing is taken apart that a look-up does not need: a first call waits for it.
+    """
+    start = artefact.index(b"\n") + 1
+    known = json.loads(artefact[:start])
+    end = start + known["features"] * _MARK_BYTES
+    marks = array("I", artefact[start:end])
+    if sys.byteorder == "big":
+        marks.byteswap()
     return Heads(
         labels=tuple(known["labels"]),
-        rows=dict(zip(names, range(len(names)), strict=True)),
-        lanes=bytes(lanes),
+        marks=marks,
+        weights=artefact[end:],
         scales=tuple(known["scales"]),
         bias=tuple(known["bias"]),
         word_share=known["word_share"],
@@ -59,6 +63,14 @@ def parse(artefact: bytes) -> Heads:
         risk={name: (mean, spread, weight) for name, (mean, spread, weight) in known["risk"].items()},
         risk_bias=known["risk_bias"],
     )
+
+
+_MARK_BYTES = 4
+
+
+def marked(names: Iterable[str]) -> Iterator[int]:
+    """Yields what features are told by; of a million names that are not learnt six are taken for one that is."""
+    return map(crc32, map(str.encode, names))
 
 
 def logits(model: Heads, reading: Reading) -> list[float]:
@@ -73,26 +85,29 @@ def logits(model: Heads, reading: Reading) -> list[float]:
 
 
 def _sum(model: Heads, names: Sequence[str]) -> tuple[list[int], int]:
-    wide, mask = len(model.labels) * LANE, (1 << 8 * LANE) - 1
-    found = [row * wide for row in map(model.rows.get, names) if row is not None]
-    total = sum([int.from_bytes(model.lanes[at : at + wide], "little") for at in found])
-    return [(total >> 8 * LANE * lane) & mask for lane in range(len(model.labels))], len(found)
+    marks, wide = model.marks, len(model.labels)
+    found: list[bytes] = []
+    for one in marked(names):
+        at = bisect_left(marks, one)
+        if at < len(marks) and marks[at] == one:
+            found.append(model.weights[at * wide : (at + 1) * wide])
+    rows = b"".join(found)
+    return [sum(rows[label::wide]) for label in range(wide)], len(found)
 
 
-def chances(scores: Sequence[float], temperature: float) -> list[float]:
+def chances(scores: Sequence[float]) -> list[float]:
     """Returns how likely each label is."""
     top = max(scores)
-    raised = [math.exp((score - top) / temperature) for score in scores]
+    raised = [math.exp(score - top) for score in scores]
     total = sum(raised)
     return [one / total for one in raised]
 
 
-def along(knots: Sequence[float], values: Sequence[float], at: float) -> float:
-    """Returns the value on the line through the knots; flat beyond both ends."""
-    if at <= knots[0]:
-        return values[0]
-    for left in range(len(knots) - 1):
-        if at <= knots[left + 1]:
-            part = (at - knots[left]) / (knots[left + 1] - knots[left])
-            return values[left] + part * (values[left + 1] - values[left])
-    return values[-1]
+def sure(line: Sequence[float], scores: Sequence[float]) -> float:
+    """Returns how often the best of such scores is right, by how far it stands above the next; never quite 0 or 1."""
+    slope, start = line
+    second, best = sorted(scores)[-2:]
+    return min(max(1 / (1 + math.exp(-slope * (best - second) - start)), LEAST_SURE), MOST_SURE)
+
+
+LEAST_SURE, MOST_SURE = 0.05, 0.98

@@ -7,7 +7,10 @@ _MOST_LAYERS = 10
 _EDGE_CHARS = 240
 _QUOTES = {'"': '"', "“": "”", "«": "»", "‘": "’", "„": "“", "'": "'"}
 
-_OPENING = re.compile(r"[^\n.!?:;,。！？，：]{1,90}(?:[.!?。！？]+(?=\s|[^\W\d_])|[ ]?[:;,，：]|(?=\n))\s*")
+_NARROW = str.maketrans("。！？，：", "!!?,:")
+"""Wide stops are read as narrow ones: patterns that name them are slow to compile, and a first call waits for it."""
+
+_OPENING = re.compile(r"[^\n.!?:;,]{1,90}(?:[.!?]+(?=\s|[^\W\d_])|[ ]?[:;,]|(?=\n))\s*")
 _FRAME = re.compile(
     r"(?:#{1,4}[ ]*\w+[ ]*:?[ ]*\n|\[INST\]|"
     r"(?:user|human|q|prompt|task|instructions?|query|request|utilisateur|benutzer|usuario)[ ]?:)\s*",
@@ -17,7 +20,7 @@ _CLOSING_FRAME = re.compile(
     r"\s*(?:\n#{1,4}[ ]*\w+[ ]*:?|\[/INST\]|\n(?:a|assistant|ai|response|output|réponse|antwort|respuesta)[ ]?:)\s*\Z",
     re.IGNORECASE,
 )
-_LAST_PART = re.compile(r"(?:.*(?:[.!?。！？]\s|\n|[!?。！？](?=[^\W\d_])))(?P<last>\S.*)\Z", re.DOTALL)
+_LAST_PART = re.compile(r"(?:.*(?:[.!?]\s|\n|[!?](?=[^\W\d_])))(?P<last>\S.*)\Z", re.DOTALL)
 _SIGNATURE = re.compile(r"\n-{2,3}[ ]*\n(?P<signed>[^\n]{0,60}(?:\n[^\n]{0,60}){0,3})\Z")
 
 
@@ -49,7 +52,7 @@ def _opened(text: str) -> str:
 def _without_start(text: str, polite: Callable[[str], bool]) -> str:
     if found := _FRAME.match(text):
         return text[found.end() :]
-    found = _OPENING.match(text)
+    found = _OPENING.match(text[:_EDGE_CHARS].translate(_NARROW))
     return text[found.end() :] if found and polite(found[0]) else text
 
 
@@ -57,7 +60,7 @@ def _without_end(text: str, polite: Callable[[str], bool]) -> str:
     edge = text[-_EDGE_CHARS:]
     if found := _CLOSING_FRAME.search(edge) or _SIGNATURE.search(edge):
         return text[: len(text) - len(edge) + found.start()]
-    found = _LAST_PART.match(edge)
+    found = _LAST_PART.match(edge.translate(_NARROW))
     if found and polite(found["last"]):
         return text[: len(text) - len(edge) + found.start("last")]
     return text
