@@ -8,6 +8,7 @@ import pytest
 
 from mcp_router.inference import infer
 from mcp_router.inference.development import read, shipped
+from mcp_router.inference.heads import sure
 from mcp_router.inference.perturbing import PERTURBATIONS
 
 ROOT = Path(__file__).parents[1]
@@ -104,6 +105,14 @@ def test_prompts_as_people_type_them_are_told_as_well_as_promised() -> None:
     told = [infer(row.text).use_case == ("conversation" if row.label == "other" else row.label) for row in rows]
 
     assert sum(told) / len(told) >= LEAST_NATURAL
+
+
+def test_the_further_a_choice_stands_above_the_next_the_surer_it_is() -> None:
+    told = [sure((0.5, 0.0), [0.0, lead, -3.0]) for lead in (0.0, 1.0, 4.0, 1_000.0)]
+
+    assert told[0] == 0.5
+    assert told == sorted(told)
+    assert told[-1] < 1
 
 
 def test_the_lexicon_that_ships_is_made_of_the_written_concepts_and_courtesies() -> None:
