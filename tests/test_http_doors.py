@@ -160,6 +160,12 @@ async def test_clients_read_files_only_where_the_configuration_says_so(
             {"T": ALICE},
             "clients.b: it has the same token as a",
         ),
+        (
+            "127.0.0.1",
+            f'[clients.a]\ntoken_env = "T"\ntoken_sha256 = "{"0" * 64}"\n',
+            {"T": ALICE},
+            "clients.a: it has token_sha256 and token_env: leave one of them out",
+        ),
     ],
 )
 async def test_an_open_address_without_tokens_is_refused_before_it_is_served(

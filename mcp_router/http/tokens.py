@@ -44,7 +44,7 @@ def tokens(settings: Settings) -> Tokens:
     """Read the clients' tokens.
 
     Raises:
-        ConfigError: A client's token is missing, or two have the same.
+        ConfigError: A client's token is missing or told twice, or two have the same.
     """
     callers: dict[bytes, Caller] = {}
     for name, client in settings.configuration.clients.items():
@@ -60,6 +60,8 @@ def tokens(settings: Settings) -> Tokens:
 
 
 def _hash(name: str, client: ClientSettings, settings: Settings) -> bytes | None:
+    if client.token_sha256 is not None and client.token_env is not None:
+        raise ConfigError(f"{settings.path}: clients.{name}: it has token_sha256 and token_env: leave one of them out.")
     if client.token_sha256 is not None:
         return bytes.fromhex(client.token_sha256)
     if client.token_env is None:
