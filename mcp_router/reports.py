@@ -73,10 +73,14 @@ def over_budget(refusal: BudgetRefusal) -> str:
         f"The {limit.name} budget does not admit this call: limit {usd(limit.limit_usd)}, "
         f"spent {usd(refusal.spent_usd)}, held by calls under way {usd(refusal.held_usd)}, "
         f"still free {usd(refusal.left_usd)}, and this call may cost {usd(refusal.wanted_usd)}; "
-        f"it resets at {resets}. "
-        "Next: take a cheaper budget_tier, a lower max_output_tokens or max_cost_usd, "
-        "or ask the user to raise the budget in the configuration."
+        f"it resets at {resets}. Next: {_within(refusal)}, or ask the user to raise the budget in the configuration."
     )
+
+
+def _within(refusal: BudgetRefusal) -> str:
+    if refusal.left_usd > 0:
+        return "take a cheaper budget_tier, a lower max_output_tokens or max_cost_usd"
+    return "call again when calls under way have ended" if refusal.held_usd > 0 else "take a model that costs nothing"
 
 
 def deadline(attempts: Sequence[Attempt], seconds: float) -> str:

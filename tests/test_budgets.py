@@ -170,7 +170,9 @@ async def test_where_nothing_may_be_spent_or_nobody_can_be_asked_nobody_is_asked
         nobody = await house.refused("generate", **TASK)
 
     assert "limit 0 USD" in nothing
+    assert "Next: take a model that costs nothing, or ask the user to raise the budget" in nothing
     assert "limit 0.000001 USD" in nobody
+    assert "Next: take a cheaper budget_tier" in nobody
     assert person.asked == []
 
 
