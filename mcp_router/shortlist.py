@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from mcp_router.errors import UnknownNameError
 from mcp_router.routes import TIERS, Entry
@@ -44,8 +43,11 @@ def fillers(task: Task, world: World) -> Listed:
     """
     if task.pin is not None:
         if ":" not in task.pin:
-            for entry in _usable(world.catalog.provider(task.pin)):
-                yield entry, f"{task.pin} {_ASKED_FOR}: few of its models are in the tables of {task.use_case}"
+            for model in _usable(world.catalog.provider(task.pin)):
+                yield (
+                    Entry(model=model.id),
+                    f"{task.pin} {_ASKED_FOR}: few of its models are in the tables of {task.use_case}",
+                )
         return
     cell = world.routes.cell(task.use_case, task.budget_tier)
     aim = next((found for entry in cell if (found := model_of(entry, world).strength)), 0)
@@ -68,8 +70,8 @@ def _inside(task: Task, world: World) -> Iterator[Entry]:
 
 def _outside(task: Task, world: World, aim: int) -> Iterator[Entry]:
     thinking = world.routes.cell(task.use_case, task.budget_tier)[0].thinking
-    for entry in sorted(_anybody(world), key=lambda entry: abs(model_of(entry, world).strength - aim)):
-        yield replace(entry, thinking=thinking)
+    for model in sorted(_anybody(world), key=lambda model: abs(model.strength - aim)):
+        yield Entry(model=model.id, thinking=thinking)
 
 
 def model_of(entry: Entry, world: World) -> Model:
@@ -100,23 +102,22 @@ def _spelled_out(entry: Entry, task: Task, world: World) -> list[Entry]:
         return [entry]
     in_tables = [one for one in _nearest(task, world) if one.provider == entry.provider and one.name is not None]
     usable = _usable(world.catalog.provider(entry.provider))
-    return in_tables or [replace(one, thinking=entry.thinking) for one in usable] or [entry]
+    return in_tables or [Entry(model=one.id, thinking=entry.thinking) for one in usable] or [entry]
 
 
-def _usable(provider: Provider) -> list[Entry]:
+def _usable(provider: Provider) -> list[Model]:
     """A provider's models, the strongest first."""
     models = [model for model in provider.models if _is_usable(model)]
     if provider.servers:
-        models = models[:_FOUND]
-    else:
-        models.sort(key=lambda model: -model.strength)
-    return [Entry(model=model.id) for model in models]
+        return models[:_FOUND]
+    return sorted(models, key=lambda model: -model.strength)
 
 
-def _anybody(world: World) -> Iterator[Entry]:
-    for name, provider in world.catalog.providers.items():
-        if name != LAST_RESORT and not provider.servers and world.access[name].open:
-            yield from (entry for entry in _usable(provider) if _lasts(world.catalog.model(entry.model)))
+def _anybody(world: World) -> Iterator[Model]:
+    for name, access in world.access.items():
+        provider = world.catalog.providers[name] if access.open else None
+        if provider is not None and name != LAST_RESORT and not provider.servers:
+            yield from filter(_lasts, _usable(provider))
 
 
 def _lasts(model: Model) -> bool:
