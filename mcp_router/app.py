@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -19,7 +20,6 @@ from mcp_router.attempts import Baseline, Desk
 from mcp_router.catalog import Catalog
 from mcp_router.connections import Connections, Door
 from mcp_router.conversations import Conversations
-from mcp_router.discovery import Discovery, normalised
 from mcp_router.errors import ConfigError, UnknownNameError
 from mcp_router.learning import Learning
 from mcp_router.ledger import Ledger, LedgerError, Rate
@@ -32,6 +32,9 @@ from mcp_router.routes import Routes
 from mcp_router.settings import Settings
 from mcp_router.tasks import Access
 from providers.catalog import Provider
+
+if TYPE_CHECKING:
+    from mcp_router.discovery import Discovery
 
 DEFAULT_TIMEOUT = 60.0
 """Seconds one attempt may take where the configuration says nothing."""
@@ -98,6 +101,8 @@ class App:
         local = self.catalog.provider("local")
         if not self._access[local.name].open:
             return None
+        from mcp_router.discovery import Discovery  # noqa: PLC0415 - only who has such a server needs it
+
         own = tuple(own_providers(self.settings))
         return Discovery(
             local,
@@ -163,7 +168,11 @@ class App:
 
     def _base_url(self, provider: Provider) -> str | None:
         said = self.settings.base_url(provider.name, provider.base_url_env)
-        return normalised(said, provider) if said and provider.servers else said
+        if not said or not provider.servers:
+            return said
+        from mcp_router.discovery import normalised  # noqa: PLC0415 - only who has such a server needs it
+
+        return normalised(said, provider)
 
     def _found_at(self, provider: Provider) -> str | None:
         """Where a model that nobody lists is asked for: at the first server that was found."""

@@ -135,9 +135,6 @@ class Desk:
         )
         try:
             with anyio.fail_after(max(0.0, allowed)):
-                await adapter.open(candidate.model, prompt)
-                for other in call.others:
-                    self.connections.adapter(other.provider).prepare(other)
                 return await adapter.complete(candidate.model, prompt, on_text=ask.on_text)
         except TimeoutError as exc:
             raise _SilentError(f"no answer within {allowed:.0f} s") from exc

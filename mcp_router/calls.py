@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 from mcp_router.ledger import Attempt, Bench, BudgetRefusal, RateRefusal
 from mcp_router.plan import Rejection
 from mcp_router.tasks import Task
-from providers.catalog import Model
 from providers.completion import Completion, Message, OnText, Usage
 from providers.errors import ProviderError
 
@@ -65,8 +64,6 @@ class Call:
     warnings: list[str] = field(default_factory=list[str])
     deadline: float
     """On the event loop's clock."""
-    others: Sequence[Model] = ()
-    """Who is asked next if need be; their SDKs are loaded while the first one answers."""
 
     @property
     def spent_usd(self) -> Decimal:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from providers.catalog import Provider
+from providers.catalog import Model, Provider
 from providers.connect import Connection, connect
 
 
@@ -27,6 +27,10 @@ class Connections:
         self._door = door
         self._adapters: dict[str, Connection] = {}
         self._timeouts: dict[str, float] = {}
+        self.ahead = True
+        """Whether a call waits until whom it would ask second can be asked too, so that falling back waits for nobody's
+        SDK. It pays where more calls follow.
+        """
 
     def timeout_seconds(self, provider: str) -> float:
         """How long one attempt may take there."""
@@ -42,6 +46,16 @@ class Connections:
                 door.provider, key=door.key, base_url=door.base_url, model_path=door.model_path
             )
         return self._adapters[provider]
+
+    async def ready(self, models: Sequence[Model]) -> None:
+        """Load what it takes to ask the first of these models, and the second."""
+        for model in models[: 2 if self.ahead else 1]:
+            await self.adapter(model.provider).ready(model)
+
+    def prepare(self, models: Sequence[Model]) -> None:
+        """Load what it takes to ask these models, without waiting for it."""
+        for model in models:
+            self.adapter(model.provider).prepare(model)
 
     async def aclose(self) -> None:
         """Close what was opened."""

@@ -60,10 +60,12 @@ class Walk:
             RouterError: Nobody did.
         """
         queue = list(self.plan.candidates) or await self._waited_for(self.plan.waiting)
+        connections = self.desk.connections
+        await connections.ready([candidate.model for candidate in queue])
         while queue:
             self._check_deadline()
             candidate = queue.pop(0)
-            self.call.others = [other.model for other in queue[:_MADE_READY]]
+            connections.prepare([other.model for other in queue[:_MADE_READY]])
             outcome = await self._try(candidate)
             if isinstance(outcome, Answered):
                 return self._generation(candidate, outcome.completion)

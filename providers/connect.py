@@ -47,24 +47,17 @@ class Connection:
         self._wires: dict[tuple[Wire, str], Adapter] = {}
         self._opening = Lock()
 
+    async def ready(self, model: Model) -> None:
+        """Open a model's wire: it may be asked soon, and its SDK takes a while. The embedded model is not loaded on
+        suspicion.
+        """
+        if (unopened := self._unopened(model)) is not None:
+            await self._opened(*unopened)
+
     def prepare(self, model: Model) -> None:
-        """Open a model's wire in a thread that nobody waits for: it may be asked next, and its SDK takes a while.
-        The embedded model is not loaded on suspicion.
-        """
-        wire, url = model.wire or self._provider.wire, self._url(model)
-        if (wire, url) not in self._wires and wire != "embedded" and well_formed(url):
-            Thread(target=self._open_once, args=(wire, url), daemon=True, name=f"opening {wire}").start()
-
-    async def open(self, model: Model, prompt: Prompt) -> None:
-        """Open the wire that this model and prompt need, and wait for it.
-
-        Raises:
-            ProviderError: There is none, or its address is no address.
-        """
-        wire, url = wire_of(self._provider, model, prompt), self._url(model)
-        if wire != "embedded" and not well_formed(url):
-            raise UnavailableError(f"base_url of {self._provider.name} is no address: write http://host:port/path")
-        await self._opened(wire, url)
+        """The same, in a thread that nobody waits for."""
+        if (unopened := self._unopened(model)) is not None:
+            Thread(target=self._open_once, args=unopened, daemon=True, name=f"opening {unopened[0]}").start()
 
     async def complete(self, model: Model, prompt: Prompt, *, on_text: OnText | None = None) -> Completion:
         """Ask once, over the wire that this model and prompt need.
@@ -72,17 +65,29 @@ class Connection:
         Raises:
             ProviderError: Whatever went wrong.
         """
-        if self._key and not (self._key.isascii() and self._key.isprintable()):
+        if not self._is_sendable():
             raise AuthenticationError(f"the key for {self._provider.name} holds characters that no key has")
-        await self.open(model, prompt)
-        wire = wire_of(self._provider, model, prompt)
-        return await self._wires[wire, self._url(model)].complete(model, prompt, on_text=on_text)
+        wire, url = wire_of(self._provider, model, prompt), self._url(model)
+        if wire != "embedded" and not well_formed(url):
+            raise UnavailableError(f"base_url of {self._provider.name} is no address: write http://host:port/path")
+        adapter = await self._opened(wire, url)
+        return await adapter.complete(model, prompt, on_text=on_text)
 
     async def aclose(self) -> None:
         """Close every wire that was opened."""
         while self._wires:
             _, adapter = self._wires.popitem()
             await adapter.aclose()
+
+    def _unopened(self, model: Model) -> tuple[Wire, str] | None:
+        wire, url = model.wire or self._provider.wire, self._url(model)
+        if (wire, url) in self._wires or wire == "embedded":
+            return None
+        return (wire, url) if well_formed(url) and self._is_sendable() else None
+
+    def _is_sendable(self) -> bool:
+        """Whether a header can carry the key."""
+        return not self._key or (self._key.isascii() and self._key.isprintable())
 
     def _url(self, model: Model) -> str:
         return model.base_url or self._base_url

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -29,6 +30,38 @@ class Finder:
             os.write(1, b"and so does its C code\\n")
 
 sys.meta_path.insert(0, Finder())
+"""
+
+FALLING_BACK = """
+import sys
+from pathlib import Path
+
+import anyio
+from anyio.abc import SocketAttribute
+from tests.front import environment, front
+from tests.vendors import vendor_server
+
+CELL = '[routes.conversation]\\nstandard = ["openai:gpt-6-luna", "claude:claude-haiku-5-5"]'
+
+async def main():
+    assert "anthropic" not in sys.modules
+    loaded = []
+
+    async def hang_up(stream):
+        loaded.append(hasattr(sys.modules.get("anthropic"), "AsyncAnthropic"))
+        await stream.aclose()
+
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=0)
+    url = f"http://127.0.0.1:{listener.extra(SocketAttribute.local_port)}/v1"
+    async with vendor_server() as vendors, listener, anyio.create_task_group() as group:
+        group.start_soon(listener.serve, hang_up)
+        environ = environment(vendors, "openai", "claude", OPENAI_BASE_URL=url)
+        async with front(Path(sys.argv[1]), environ, CELL) as house:
+            answer = await house.call("generate", prompt="Hello.", use_case="conversation", complexity="medium")
+        group.cancel_scope.cancel()
+    print(answer["model"], loaded)
+
+anyio.run(main)
 """
 
 
@@ -91,6 +124,15 @@ async def test_standard_output_belongs_to_the_protocol_whatever_a_library_prints
     assert not answers[1]["result"].get("isError")
     assert b"a library says hello" in errors
     assert b"and so does its C code" in errors
+
+
+def test_falling_back_waits_for_nobodys_sdk_not_even_in_the_first_call(tmp_path: Path) -> None:
+    command = [sys.executable, "-P", "-W", "ignore", "-c", FALLING_BACK, str(tmp_path)]
+    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120, check=False)
+
+    assert done.stdout == "claude:claude-haiku-5-5 [True]\n", done.stderr
 
 
 @pytest.mark.parametrize("status", [401, 402, 403])

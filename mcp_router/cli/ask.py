@@ -16,6 +16,7 @@ from mcp_router.wording import dumped
 
 async def run(app: App, given: Namespace) -> int:
     """Print the answer on standard output, and what it cost on standard error."""
+    app.connections.ahead = False  # this process makes one call
     answer = await delegating.generate(app, checked(GenerateArguments, arguments(given)), client="cli")
     if given.json:
         print(dumped(answer))
