@@ -22,11 +22,6 @@ GROUPS: list[GroupBy | None] = [None, "provider", "model", "use_case", "budget_t
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "ledger.sqlite3"
 

@@ -18,11 +18,6 @@ WORKER = Path(__file__).with_name("ledger_worker.py")
 FAR = daily("1000000")
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(params=["sqlite", "postgres"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return fresh_url(request.param, tmp_path)

@@ -27,11 +27,6 @@ BENCH = Bench(scope="provider:groq", until=NOON + 60, reason="unavailable", fail
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "ledger.sqlite3"
 

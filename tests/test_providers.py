@@ -54,11 +54,6 @@ NAMED: dict[str, type[errors.ProviderError]] = {
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 async def vendors() -> AsyncIterator[Vendors]:
     async with vendor_server() as served:
         yield served

@@ -26,11 +26,6 @@ NOON = 1_795_000_000.0
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 async def vendors() -> AsyncIterator[Vendors]:
     async with vendor_server() as served:
         yield served
