@@ -23,12 +23,11 @@ def open_wire(provider: Provider, *, key: str | None, base_url: str) -> WireAdap
     import anthropic  # noqa: PLC0415 - an SDK is loaded at first use of its wire
     import httpx2  # noqa: PLC0415
 
-    from providers.carrier import carrier  # noqa: PLC0415
+    from providers.carrier import client as carried  # noqa: PLC0415
     from providers.stainless import Faults, sender  # noqa: PLC0415
 
-    through = carrier()
     client = anthropic.AsyncAnthropic(
-        http_client=anthropic.DefaultAsyncHttpxClient(transport=through) if through is not None else None,
+        http_client=carried(),
         api_key=key or _KEYLESS,
         base_url=without_version(base_url),
         timeout=None,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Generator
 from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any, cast
 from urllib.request import getproxies
 
 import aiohttp
@@ -18,6 +20,59 @@ _LONGEST_HEADER = 64 * 1024
 def carrier() -> httpx2.AsyncBaseTransport | None:
     """What an SDK's client sends through; None where the environment names a proxy, which is the client's to find."""
     return None if getproxies() else Carrier()
+
+
+def client() -> httpx2.AsyncClient | None:
+    """What an SDK builds and sends its requests with; None where the environment names a proxy."""
+    return None if getproxies() else Client()
+
+
+class Client(httpx2.AsyncClient):
+    """Leaves out what an SDK's request never has: base addresses, cookies, hooks, an authentication of its own.
+
+    Anything else goes the long way, and so does an answer that sends elsewhere.
+    """
+
+    def __init__(self) -> None:
+        self._carrier = Carrier()
+        super().__init__(transport=self._carrier, timeout=None, follow_redirects=True)
+
+    def build_request(self, method: str, url: httpx2.URL | str, **given: Any) -> httpx2.Request:  # noqa: ANN401 - as httpx2 has it
+        """Build a request of its content and headers alone, where there is nothing else."""
+        if any(value is not None for name, value in given.items() if name not in _PLAIN):
+            return super().build_request(method, url, **given)
+        headers = given.get("headers")
+        pairs = cast("Pairs", headers) if isinstance(headers, list) else httpx2.Headers(headers).multi_items()
+        said = [pair for pair in pairs if not pair[0].lower().startswith(_OF_THE_MACHINE)]
+        return httpx2.Request(method, _parsed(str(url)), content=given.get("content"), headers=[*said, _ACCEPTED])
+
+    async def send(self, request: httpx2.Request, *, stream: bool = False, **given: Any) -> httpx2.Response:  # noqa: ANN401
+        """Send one request, and follow where it is sent to."""
+        response = await self._carrier.handle_async_request(request)
+        response.request = request
+        try:
+            if response.has_redirect_location:
+                await response.aclose()
+                return await super().send(request, stream=stream, **given)
+            if not stream:
+                await response.aread()
+        except BaseException:
+            await response.aclose()
+            raise
+        return response
+
+
+Pairs = list[tuple[str, str]]
+_PLAIN = frozenset({"content", "headers", "timeout"})
+"""Time is the router's: no limit is set here."""
+_ACCEPTED = ("Accept-Encoding", "gzip, deflate")
+_OF_THE_MACHINE = "x-stainless-"
+"""Headers by which an SDK tells a vendor what machine and Python this is: not its business, and each takes time."""
+
+
+@lru_cache(maxsize=64)
+def _parsed(url: str) -> httpx2.URL:
+    return httpx2.URL(url)
 
 
 class Carrier(httpx2.AsyncBaseTransport):
@@ -35,7 +90,7 @@ class Carrier(httpx2.AsyncBaseTransport):
                 request.method,
                 URL(str(request.url), encoded=True),
                 headers=request.headers.multi_items(),
-                data=request.content or None,
+                data=await request.aread() or None,  # unread where it is sent again to where an answer pointed
                 allow_redirects=False,
             )
         reason = (answer.reason or "").encode("ascii", "ignore")

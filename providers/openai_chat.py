@@ -29,13 +29,12 @@ def opened(provider: Provider, dialect: Dialect, *, key: str | None, base_url: s
     import httpx2  # noqa: PLC0415 - an SDK is loaded at first use of its wire
     import openai  # noqa: PLC0415
 
-    from providers.carrier import carrier  # noqa: PLC0415
+    from providers.carrier import client as carried  # noqa: PLC0415
     from providers.stainless import Faults, sender  # noqa: PLC0415
 
     shown = key or KEYLESS
-    through = carrier()
     client = openai.AsyncOpenAI(
-        http_client=openai.DefaultAsyncHttpxClient(transport=through) if through is not None else None,
+        http_client=carried(),
         api_key=shown,
         base_url=base_url,
         timeout=None,

@@ -56,19 +56,18 @@ class Faults:
 
 def sender(client: Any, *, response: type, faults: Faults) -> Send:  # noqa: ANN401 - three SDKs, no common type
     """Send with the SDK's own client; `response` is its HTTP library's class for a raw answer."""
+    base_url = str(client.base_url).rstrip("/")
 
     def send(request: Request) -> AbstractAsyncContextManager[Answer]:
-        return _sent(client, response, faults, request)
+        return _sent(client, response, faults, request, f"{base_url}{request.path}")
 
     return send
 
 
 @asynccontextmanager
-async def _sent(client: Any, cast_to: type, faults: Faults, request: Request) -> AsyncGenerator[Answer, None]:  # noqa: ANN401
+async def _sent(client: Any, cast_to: type, faults: Faults, request: Request, url: str) -> AsyncGenerator[Answer, None]:  # noqa: ANN401
     with renamed(faults):
-        response: RawResponse = await client.post(
-            request.path, content=request.content, cast_to=cast_to, stream=request.stream
-        )
+        response: RawResponse = await client.post(url, content=request.content, cast_to=cast_to, stream=request.stream)
     try:
         yield Answer(headers=response.headers, events=events(response, faults, stream=request.stream))
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ import pytest
 from anyio.abc import SocketAttribute, SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from providers.carrier import Carrier, carrier
+from providers.carrier import Carrier, Client, carrier, client
 
 
 @dataclass(kw_only=True, slots=True)
@@ -23,6 +24,7 @@ class Vendor:
     answer: bytes = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
     hangs_up: bool = False
     paths: list[bytes] = field(default_factory=list[bytes])
+    heads: list[bytes] = field(default_factory=list[bytes])
 
     async def serve(self, stream: SocketStream) -> None:
         self.connections += 1
@@ -30,6 +32,7 @@ class Vendor:
         async with stream:
             try:
                 while head := await buffered.receive_until(b"\r\n\r\n", 65_536):
+                    self.heads.append(head.lower())
                     self.paths.append(head.split()[1])
                     await buffered.receive_exactly(2 if head.startswith(b"POST") else 0)
                     await anyio.sleep(self.delay_seconds)
@@ -118,4 +121,46 @@ async def test_a_path_is_sent_as_it_is_and_headers_may_be_long() -> None:
 def test_a_proxy_of_the_environment_is_the_clients_to_find(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
 
-    assert carrier() is None
+    assert (carrier(), client()) == (None, None)
+
+
+async def test_an_sdks_client_sends_what_it_is_given_and_nothing_of_the_machine() -> None:
+    async with vendor() as (there, _), Client() as sdk:
+        asked = {"authorization": "Bearer k", "x-stainless-os": "Linux", "x-stainless-retry-count": "0"}
+        requests = [
+            sdk.build_request("POST", there.url + "/a%2Fb", content=b"{}", headers=list(asked.items()), timeout=None),
+            sdk.build_request("POST", httpx2.URL(there.url), content=b"{}", headers=httpx2.Headers(asked), params=None),
+            sdk.build_request("POST", there.url, content=b"{}", params={"page": "2"}),
+        ]
+        answers = [await sdk.send(request) for request in requests]
+
+    assert [(one.status_code, one.content, one.request.method) for one in answers] == [(200, b"{}", "POST")] * 3
+    assert there.paths == [b"/a%2Fb", b"/", b"/?page=2"]
+    assert [b"authorization: bearer k" in head for head in there.heads] == [True, True, False]
+    assert not any(b"stainless" in head for head in there.heads[:2])
+    assert all(b"accept-encoding: gzip, deflate" in head for head in there.heads)
+
+
+async def test_an_sdks_client_reads_packed_answers_and_hands_on_an_open_one() -> None:
+    packed = gzip.compress(b'{"ok": true}')
+    async with vendor() as (there, _), Client() as sdk:
+        head = f"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: {len(packed)}\r\n\r\n"
+        there.answer = head.encode() + packed
+        request = sdk.build_request("POST", there.url, content=b"{}")
+        answer = await sdk.send(request, stream=True)
+        was_read = answer.is_stream_consumed
+        content = await answer.aread()
+
+    assert (was_read, content) == (False, b'{"ok": true}')
+
+
+async def test_an_sdks_client_goes_where_it_is_sent() -> None:
+    async with vendor() as (there, _), vendor() as (elsewhere, _), Client() as sdk:
+        there.answer = (
+            f"HTTP/1.1 307 Temporary Redirect\r\nlocation: {elsewhere.url}/v2\r\ncontent-length: 0\r\n\r\n".encode()
+        )
+        key = [("Authorization", "Bearer k")]
+        answer = await sdk.send(sdk.build_request("POST", there.url + "/v1", content=b"{}", headers=key))
+
+    assert (answer.status_code, elsewhere.paths) == (200, [b"/v2"])
+    assert b"authorization" not in elsewhere.heads[0]
