@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Literal
 
 from mcp_router import tokens
 from mcp_router.money import usd
-from mcp_router.prices import Quote, quote
+from mcp_router.prices import Quote, Tariff, tariff
 from mcp_router.routes import Reference
 from providers.catalog import Feature, Model, Provider
 from providers.completion import Effort
@@ -90,77 +90,73 @@ def fit(
     """Fit a task to a model under a ceiling in US dollars; `unpriced_ok` lets one through whose price nobody knows."""
     if missing := _missing(provider, model, need):
         return NoFit(kind="feature", reason=missing)
-    most, *fewer = (
-        _Till(
-            provider=provider,
-            model=model,
-            now=now,
-            thinking=effort != "off",
-            searches=searches,
-            cache_writes=need.shared_prefix,
-        )
-        for searches in _searches(provider, need)
-    )
-    fitted = _fit(most, effort, need, ceiling_usd, unpriced_ok=unpriced_ok)
-    for till in fewer:
-        if isinstance(fitted, NoFit):
-            fitted = _fit(till, effort, need, ceiling_usd, unpriced_ok=unpriced_ok)
-    return fitted
-
-
-def _fit(till: _Till, effort: Effort, need: Need, ceiling_usd: Decimal, *, unpriced_ok: bool) -> Fit | NoFit:
-    hidden = need.reference.hidden_tokens if effort != "off" else 0
-    least = min(need.max_output_tokens or _LEAST_OUTPUT * 64, max(_LEAST_OUTPUT, need.reference.output_tokens // 4))
-    least += hidden // 2
-    room = _room(till.model, need, least)
-    if isinstance(room, NoFit):
-        return room
-    held = till.quote(tokens.at_most(need.input_tokens) + till.searches * _TOKENS_A_SEARCH)
-    if held is None:
-        return _unpriced(need, effort, room, till.searches) if unpriced_ok else NoFit(kind="price", reason=_NO_PRICE)
-    most = held.affords(ceiling_usd)
-    if most < least:
-        cost = usd(held.usd(least))
-        reason = f"over the ceiling: {least} output tokens may cost {cost} of {usd(ceiling_usd)}"
-        return NoFit(kind="ceiling", reason=reason)
-    wanted = _wanted(need, effort)
-    if need.max_output_tokens is None:
-        # Half the ceiling leaves the other half for a fallback after an attempt that was billed for nothing.
-        wanted = min(wanted, max(held.affords(ceiling_usd / 2), need.reference.output_tokens + hidden))
-    output = min(wanted, most, room)
-    likely = replace(till, searches=min(1, till.searches)).quote(need.input_tokens)
-    expected = min(output, (need.max_output_tokens or need.reference.output_tokens) + hidden)
-    return Fit(
+    till = _Till(
+        model=model,
+        tariff=tariff(provider, model, now, now + _LONGEST_ATTEMPT),
         effort=effort,
-        max_output_tokens=output,
-        estimated_usd=None if likely is None else likely.usd(expected),
-        worst_usd=held.usd(output),
-        searches=till.searches,
+        need=need,
+        ceiling_usd=ceiling_usd,
+        unpriced_ok=unpriced_ok,
     )
+    most, *fewer = _searches(provider, need)
+    fitted = till.fit(most)
+    for searches in fewer:
+        if isinstance(fitted, NoFit):
+            fitted = till.fit(searches)
+    return fitted
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Till:
-    """What one model asks for tokens from now until the longest attempt has ended."""
+    """One task at one model."""
 
-    provider: Provider
     model: Model
-    now: datetime
-    thinking: bool
-    searches: int
-    cache_writes: bool
+    tariff: Tariff | None
+    """What the model asks for tokens from now until the longest attempt has ended; None at an unknown price."""
+    effort: Effort
+    need: Need
+    ceiling_usd: Decimal
+    unpriced_ok: bool
 
-    def quote(self, input_tokens: int) -> Quote | None:
-        """Quote a prompt of this size; None at an unknown price."""
-        return quote(
-            self.provider,
-            self.model,
-            input_tokens=input_tokens,
-            searches=self.searches,
-            starts=self.now,
-            ends=self.now + _LONGEST_ATTEMPT,
-            thinking=self.thinking,
-            cache_writes=self.cache_writes,
+    def fit(self, searches: int) -> Fit | NoFit:
+        """Fit the task with so many searches."""
+        need, effort, ceiling_usd = self.need, self.effort, self.ceiling_usd
+        hidden = need.reference.hidden_tokens if effort != "off" else 0
+        least = min(need.max_output_tokens or _LEAST_OUTPUT * 64, max(_LEAST_OUTPUT, need.reference.output_tokens // 4))
+        least += hidden // 2
+        room = _room(self.model, need, least)
+        if isinstance(room, NoFit):
+            return room
+        held = self._quote(tokens.at_most(need.input_tokens) + searches * _TOKENS_A_SEARCH, searches)
+        if held is None:
+            return (
+                _unpriced(need, effort, room, searches) if self.unpriced_ok else NoFit(kind="price", reason=_NO_PRICE)
+            )
+        most = held.affords(ceiling_usd)
+        if most < least:
+            cost = usd(held.usd(least))
+            reason = f"over the ceiling: {least} output tokens may cost {cost} of {usd(ceiling_usd)}"
+            return NoFit(kind="ceiling", reason=reason)
+        wanted = _wanted(need, effort)
+        if need.max_output_tokens is None:
+            # Half the ceiling leaves the other half for a fallback after an attempt that was billed for nothing.
+            wanted = min(wanted, max(held.affords(ceiling_usd / 2), need.reference.output_tokens + hidden))
+        output = min(wanted, most, room)
+        likely = self._quote(need.input_tokens, min(1, searches))
+        expected = min(output, (need.max_output_tokens or need.reference.output_tokens) + hidden)
+        return Fit(
+            effort=effort,
+            max_output_tokens=output,
+            estimated_usd=None if likely is None else likely.usd(expected),
+            worst_usd=held.usd(output),
+            searches=searches,
+        )
+
+    def _quote(self, input_tokens: int, searches: int) -> Quote | None:
+        if self.tariff is None:
+            return None
+        return self.tariff.quote(
+            input_tokens, searches=searches, thinking=self.effort != "off", cache_writes=self.need.shared_prefix
         )
 
 

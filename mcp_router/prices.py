@@ -108,33 +108,42 @@ class Quote:
         return found
 
 
-def quote(
-    provider: Provider,
-    model: Model,
-    *,
-    input_tokens: int,
-    searches: int,
-    starts: datetime,
-    ends: datetime,
-    thinking: bool,
-    cache_writes: bool = False,
-) -> Quote | None:
-    """Quote a request that completes between two moments; None where nobody knows its price.
+@dataclass(frozen=True, slots=True)
+class Tariff:
+    """What one model may ask for a request that completes between two moments."""
 
-    `cache_writes` says that the request asks for its prompt to be cached, which some vendors bill.
-    """
-    fee = _search_fee(provider, model, searches)
-    rates = _all_rates(provider, model, starts, ends, input_tokens)
-    if fee is None or rates is None:
+    provider: Provider
+    model: Model
+    prices: tuple[tuple[Price, Decimal], ...]
+    """Every price that may hold, with every multiple of it that may."""
+
+    def quote(self, input_tokens: int, *, searches: int, thinking: bool, cache_writes: bool = False) -> Quote | None:
+        """Quote one prompt; None where nobody knows what its searches cost.
+
+        `cache_writes` says that the request asks for its prompt to be cached, which some vendors bill.
+        """
+        fee = _search_fee(self.provider, self.model, searches)
+        if fee is None:
+            return None
+        rates = [_rates(self.provider, self.model, price, factor, input_tokens) for price, factor in self.prices]
+        each = [
+            (
+                input_tokens * rate.dearest_input(input_tokens, cache_writes=cache_writes),
+                rate.output(thinking=thinking),
+            )
+            for rate in rates
+        ]
+        return Quote(fees_usd=fee, prompt_and_output=tuple(each))
+
+
+def tariff(provider: Provider, model: Model, starts: datetime, ends: datetime) -> Tariff | None:
+    """Find what a model may ask between two moments; None where at one of them nobody knows."""
+    first, last = starts.astimezone(UTC), ends.astimezone(UTC)
+    holding = [price for price in _prices(provider, model) if _holds(price, first.date(), last.date())]
+    if not all(any(_holds(price, day, day) for price in holding) for day in {first.date(), last.date()}):
         return None
-    each = (
-        (
-            input_tokens * rate.dearest_input(input_tokens, cache_writes=cache_writes),
-            rate.output(thinking=thinking),
-        )
-        for rate in rates
-    )
-    return Quote(fees_usd=fee, prompt_and_output=tuple(each))
+    factors = {ONE} if provider.peak is None else set(_factors(provider.peak, first, last))
+    return Tariff(provider, model, tuple((price, factor) for price in holding for factor in factors))
 
 
 def _prices(provider: Provider, model: Model) -> tuple[Price, ...]:
@@ -168,19 +177,6 @@ def _rates(provider: Provider, model: Model, price: Price, factor: Decimal, inpu
         thinking_output_mtok=thinking * factor,
         caches_unasked=model.caches_unasked,
     )
-
-
-def _all_rates(
-    provider: Provider, model: Model, starts: datetime, ends: datetime, input_tokens: int
-) -> list[Rates] | None:
-    """Every rate that may hold between two moments; None where for one of them nobody knows."""
-    first, last = starts.astimezone(UTC), ends.astimezone(UTC)
-    prices = _prices(provider, model)
-    holding = [price for price in prices if _holds(price, first.date(), last.date())]
-    if not all(any(_holds(price, day, day) for price in holding) for day in {first.date(), last.date()}):
-        return None
-    factors = {ONE} if provider.peak is None else set(_factors(provider.peak, first, last))
-    return [_rates(provider, model, price, factor, input_tokens) for price in holding for factor in factors]
 
 
 def _search_fee(provider: Provider, model: Model, searches: int) -> Decimal | None:

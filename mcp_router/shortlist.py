@@ -80,12 +80,12 @@ def model_of(entry: Entry, world: World) -> Model:
     Raises:
         UnknownNameError: The entry names a provider or model that nobody has.
     """
-    provider = world.catalog.provider(entry.provider)
     if entry.name is None:
-        return Model(provider=provider.name, name="")
+        return Model(provider=world.catalog.provider(entry.provider).name, name="")
     try:
         return world.catalog.model(entry.model)
     except UnknownNameError:
+        provider = world.catalog.provider(entry.provider)
         if provider.price is None and provider.name not in world.unlisted:
             raise
         return Model(provider=provider.name, name=entry.name)

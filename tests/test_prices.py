@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcp_router.catalog import Catalog
-from mcp_router.prices import UNBOUNDED, cost_usd, price_at, quote
+from mcp_router.prices import UNBOUNDED, Quote, cost_usd, price_at, tariff
 from providers.catalog import Model, Provider
 from providers.completion import Usage
 
@@ -31,12 +31,23 @@ def cost(name: str, usage: Usage, *, at: datetime = NOON, thinking: bool = False
     return cost_usd(*both(name), usage, at=at, thinking=thinking)[0]
 
 
+def quoted(
+    provider: Provider, model: Model, starts: datetime, ends: datetime, tokens: int, **how: bool | int
+) -> Quote | None:
+    asked = tariff(provider, model, starts, ends)
+    return None if asked is None else asked.quote(tokens, **{"searches": 0, "thinking": False, **how})
+
+
 def most(
-    name: str, *, starts: datetime = NOON, seconds: float = 60, output_tokens: int = 0, **prompt: int
+    name: str,
+    *,
+    starts: datetime = NOON,
+    seconds: float = 60,
+    input_tokens: int = 0,
+    output_tokens: int = 0,
+    searches: int = 0,
 ) -> Decimal | None:
-    counts = {"input_tokens": 0, "searches": 0} | prompt
-    ends = starts + timedelta(seconds=seconds)
-    found = quote(*both(name), **counts, starts=starts, ends=ends, thinking=False)
+    found = quoted(*both(name), starts, starts + timedelta(seconds=seconds), input_tokens, searches=searches)
     return None if found is None else found.usd(output_tokens)
 
 
@@ -64,7 +75,7 @@ def test_an_unknown_price_is_unknown_and_not_free() -> None:
 
     assert cost_usd(provider, nameless, usage, at=NOON, thinking=False) == (None, "unknown")
     assert price_at(provider, nameless, NOON, 10) is None
-    assert quote(provider, nameless, input_tokens=1, searches=0, starts=NOON, ends=NOON, thinking=False) is None
+    assert tariff(provider, nameless, NOON, NOON) is None
 
 
 def test_a_search_nobody_has_a_fee_for_makes_the_cost_unknown() -> None:
@@ -77,11 +88,11 @@ def test_whatever_a_local_server_serves_costs_nothing() -> None:
     model = CATALOG.model_or_unlisted("local:llama3.2")
 
     found = cost_usd(provider, model, Usage(input_tokens=10**6, output_tokens=10**6), at=NOON, thinking=False)
-    quoted = quote(provider, model, input_tokens=9, searches=0, starts=NOON, ends=NOON, thinking=True)
+    asked = quoted(provider, model, NOON, NOON, 9, thinking=True)
 
     assert found == (Decimal(0), "priced")
-    assert quoted is not None
-    assert quoted.affords(Decimal(0)) == UNBOUNDED
+    assert asked is not None
+    assert asked.affords(Decimal(0)) == UNBOUNDED
 
 
 @pytest.mark.parametrize(
@@ -188,16 +199,7 @@ def test_an_estimate_counts_a_cache_that_is_written_unasked() -> None:
 def test_an_estimate_counts_a_cache_that_is_asked_for() -> None:
     provider, model = both("claude:claude-sonnet-5-5")
 
-    found = quote(
-        provider,
-        model,
-        input_tokens=10_000,
-        searches=0,
-        starts=NOON,
-        ends=NOON,
-        thinking=False,
-        cache_writes=True,
-    )
+    found = quoted(provider, model, NOON, NOON, 10_000, cache_writes=True)
 
     assert found is not None
     assert found.usd(0) == Decimal("0.025")
@@ -231,16 +233,7 @@ def test_nothing_ever_costs_more_than_was_estimated(  # noqa: PLR0917 -- one dra
         searches=searches,
     )
 
-    bound = quote(
-        provider,
-        model,
-        input_tokens=given_in,
-        searches=searches,
-        starts=starts,
-        ends=ends,
-        thinking=think,
-        cache_writes=True,
-    )
+    bound = quoted(provider, model, starts, ends, given_in, searches=searches, thinking=think, cache_writes=True)
     paid, _ = cost_usd(provider, model, usage, at=completed, thinking=think)
 
     assert (bound is None) == (paid is None)
@@ -253,20 +246,12 @@ def test_one_more_token_than_is_affordable_is_too_much(
 ) -> None:
     provider = CATALOG.provider(model.provider)
 
-    quoted = quote(
-        provider,
-        model,
-        input_tokens=given_in,
-        searches=0,
-        starts=starts,
-        ends=starts + timedelta(minutes=10),
-        thinking=False,
-    )
+    found = quoted(provider, model, starts, starts + timedelta(minutes=10), given_in)
 
-    assert quoted is not None
-    output = quoted.affords(Decimal(ceiling))
-    assert output == 0 or quoted.usd(output) <= Decimal(ceiling)
-    assert output == UNBOUNDED or quoted.usd(output + 1) > Decimal(ceiling)
+    assert found is not None
+    output = found.affords(Decimal(ceiling))
+    assert output == 0 or found.usd(output) <= Decimal(ceiling)
+    assert output == UNBOUNDED or found.usd(output + 1) > Decimal(ceiling)
 
 
 THEIR_NAMES = {

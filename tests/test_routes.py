@@ -10,7 +10,7 @@ import pytest
 from mcp_router import routes
 from mcp_router.catalog import Catalog
 from mcp_router.errors import ConfigError
-from mcp_router.prices import quote
+from mcp_router.prices import tariff
 from mcp_router.routes import TIERS, USE_CASES, Entry, Tier, UseCase
 from providers.catalog import Model
 from providers.rows import provider_from_table
@@ -99,15 +99,8 @@ def test_every_model_of_a_cell_is_useful_there_for_some_request(tier: Tier, entr
 
 
 def affordable(model: Model, ceiling: Decimal, input_tokens: int, searches: int) -> int | None:
-    found = quote(
-        CATALOG.provider(model.provider),
-        model,
-        input_tokens=input_tokens,
-        searches=searches,
-        starts=PEAK,
-        ends=PEAK + timedelta(minutes=2),
-        thinking=False,
-    )
+    asked = tariff(CATALOG.provider(model.provider), model, PEAK, PEAK + timedelta(minutes=2))
+    found = None if asked is None else asked.quote(input_tokens, searches=searches, thinking=False)
     return None if found is None else found.affords(ceiling)
 
 
