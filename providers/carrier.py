@@ -44,7 +44,12 @@ class Client(httpx2.AsyncClient):
         headers = given.get("headers")
         pairs = cast("Pairs", headers) if isinstance(headers, list) else httpx2.Headers(headers).multi_items()
         said = [pair for pair in pairs if not pair[0].lower().startswith(_OF_THE_MACHINE)]
-        return httpx2.Request(method, _parsed(str(url)), content=given.get("content"), headers=[*said, _ACCEPTED])
+        content = given.get("content") or b""
+        if not isinstance(content, bytes):
+            return super().build_request(method, url, **given)
+        # As a stream it is not looked through for lengths and hosts: aiohttp writes those.
+        body = httpx2.ByteStream(content)
+        return httpx2.Request(method, _parsed(str(url)), headers=[*said, _ACCEPTED], stream=body)
 
     async def send(self, request: httpx2.Request, *, stream: bool = False, **given: Any) -> httpx2.Response:  # noqa: ANN401
         """Send one request, and follow where it is sent to."""
@@ -90,16 +95,10 @@ class Carrier(httpx2.AsyncBaseTransport):
                 request.method,
                 URL(str(request.url), encoded=True),
                 headers=request.headers.multi_items(),
-                data=await request.aread() or None,  # unread where it is sent again to where an answer pointed
+                data=await _content(request) or None,
                 allow_redirects=False,
             )
-        reason = (answer.reason or "").encode("ascii", "ignore")
-        return httpx2.Response(
-            answer.status,
-            headers=answer.raw_headers,
-            stream=_Body(answer),
-            extensions={"http_version": b"HTTP/1.1", "reason_phrase": reason},
-        )
+        return _Response(answer)
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -120,6 +119,12 @@ class Carrier(httpx2.AsyncBaseTransport):
         return self._session
 
 
+async def _content(request: httpx2.Request) -> bytes:
+    if isinstance(request.stream, httpx2.ByteStream):
+        return request.read()
+    return await request.aread()
+
+
 class _Body(httpx2.AsyncByteStream):
     def __init__(self, answer: aiohttp.ClientResponse) -> None:
         self._answer = answer
@@ -129,8 +134,37 @@ class _Body(httpx2.AsyncByteStream):
             async for piece in self._answer.content.iter_any():
                 yield piece
 
+    async def whole(self) -> bytes:
+        with _renamed():
+            return await self._answer.read()
+
     async def aclose(self) -> None:
         self._answer.close()  # one that was read to its end has given its connection back
+
+
+class _Response(httpx2.Response):
+    """An answer that is read in one go where it is wanted whole and was not packed."""
+
+    def __init__(self, answer: aiohttp.ClientResponse) -> None:
+        reason = (answer.reason or "").encode("ascii", "ignore")
+        super().__init__(
+            answer.status,
+            headers=answer.raw_headers,
+            stream=_Body(answer),
+            extensions={"http_version": b"HTTP/1.1", "reason_phrase": reason},
+        )
+        self._is_packed = "Content-Encoding" in answer.headers
+        self._whole: bytes | None = None
+
+    @property
+    def content(self) -> bytes:
+        return super().content if self._whole is None else self._whole
+
+    async def aread(self) -> bytes:
+        if self._whole is None and not self._is_packed and not self.is_closed and isinstance(self.stream, _Body):
+            self._whole = await self.stream.whole()
+            self.is_closed = self.is_stream_consumed = True
+        return await super().aread() if self._whole is None else self._whole
 
 
 @contextmanager

@@ -64,10 +64,16 @@ def sender(client: Any, *, response: type, faults: Faults) -> Send:  # noqa: ANN
     return send
 
 
+_NOTHING_BESIDE: dict[str, object] = {"headers": {}, "timeout": None, "max_retries": 0}
+"""As the clients are set up. Unsaid, each would be copied from its default with every request."""
+
+
 @asynccontextmanager
 async def _sent(client: Any, cast_to: type, faults: Faults, request: Request, url: str) -> AsyncGenerator[Answer, None]:  # noqa: ANN401
     with renamed(faults):
-        response: RawResponse = await client.post(url, content=request.content, cast_to=cast_to, stream=request.stream)
+        response: RawResponse = await client.post(
+            url, content=request.content, cast_to=cast_to, stream=request.stream, options=_NOTHING_BESIDE
+        )
     try:
         yield Answer(headers=response.headers, events=events(response, faults, stream=request.stream))
     finally:

@@ -154,6 +154,29 @@ async def test_an_sdks_client_reads_packed_answers_and_hands_on_an_open_one() ->
     assert (was_read, content) == (False, b'{"ok": true}')
 
 
+async def test_an_answer_that_was_read_whole_says_the_same_however_often_it_is_read() -> None:
+    async with vendor() as (there, _), Client() as sdk:
+        answer = await sdk.send(sdk.build_request("POST", there.url, content=b"{}"))
+        again = await answer.aread()
+        await answer.aclose()
+        await sdk.send(sdk.build_request("POST", there.url, content=b"{}"))
+
+    assert (answer.is_closed, answer.content, again, answer.json()) == (True, b"{}", b"{}", {})
+    assert there.connections == 1
+    assert all(b"content-length: 2\r\n" in head and b"host: 127.0.0.1:" in head for head in there.heads)
+
+
+async def test_an_sdks_client_sends_a_body_that_is_still_being_written() -> None:
+    async def written() -> AsyncGenerator[bytes]:
+        yield b"{"
+        yield b"}"
+
+    async with vendor() as (there, _), Client() as sdk:
+        answer = await sdk.send(sdk.build_request("POST", there.url, content=written()))
+
+    assert (answer.content, len(there.heads)) == (b"{}", 1)
+
+
 async def test_an_sdks_client_goes_where_it_is_sent() -> None:
     async with vendor() as (there, _), vendor() as (elsewhere, _), Client() as sdk:
         there.answer = (
