@@ -110,13 +110,14 @@ def events(response: httpx.Response) -> list[tuple[str, dict[str, Any]]]:
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_client_that_hangs_up_ends_the_call_upstream(tmp_path: Path, vendors: Vendors, stream: bool) -> None:
-    vendors.delay("groq", 30)
     async with site(tmp_path, environment(vendors, "groq")) as there:
+        await there.http.post("/api/llm/generate", json=TASK)  # one that is answered, on the same connection
+        vendors.delay("groq", 30)
         with anyio.move_on_after(1.5):
             await there.http.post("/api/llm/generate", json=TASK | {"stream": stream})
         await until(lambda: vendors.hung_up("groq") > 0)
 
-    assert written(tmp_path) == [("cancelled", "cancelled", "bound")]
+    assert written(tmp_path) == [("answered", None, "priced"), ("cancelled", "cancelled", "bound")]
 
 
 @pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])

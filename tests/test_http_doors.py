@@ -17,11 +17,12 @@ import pytest
 from mcp import Client
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
+from starlette.types import Message, Receive, Scope, Send
 
 from mcp_router.app import running
 from mcp_router.errors import ConfigError
 from mcp_router.http.doors import Address
-from mcp_router.http.limits import Limits
+from mcp_router.http.limits import Admission, Limits
 from mcp_router.http.serving import serve
 from mcp_router.settings import load
 from tests.front import environment
@@ -429,3 +430,27 @@ async def test_a_server_told_to_stop_answers_over_the_older_transport_and_does_n
         clients.cancel_scope.cancel()
 
     assert [answer["text"] for answer in answers if isinstance(answer, dict)] == ["Hello from groq."]
+
+
+async def test_a_client_that_takes_nothing_is_given_up_and_one_that_is_slow_is_not() -> None:
+    sent: list[str] = []
+
+    async def streams(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await anyio.sleep(0.4)  # a model's time is not the client's
+        for piece in (b"1", b"2", b"3"):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+
+    async def asks() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def takes(message: Message) -> None:
+        await anyio.sleep_forever() if message.get("body") == b"2" else await anyio.sleep(0.05)
+        sent.append(message["type"])
+
+    admission = Admission(streams, limits=Limits(requests=1, stalled_seconds=0.3), free=frozenset())
+    with anyio.fail_after(5):
+        for _ in range(2):  # the second is admitted only when the first is over
+            await admission({"type": "http", "path": "/", "method": "GET", "headers": []}, asks, takes)
+
+    assert sent == ["http.response.start", "http.response.body"] * 2

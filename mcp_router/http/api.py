@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from mcp_router import accounting, delegating, describing, explaining
 from mcp_router.app import App
@@ -52,15 +53,12 @@ def routes(app: App) -> list[Route]:
     async def openapi(_request: Request) -> Json:
         return document()
 
-    async def generate(request: Request) -> Response:
-        return await _generate(app, request)
-
     return [
         Route("/api/llm/providers", answered(providers), methods=["GET"]),
         Route("/api/llm/use-cases", answered(use_cases), methods=["GET"]),
         Route("/api/llm/cost-summary", answered(costs), methods=["GET"]),
         Route("/api/llm/explain", answered(explain), methods=["POST"]),
-        Route("/api/llm/generate", generate, methods=["POST"]),
+        Route("/api/llm/generate", _Generate(app), methods=["POST"]),
         Route("/api/openapi.json", answered(openapi), methods=["GET"]),
     ]
 
@@ -79,7 +77,19 @@ def answered(view: View) -> Endpoint:
     return endpoint
 
 
-async def _generate(app: App, request: Request) -> Response:
+class _Generate:
+    """Answers a call. An application of its own: what is wrapped around a plain endpoint would cost every call."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        answer = await _begun(self._app, Request(scope, receive))
+        await answer(scope, receive, send)
+
+
+async def _begun(app: App, request: Request) -> Response:
     try:
         body = await _body(request)
         stream = _flag("stream", body.pop("stream", False))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import anyio
@@ -108,10 +109,9 @@ class Admission:
         async def sent(message: Message) -> None:
             if not begun:
                 begun.append(message)
-            with anyio.move_on_after(self._limits.stalled_seconds) as patience:
-                await send(message)
-            if patience.cancelled_caught:
-                cut.cancel()
+            cut.deadline = anyio.current_time() + self._limits.stalled_seconds
+            await send(message)
+            cut.deadline = math.inf
 
         return sent
 

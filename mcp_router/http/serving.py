@@ -19,6 +19,7 @@ from mcp_router.errors import ConfigError
 from mcp_router.http.doors import Address
 from mcp_router.http.limits import Limits
 from mcp_router.http.site import Site, create_site
+from mcp_router.http.streaming import HUNG_UP
 from mcp_router.http.tokens import refuse_strangers, tokens
 
 if TYPE_CHECKING:
@@ -134,9 +135,13 @@ class PatientProtocol(H11Protocol):
             self._no_hurry()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop waiting."""
+        """Stop waiting, and end what the client does not wait for any more."""
         self._no_hurry()
         super().connection_lost(exc)
+        if self.cycle is not None and self.cycle.disconnected:  # pyright: ignore[reportUnnecessaryComparison] -- as above
+            end: Callable[[], None] | None = self.cycle.scope.get("state", {}).get(HUNG_UP)
+            if end is not None:
+                end()
 
     def _wait_for_head(self) -> None:
         self._hurry = self.loop.call_later(self.head_seconds, self.transport.close)

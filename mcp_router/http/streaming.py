@@ -26,6 +26,10 @@ class _End:
     """Nothing more is told."""
 
 
+HUNG_UP = "hung_up"
+"""Where a request's state names what the server does when its client hangs up: a task of its own that waited for that
+would cost more than the rest of the answer.
+"""
 SIGN_OF_LIFE = 10.0
 """Seconds of silence after which a stream says that it still lives: proxies cut silent ones."""
 _HEADERS = {
@@ -46,19 +50,12 @@ class CallReply(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        async with anyio.create_task_group() as group:
-            group.start_soon(_until_hung_up, receive, group.cancel_scope)
+        with anyio.CancelScope() as call:
+            scope["state"][HUNG_UP] = call.cancel
             if self._stream:
                 await _streamed(self._work, scope, receive, send)
             else:
                 await (await _ended(self._work))(scope, receive, send)
-            group.cancel_scope.cancel()
-
-
-async def _until_hung_up(receive: Receive, calls: anyio.CancelScope) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    calls.cancel()
 
 
 async def _ended(work: Work) -> Response:
