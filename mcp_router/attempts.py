@@ -108,9 +108,10 @@ class Desk:
         except anyio.get_cancelled_exc_class():
             await record.write("cancelled", error=_CancelledError("the caller hung up"), usage=None, bench=None)
             raise
-        with anyio.CancelScope(shield=True):  # it is paid for: nothing may come between the answer and its row
-            await self._forgive(candidate, remembered)
-            await self._learn(candidate, completion.limits)
+        if remembered or completion.limits is not None:
+            with anyio.CancelScope(shield=True):  # it is paid for: nothing may come between the answer and its row
+                await self._forgive(candidate, remembered)
+                await self._learn(candidate, completion.limits)
         judged = call.ask.judge(completion) if call.ask.judge is not None else completion
         if isinstance(judged, RejectedError):
             attempt = await record.write("failed", error=judged, usage=completion.usage, completion=completion)
@@ -166,8 +167,6 @@ class Desk:
         return bench
 
     async def _forgive(self, candidate: Candidate, remembered: dict[str, Bench]) -> None:
-        if not remembered:
-            return
         model = candidate.model
         for scope in (f"provider:{model.provider}", f"model:{model.id}", self.key_scope(model.provider)):
             if scope in remembered:
@@ -215,16 +214,15 @@ class _Record:
         attempt = self._attempt(outcome, usage, error, completion)
         lesson = self._lesson(attempt)
         self.call.attempts.append(attempt)
-        with anyio.CancelScope(shield=True):
-            try:
-                written = await self.desk.ledger.settle(
-                    self.hold.id, attempt, (bench,) if bench is not None else (), lesson
-                )
-            except LedgerError as lost:
-                self.call.warnings.append(f"not in the ledger: {lost}")
-            else:
-                if not written:
-                    self.call.warnings.append("the ledger's database is away: the cost is kept and written later")
+        benched = () if bench is None else (bench,)
+        try:
+            # Whoever has hung up still pays: a ledger writes this to its end.
+            written = await self.desk.ledger.settle(self.hold.id, attempt, benched, lesson)
+        except LedgerError as lost:
+            self.call.warnings.append(f"not in the ledger: {lost}")
+        else:
+            if not written:
+                self.call.warnings.append("the ledger's database is away: the cost is kept and written later")
         return attempt
 
     def _lesson(self, attempt: Attempt) -> Lesson | None:

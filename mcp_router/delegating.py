@@ -95,8 +95,9 @@ async def _asked(
     generation = await app.router.generate(ask)
     if on_text is not None and (rest := cleaner.rest()):
         await on_text(rest)
-    completion = generation.completion
-    return replace(generation, completion=replace(completion, text=cleaned(completion.text)))
+    said = generation.completion
+    text = cleaned(said.text)
+    return generation if text == said.text else replace(generation, completion=replace(said, text=text))
 
 
 async def _saved(

@@ -190,9 +190,10 @@ def _understood(app: App, arguments: RouteArguments, ready: _Begun) -> Prepared:
         most_per_call_usd=app.settings.configuration.budgets.per_call_usd,
         files_characters=ready.files_characters,
         shared_prefix=ready.shared_prefix,
+        prefer=ready.prefer,
     )
     return Prepared(
-        task=replace(task, prefer=ready.prefer),
+        task=task,
         system=ready.system,
         messages=ready.messages,
         shared_prefix=ready.shared_prefix,

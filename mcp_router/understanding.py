@@ -38,10 +38,12 @@ def understood(
     most_per_call_usd: Decimal | None,
     files_characters: int = 0,
     shared_prefix: bool = False,
+    prefer: str | None = None,
 ) -> Task:
     """Fill in what the caller left out, and say so in `inferred`.
 
-    `files_characters` is how much of the last message is files, which say nothing of what is wanted.
+    `files_characters` is how much of the last message is files, which say nothing of what is wanted; `prefer` is the
+    model that answered the conversation so far.
     """
     system, messages = said
     use_case, complexity, tier, inferred, risk = _choices(arguments, messages, routes, files_characters)
@@ -56,6 +58,7 @@ def understood(
         inferred=inferred,
         risk=risk,
         pin=arguments.model,
+        prefer=prefer,
         ceiling_usd=ceiling,
         need=Need(
             input_tokens=tokens.count_prompt(system, messages) if messages else reference.input_tokens,

@@ -111,7 +111,7 @@ class Walk:
         if probing and not await self.desk.ledger.claim_probe(scope, now, now + benching.PROBE_LEASE):
             reason = "benched, and another call is trying it again at this moment"
             return Rejection(model=candidate.model.id, kind="benched", reason=reason, wait_seconds=benching.PROBE_LEASE)
-        return await self._ask(replace(candidate, fit=fitted))
+        return await self._ask(candidate if fitted is candidate.fit else replace(candidate, fit=fitted))
 
     async def _ask(self, candidate: Candidate) -> Answered | Failed | Refusal:
         messages = self.call.ask.messages

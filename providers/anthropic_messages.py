@@ -23,10 +23,14 @@ def open_wire(provider: Provider, *, key: str | None, base_url: str) -> WireAdap
     import anthropic  # noqa: PLC0415 - an SDK is loaded at first use of its wire
     import httpx2  # noqa: PLC0415
 
+    from providers.carrier import WholeAddresses  # noqa: PLC0415
     from providers.carrier import client as carried  # noqa: PLC0415
     from providers.stainless import Faults, sender  # noqa: PLC0415
 
-    client = anthropic.AsyncAnthropic(
+    class AsyncAnthropic(WholeAddresses, anthropic.AsyncAnthropic):
+        """By the SDK's own name, which it tells the vendor."""
+
+    client = AsyncAnthropic(
         http_client=carried(),
         api_key=key or _KEYLESS,
         base_url=without_version(base_url),

@@ -67,6 +67,13 @@ class Client(httpx2.AsyncClient):
         return response
 
 
+class WholeAddresses:
+    """Mixed into an SDK's client that is given whole addresses, the same ones over and over: each is parsed once."""
+
+    def _prepare_url(self, url: str) -> httpx2.URL:
+        return _parsed(url)
+
+
 Pairs = list[tuple[str, str]]
 _PLAIN = frozenset({"content", "headers", "timeout"})
 """Time is the router's: no limit is set here."""

@@ -87,10 +87,9 @@ class WireAdapter:
         try:
             async with self._send(request) as answer:
                 whole = await self._gather(answer, request, on_text)
-            return replace(
-                self._dialect.read(self._provider, model, whole),
-                limits=limits(answer.headers, now=self._clock()),
-            )
+            completion = self._dialect.read(self._provider, model, whole)
+            left = limits(answer.headers, now=self._clock())
+            return completion if left is None else replace(completion, limits=left)
         # `from None`: the cause may quote the key or the prompt in a traceback.
         except Refused as refused:
             if answer is not None:

@@ -29,11 +29,15 @@ def opened(provider: Provider, dialect: Dialect, *, key: str | None, base_url: s
     import httpx2  # noqa: PLC0415 - an SDK is loaded at first use of its wire
     import openai  # noqa: PLC0415
 
+    from providers.carrier import WholeAddresses  # noqa: PLC0415
     from providers.carrier import client as carried  # noqa: PLC0415
     from providers.stainless import Faults, sender  # noqa: PLC0415
 
+    class AsyncOpenAI(WholeAddresses, openai.AsyncOpenAI):
+        """By the SDK's own name, which it tells the vendor."""
+
     shown = key or KEYLESS
-    client = openai.AsyncOpenAI(
+    client = AsyncOpenAI(
         http_client=carried(),
         api_key=shown,
         base_url=base_url,

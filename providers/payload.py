@@ -21,7 +21,7 @@ def parsed(content: str | bytes) -> object:
 
 def mapping(value: object) -> Json:
     """The object, or an empty one where something else came."""
-    return cast("Json", value) if isinstance(value, Mapping) else {}
+    return cast("Json", value) if isinstance(value, dict | Mapping) else {}
 
 
 def listed(value: object) -> list[object]:

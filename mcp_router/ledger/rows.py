@@ -47,6 +47,7 @@ SELECT {_COLUMNS} FROM attempts JOIN firsts ON call_id = id ORDER BY began, call
 _CHUNK = 500
 _EVER = 1e300
 _MOST_TOKENS = 10**12
+_COUNTS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens", "searches")
 
 
 def micros(seconds: float) -> int:
@@ -59,18 +60,13 @@ def sane(attempt: Attempt) -> Attempt:
     A cost that cannot be is an unknown one, a count that cannot be is the nearest that can.
     """
     cost, baseline = possible(attempt.cost_usd), possible(attempt.baseline_usd)
-    return replace(
-        attempt,
-        cost_usd=cost,
-        cost_source="unknown" if cost is None else attempt.cost_source,
-        baseline_usd=baseline,
-        input_tokens=_counted(attempt.input_tokens),
-        output_tokens=_counted(attempt.output_tokens),
-        cache_read_tokens=_counted(attempt.cache_read_tokens),
-        cache_write_tokens=_counted(attempt.cache_write_tokens),
-        reasoning_tokens=_counted(attempt.reasoning_tokens),
-        searches=_counted(attempt.searches),
-    )
+    counts = {name: _counted(getattr(attempt, name)) for name in _COUNTS}
+    source = "unknown" if cost is None else attempt.cost_source
+    if (cost, baseline, source) == (attempt.cost_usd, attempt.baseline_usd, attempt.cost_source) and all(
+        count == getattr(attempt, name) for name, count in counts.items()
+    ):
+        return attempt
+    return replace(attempt, cost_usd=cost, cost_source=source, baseline_usd=baseline, **counts)
 
 
 def _counted(count: int | None) -> int | None:
