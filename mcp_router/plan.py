@@ -13,7 +13,7 @@ from typing import Literal
 from mcp_router import shortlist
 from mcp_router.fit import Candidate, Fit, Misfit, NoFit, fit
 from mcp_router.ledger import Bench
-from mcp_router.routes import Complexity, Entry
+from mcp_router.routes import Complexity
 from mcp_router.shortlist import LAST_RESORT
 from mcp_router.tasks import Task, World
 from providers.catalog import Model
@@ -64,8 +64,8 @@ def plan(task: Task, world: World) -> Plan:
         UnknownNameError: The pin names a provider or model that nobody has.
     """
     desk = _Desk(task=task, world=world)
-    for entry, why in shortlist.named(task, world):
-        desk.consider(entry, why)
+    for model, thinking, why in shortlist.named(task, world):
+        desk.consider(model, thinking, why)
     if desk.is_short:
         desk.fill()
     return Plan(
@@ -92,35 +92,33 @@ class _Desk:
         """Whether there are too few to ask."""
         return len([one for one in self.candidates if not _is_last_resort(one)]) < ENOUGH
 
-    def consider(self, entry: Entry, why: str) -> None:
-        model = shortlist.model_of(entry, self.world)
+    def consider(self, model: Model, thinking: Effort, why: str) -> None:
         if model.id in self.seen:
             return
         self.seen.add(model.id)
         why_not = _closed(model, self.world)
         if why_not is None:
-            self._admit(model, entry.thinking, why)
-        elif (substitute := self._substitute(model, entry.thinking)) is None:
+            self._admit(model, thinking, why)
+        elif (substitute := self._substitute(model, thinking)) is None:
             self.rejected.append(why_not)
         elif model.id == self.task.pin:
             self.rejected.append(replace(why_not, reason=f"{why_not.reason}; {substitute.id} could be asked"))
         else:
             self.seen.add(substitute.id)
             self.rejected.append(replace(why_not, reason=f"{why_not.reason}; {substitute.id} takes its place"))
-            self._admit(substitute, entry.thinking, f"stands in for {model.id}: {why_not.reason}")
+            self._admit(substitute, thinking, f"stands in for {model.id}: {why_not.reason}")
 
     def fill(self) -> None:
         """Add whoever else can be asked until there are enough. One that does not fit was not asked for, and is
         worth a word only where nobody does.
         """
         rejected = len(self.rejected)
-        for entry, why in shortlist.fillers(self.task, self.world):
+        for model, thinking, why in shortlist.fillers(self.task, self.world):
             if not self.is_short:
                 break
-            model = shortlist.model_of(entry, self.world)
             if model.id not in self.seen and _closed(model, self.world) is None:
                 self.seen.add(model.id)
-                self._admit(model, entry.thinking, why)
+                self._admit(model, thinking, why)
         told = 0 if any(not _is_last_resort(one) for one in self.candidates) else _TOLD
         del self.rejected[rejected + told :]
 

@@ -138,8 +138,11 @@ class Tariff:
 
 def tariff(provider: Provider, model: Model, starts: datetime, ends: datetime) -> Tariff | None:
     """Find what a model may ask between two moments; None where at one of them nobody knows."""
+    prices = _prices(provider, model)
+    if provider.peak is None and prices and all((price.since, price.until) == (None, None) for price in prices):
+        return Tariff(provider, model, tuple((price, ONE) for price in prices))  # at all times the same
     first, last = starts.astimezone(UTC), ends.astimezone(UTC)
-    holding = [price for price in _prices(provider, model) if _holds(price, first.date(), last.date())]
+    holding = [price for price in prices if _holds(price, first.date(), last.date())]
     if not all(any(_holds(price, day, day) for price in holding) for day in {first.date(), last.date()}):
         return None
     factors = {ONE} if provider.peak is None else set(_factors(provider.peak, first, last))

@@ -8,6 +8,7 @@ from mcp_router.errors import UnknownNameError
 from mcp_router.routes import TIERS, Entry
 from mcp_router.tasks import Task, World
 from providers.catalog import Model, Provider
+from providers.completion import Effort
 
 LAST_RESORT = "embedded"
 """Who is asked when nobody else can be."""
@@ -17,23 +18,29 @@ _REACH = 25
 """How much weaker than the model that a cell would have asked another may be to take its place."""
 _PINNED, _ASKED_FOR = "pinned by the caller", "was asked for"
 
-Listed = Iterator[tuple[Entry, str]]
-"""Entries, each with why it is considered."""
+Listed = Iterator[tuple[Model, Effort, str]]
+"""Models, each with how much it may think and why it is considered."""
 
 
 def named(task: Task, world: World) -> Listed:
-    """List who the task's cell names, or whom the caller insists on."""
+    """List who the task's cell names, or whom the caller insists on.
+
+    Raises:
+        UnknownNameError: A name is nobody's.
+    """
     if task.pin is None:
         if task.prefer is not None:
-            yield _as_in_tables(task, world, task.prefer), "answered this conversation so far"
+            before = _as_in_tables(task, world, task.prefer)
+            yield model_of(before, world), before.thinking, "answered this conversation so far"
+        why = f"{task.use_case} at {task.budget_tier}"
         for entry in world.routes.cell(task.use_case, task.budget_tier):
-            for one in _spelled_out(entry, task, world):
-                yield one, f"{task.use_case} at {task.budget_tier}"
+            for model, thinking in _spelled_out(entry, task, world):
+                yield model, thinking, why
         return
     pinned = _as_in_tables(task, world, task.pin)
     why = _PINNED if pinned.name else f"{pinned.provider} {_ASKED_FOR}"
-    for one in _spelled_out(pinned, task, world):
-        yield one, why
+    for model, thinking in _spelled_out(pinned, task, world):
+        yield model, thinking, why
 
 
 def fillers(task: Task, world: World) -> Listed:
@@ -43,35 +50,37 @@ def fillers(task: Task, world: World) -> Listed:
     """
     if task.pin is not None:
         if ":" not in task.pin:
+            why = f"{task.pin} {_ASKED_FOR}: few of its models are in the tables of {task.use_case}"
             for model in _usable(world.catalog.provider(task.pin)):
-                yield (
-                    Entry(model=model.id),
-                    f"{task.pin} {_ASKED_FOR}: few of its models are in the tables of {task.use_case}",
-                )
+                yield model, "off", why
         return
     cell = world.routes.cell(task.use_case, task.budget_tier)
-    aim = next((found for entry in cell if (found := model_of(entry, world).strength)), 0)
-    much_weaker: list[tuple[Entry, str]] = []
-    for where, entries in (("another tier", _inside(task, world)), ("outside the table", _outside(task, world, aim))):
+    aim = next((strength for entry in cell if (strength := model_of(entry, world).strength)), 0)
+    much_weaker: list[tuple[Model, Effort, str]] = []
+    for where, found in (("another tier", _inside(task, world)), ("outside the table", _outside(task, world, aim))):
         why = f"from {where} of {task.use_case}: too few of this cell's models can be asked"
-        for entry in entries:
-            if model_of(entry, world).strength < aim - _REACH:
-                much_weaker.append((entry, why))
+        for model, thinking in found:
+            if model.strength < aim - _REACH:
+                much_weaker.append((model, thinking, why))
             else:
-                yield entry, why
+                yield model, thinking, why
     yield from much_weaker
 
 
-def _inside(task: Task, world: World) -> Iterator[Entry]:
+_Found = Iterator[tuple[Model, Effort]]
+
+
+def _inside(task: Task, world: World) -> _Found:
+    opened = {name for name, access in world.access.items() if access.open}
     for entry in _nearest(task, world):
-        if world.access[entry.provider].open:
+        if entry.provider in opened:
             yield from _spelled_out(entry, task, world)
 
 
-def _outside(task: Task, world: World, aim: int) -> Iterator[Entry]:
+def _outside(task: Task, world: World, aim: int) -> _Found:
     thinking = world.routes.cell(task.use_case, task.budget_tier)[0].thinking
     for model in sorted(_anybody(world), key=lambda model: abs(model.strength - aim)):
-        yield Entry(model=model.id, thinking=thinking)
+        yield model, thinking
 
 
 def model_of(entry: Entry, world: World) -> Model:
@@ -96,13 +105,15 @@ def is_callers_choice(why: str) -> bool:
     return why.startswith(_PINNED) or _ASKED_FOR in why
 
 
-def _spelled_out(entry: Entry, task: Task, world: World) -> list[Entry]:
+def _spelled_out(entry: Entry, task: Task, world: World) -> list[tuple[Model, Effort]]:
     """Say which models a provider alone means: those that the tables ask for this use case, or all it has."""
     if entry.name is not None:
-        return [entry]
+        return [(model_of(entry, world), entry.thinking)]
     in_tables = [one for one in _nearest(task, world) if one.provider == entry.provider and one.name is not None]
+    if in_tables:
+        return [(model_of(one, world), one.thinking) for one in in_tables]
     usable = _usable(world.catalog.provider(entry.provider))
-    return in_tables or [Entry(model=one.id, thinking=entry.thinking) for one in usable] or [entry]
+    return [(model, entry.thinking) for model in usable or [model_of(entry, world)]]
 
 
 def _usable(provider: Provider) -> list[Model]:

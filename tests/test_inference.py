@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mcp_router.inference import infer
+from mcp_router.inference import features, infer
 from mcp_router.inference.development import read, shipped
-from mcp_router.inference.heads import sure
+from mcp_router.inference.heads import logits, parse, sure
 from mcp_router.inference.perturbing import PERTURBATIONS
 
 ROOT = Path(__file__).parents[1]
@@ -125,3 +125,14 @@ def test_what_ships_is_small() -> None:
     room = ROOT / "mcp_router" / "inference"
 
     assert sum((room / name).stat().st_size for name in ("heads.bin", "lexicon.txt")) <= MOST_BYTES
+
+
+def test_a_prompt_scores_the_same_whatever_was_met_before() -> None:
+    model = parse((ROOT / "mcp_router" / "inference" / "heads.bin").read_bytes())
+    reading = features.read("Classify this ticket as billing, bug or praise: the export crashes.")
+    before = logits(model, reading)
+    for number in range(30):
+        logits(model, features.Reading(words=[f"{number} {word}" for word in range(1_000)], signs=[], counts={}))
+        assert logits(model, reading) == before
+
+    assert len(model.met) < 10_000

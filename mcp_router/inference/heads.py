@@ -14,6 +14,7 @@ from zlib import crc32
 from mcp_router.inference.features import Reading
 
 _ZERO = 128
+_MOST_MET = 8_000
 
 
 class Heads(NamedTuple):
@@ -33,6 +34,8 @@ class Heads(NamedTuple):
     risk: dict[str, tuple[float, float, float]]
     """For each counted number: its mean, its spread, and what it weighs."""
     risk_bias: float
+    met: dict[str, bytes]
+    """The rows of the names met so far: prompts share most of their words."""
 
 
 @cache
@@ -62,6 +65,7 @@ def parse(artefact: bytes) -> Heads:
         settings=known["settings"],
         risk={name: (mean, spread, weight) for name, (mean, spread, weight) in known["risk"].items()},
         risk_bias=known["risk_bias"],
+        met={},
     )
 
 
@@ -85,14 +89,23 @@ def logits(model: Heads, reading: Reading) -> list[float]:
 
 
 def _sum(model: Heads, names: Sequence[str]) -> tuple[list[int], int]:
+    met, wide = model.met, len(model.labels)
+    new = [name for name in names if name not in met]
+    if len(met) + len(new) > _MOST_MET:
+        met.clear()
+        new = names
+    met.update(zip(new, _rows(model, new), strict=True))
+    rows = b"".join([met[name] for name in names])
+    return [sum(rows[label::wide]) for label in range(wide)], len(rows) // wide
+
+
+def _rows(model: Heads, names: Sequence[str]) -> Iterator[bytes]:
+    """Yields the weights of each name; none for one that is not learnt."""
     marks, wide = model.marks, len(model.labels)
-    found: list[bytes] = []
     for one in marked(names):
         at = bisect_left(marks, one)
-        if at < len(marks) and marks[at] == one:
-            found.append(model.weights[at * wide : (at + 1) * wide])
-    rows = b"".join(found)
-    return [sum(rows[label::wide]) for label in range(wide)], len(found)
+        is_learnt = at < len(marks) and marks[at] == one
+        yield model.weights[at * wide : (at + 1) * wide] if is_learnt else b""
 
 
 def chances(scores: Sequence[float]) -> list[float]:
