@@ -165,6 +165,47 @@ def test_uninstalling_gives_back_the_file_as_it_was(name: str, home: Path) -> No
     assert path.read_text("utf-8") == beginning(name)
 
 
+@pytest.mark.parametrize("text", ["", "{}", '{ "mcpServers": {} }', '{"a":1}\r\n', '{"mcpServers":{"other":{}}}'])
+def test_a_file_that_nobody_changed_is_given_back_to_the_byte(text: str, home: Path) -> None:
+    path = file_of("claude-code", home)
+    path.write_bytes(text.encode())
+    path.with_name(f"{path.name}.broken.bak").write_text("{")
+    for options in ([], ["--config", "mine.toml"]):
+        (home / "mine.toml").write_text("")
+        os.chdir(home)
+        main(["install", "claude-code", *options])
+
+    assert main(["install", "claude-code", "--uninstall"]) == 0
+
+    assert path.read_bytes() == text.encode()
+
+
+@EVERYBODY
+def test_a_file_that_was_made_for_us_goes_and_stays_in_a_backup(name: str, home: Path) -> None:
+    main(["install", name])
+    made = file_of(name, home).read_bytes()
+
+    assert main(["install", name, "--uninstall"]) == 0
+
+    (backup,) = (path for path in home.rglob("*") if path.is_file())
+    assert backup.suffix == ".bak"
+    assert backup.read_bytes() == made
+
+
+@pytest.mark.parametrize(("text", "kept"), [("{}", []), ('{"mcpServers":{}}', ["mcpServers"])])
+def test_a_table_that_we_brought_goes_with_us_whatever_was_written_meanwhile(
+    text: str, kept: list[str], home: Path
+) -> None:
+    path = file_of("claude-code", home)
+    path.write_text(text)
+    main(["install", "claude-code"])
+    path.write_text(jsonc.with_member(path.read_text(), ("theme",), "dark"))
+
+    main(["install", "claude-code", "--uninstall"])
+
+    assert json.loads(path.read_text()) == {key: {} for key in kept} | {"theme": "dark"}
+
+
 @EVERYBODY
 def test_uninstalling_where_nothing_is_writes_nothing(name: str, home: Path) -> None:
     assert main(["install", name, "--uninstall"]) == 0

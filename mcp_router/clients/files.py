@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import glob
 import os
 import shutil
 import tempfile
@@ -35,12 +36,13 @@ class Change:
     path: Path
     before: str | None
     """None where there is no file yet."""
-    after: str
+    after: str | None
+    """None where there will be no file any more."""
 
     @property
     def needed(self) -> bool:
         """Whether there is anything to write."""
-        return self.after != (self.before or "")
+        return self.after != self.before
 
 
 def installed(client: Client, path: Path, entry: Entry) -> Change:
@@ -54,13 +56,14 @@ def installed(client: Client, path: Path, entry: Entry) -> Change:
 
 
 def removed(client: Client, path: Path) -> Change:
-    """Take our entry out of a client's file.
+    """Take our entry out of a client's file; a file that nobody changed since we wrote to it becomes what it was.
 
     Raises:
         ConfigError: The file cannot be read, or is malformed; the text names file and line.
     """
     before = _read(path)
-    return Change(path=path, before=before, after=_told(path, lambda: _without(client, before or "")))
+    after = None if before is None else _told(path, lambda: _before_us(client, path, before))
+    return Change(path=path, before=before, after=after)
 
 
 def present(client: Client, path: Path) -> Entry | None:
@@ -90,7 +93,10 @@ def write(change: Change, now: datetime) -> Path | None:
         if _read(path) != change.before:
             raise ConfigError(f"{path}: another program wrote it just now. Nothing was changed: run this again.")
         backup = _backup(path, now) if change.before is not None else None
-        _replace(path, change.after)
+        if change.after is None:
+            path.unlink()
+        else:
+            _replace(path, change.after)
     except OSError as exc:
         raise ConfigError(f"{path}: it cannot be written ({exc.strerror or exc}). Nothing was changed.") from exc
     return backup
@@ -104,7 +110,7 @@ def diff(change: Change) -> str:
 
 def _lines(change: Change) -> Iterator[str]:
     name = str(change.path)
-    before, after = (change.before or "").splitlines(), change.after.splitlines()
+    before, after = (change.before or "").splitlines(), (change.after or "").splitlines()
     return difflib.unified_diff(before, after, name, name, n=2, lineterm="")
 
 
@@ -139,10 +145,34 @@ def _with(client: Client, text: str, entry: Entry) -> str:
     return text
 
 
-def _without(client: Client, text: str) -> str:
+def _before_us(client: Client, path: Path, text: str) -> str | None:
+    """What the file would be without us, down to the byte where a backup shows it; None where it was made for us."""
+    ours = as_table(_values(client, text).get(client.table)).get(SERVER)
+    if ours is None:
+        return text
+    earlier = list(_before(client, path))
+    for was in earlier or [None]:
+        if isinstance(ours, dict) and _with(client, was or "", as_table(ours)) == text:  # pyright: ignore[reportUnknownArgumentType] -- read from a file
+            return was
     if client.format == "toml":
         return toml_tables.without_entry(text, client.table, SERVER)
-    return jsonc.without_member(text, (client.table, SERVER))
+    alone = len(as_table(_values(client, text)[client.table])) == 1
+    emptied = alone and not any(client.table in _values(client, was) for was in earlier[:1])
+    return jsonc.without_member(text, (client.table,) if emptied else (client.table, SERVER))
+
+
+def _before(client: Client, path: Path) -> Iterator[str]:
+    """What backups hold from before we were in the file, newest first; one that cannot be read tells nothing."""
+    path = path.resolve()
+    backups = path.parent.glob(f"{glob.escape(path.name)}.*.bak")
+    for backup in sorted(backups, key=lambda one: one.stat().st_mtime, reverse=True):
+        try:
+            text = backup.read_bytes().decode("utf-8")
+            servers = as_table(_values(client, text).get(client.table))
+        except (OSError, UnicodeDecodeError, jsonc.JsoncError, toml_tables.TomlError):
+            continue
+        if SERVER not in servers:
+            yield text
 
 
 def _told(path: Path, act: Callable[[], T]) -> T:
