@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from mcp_router.accounting import latency
+from mcp_router.accounting import book_of, latency
 from mcp_router.app import App
+from mcp_router.callers import LOCAL, Caller
 from mcp_router.errors import UnknownNameError
 from mcp_router.ledger import Bench
 from mcp_router.money import number, plain
@@ -18,8 +19,8 @@ from providers.catalog import Model, Provider
 Json = dict[str, object]
 
 
-async def providers(app: App, name: str | None = None) -> Json:
-    """Say who can be asked; with a name, everything about that one.
+async def providers(app: App, name: str | None = None, *, caller: Caller = LOCAL) -> Json:
+    """Say who can be asked; with a name, everything about that one that is the caller's to see.
 
     Raises:
         UnknownNameError: Nobody has that name.
@@ -27,7 +28,7 @@ async def providers(app: App, name: str | None = None) -> Json:
     world, _ = await app.router.world()
     if name is not None:
         provider = world.catalog.provider(name)
-        return {"providers": [_status(provider, world) | await _details(app, provider, world)]}
+        return {"providers": [_status(provider, world) | await _details(app, provider, world, caller)]}
     return {
         "providers": [
             _status(provider, world) | {"models": [model.name for model in _living(provider, world)]}
@@ -81,12 +82,17 @@ def _living(provider: Provider, world: World) -> list[Model]:
     return [model for model in provider.models if model.retires is None or model.retires > today]
 
 
-async def _details(app: App, provider: Provider, world: World) -> Json:
+async def _details(app: App, provider: Provider, world: World, caller: Caller) -> Json:
     now = world.now.timestamp()
     rate = app.rates.get(provider.name)
     standing = await app.ledger.standing(now)
     used = next((state for state in standing.rates if state.provider == provider.name), None)
-    summary = await app.ledger.summary(since=now - 7 * 86_400, until=None, session=None, group_by="provider")
+    asked = {
+        "requests_last_minute": used.requests if used else 0,
+        "tokens_last_minute": used.tokens if used else 0,
+    }
+    book = book_of(app, "7d", caller)
+    summary = await app.ledger.summary(since=now - 7 * 86_400, until=None, session=book, group_by="provider")
     totals = summary.groups.get(provider.name)
     return {
         "title": provider.title,
@@ -95,8 +101,7 @@ async def _details(app: App, provider: Provider, world: World) -> Json:
         "limits": {
             "requests_per_minute": rate.requests_per_minute if rate else None,
             "tokens_per_minute": rate.tokens_per_minute if rate else None,
-            "requests_last_minute": used.requests if used else 0,
-            "tokens_last_minute": used.tokens if used else 0,
+            **(asked if caller.sees_all else {}),
             "left": [
                 {"scope": word.scope, "requests": word.requests_left, "tokens": word.tokens_left}
                 for word in standing.learned

@@ -188,8 +188,9 @@ async def _generate(app: App, given: Json, ctx: Context, progress: Progress) -> 
     return await delegating.generate(app, arguments, client=client, on_progress=progress.tell)
 
 
-async def _list_providers(app: App, given: Json, _ctx: Context, _progress: Progress) -> Json:
-    return await describing.providers(app, checked(ProviderArguments, given).provider)
+async def _list_providers(app: App, given: Json, ctx: Context, _progress: Progress) -> Json:
+    asked = checked(ProviderArguments, given)
+    return await describing.providers(app, asked.provider, caller=caller_of(ctx.request))
 
 
 async def _explain_route(app: App, given: Json, ctx: Context, _progress: Progress) -> Json:

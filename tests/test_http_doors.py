@@ -26,7 +26,7 @@ from mcp_router.http.limits import Admission, Limits
 from mcp_router.http.serving import serve
 from mcp_router.settings import load
 from tests.front import environment
-from tests.site import ALICE, BOB, BOSS, CLIENTS, TOKENS, bearing, site, until
+from tests.site import ALICE, BOB, BOSS, CLIENTS, TOKENS, Site, bearing, site, until
 from tests.vendors import Vendors, vendor_server
 
 TASK = {
@@ -117,6 +117,35 @@ async def test_a_client_sees_its_own_spending_and_one_who_may_sees_all(tmp_path:
         ["alice daily"],
     ]
     assert statuses == [200, 400, 200]
+
+
+async def test_a_client_sees_of_a_provider_what_is_its_own_or_everybodys_to_know(
+    tmp_path: Path, vendors: Vendors
+) -> None:
+    async def over_http(there: Site, token: str) -> dict[str, Any]:
+        asked = {"provider": "groq"}
+        answer = await there.http.get("/api/llm/providers", params=asked, headers=bearing(token))
+        return answer.json()["providers"][0]
+
+    async def over_mcp(there: Site, token: str) -> dict[str, Any]:
+        async with (
+            httpx.AsyncClient(headers=bearing(token)) as http,
+            Client(streamable_http_client(f"{there.url}/mcp", http_client=http)) as client,
+        ):
+            found = (await client.call_tool("list_providers", {"provider": "groq"})).structured_content
+        assert found is not None
+        return found["providers"][0]
+
+    async with site(tmp_path, team(vendors), CLIENTS) as there:
+        await there.http.post("/api/llm/generate", json=TASK, headers=bearing(ALICE))
+        views = {token: await over_http(there, token) for token in (ALICE, BOB, BOSS)}
+        over_the_protocol = [await over_mcp(there, token) for token in (ALICE, BOB, BOSS)]
+
+    assert [view["latency_ms"] for view in over_the_protocol] == [view["latency_ms"] for view in views.values()]
+    assert views[ALICE]["latency_ms"] == views[BOSS]["latency_ms"] is not None
+    assert views[BOB]["latency_ms"] is None
+    assert "requests_last_minute" not in views[ALICE]["limits"]
+    assert views[BOSS]["limits"]["requests_last_minute"] == 1
 
 
 async def test_a_token_may_be_configured_as_its_hash(tmp_path: Path, vendors: Vendors) -> None:

@@ -36,7 +36,7 @@ def routes(app: App) -> list[Route]:
 
     async def providers(request: Request) -> Json:
         asked = checked(ProviderArguments, dict(request.query_params))
-        return await describing.providers(app, asked.provider)
+        return await describing.providers(app, asked.provider, caller=caller_of(request))
 
     async def use_cases(request: Request) -> Json:
         _nothing_asked(request)
