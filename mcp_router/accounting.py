@@ -49,7 +49,7 @@ def book_of(app: App, period: Period, caller: Caller) -> str | None:
 
 async def budgets(app: App, caller: Caller, now: datetime) -> list[Json]:
     """Say how budgets stand: all of them, or those of the caller alone."""
-    limits = [limit for limit in app.leeway.limits() if caller.sees_all or limit.client == caller.name]
+    limits = [limit for limit in app.settings.limits() if caller.sees_all or limit.client == caller.name]
     return [
         {
             "name": state.limit.name,

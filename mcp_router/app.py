@@ -128,8 +128,8 @@ class App:
 
     @cached_property
     def leeway(self) -> Leeway:
-        """The budgets, with what a person allowed beyond them."""
-        return Leeway(self.settings.limits(), time.time)
+        """Hears what a person allows beyond a budget."""
+        return Leeway(self.ledger, self.settings.limits(), time.time)
 
     @cached_property
     def router(self) -> Router:
@@ -137,7 +137,7 @@ class App:
         desk = Desk(
             ledger=self.ledger,
             connections=self.connections,
-            limits=self.leeway.limits,
+            limits=self.settings.limits(),
             rates=self.rates,
             key_scope=self.key_scope,
             baseline=self.baseline,

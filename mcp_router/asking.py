@@ -118,7 +118,7 @@ async def _allowed(
         if answer is None and leeway.said != said:
             return leeway.may_ask(short.budget)
         extra = _extra(answer if answer is not None else await _asked(ctx, question))
-        leeway.note(short.budget, extra, short.resets_at)
+        await leeway.note(short.budget, extra, short.resets_at)
         return extra > 0
 
 

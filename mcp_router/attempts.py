@@ -63,8 +63,8 @@ class Desk:
 
     ledger: Ledger
     connections: Connections
-    limits: Callable[[], Sequence[Limit]]
-    """Every budget, with what a person allowed beyond it."""
+    limits: Sequence[Limit]
+    """Every budget."""
     rates: Mapping[str, Rate]
     """By provider; those without one are not limited."""
     key_scope: Callable[[str], str]
@@ -155,7 +155,7 @@ class Desk:
         )
 
     def _limits(self, call: Call) -> tuple[Limit, ...]:
-        return tuple(limit for limit in self.limits() if limit.client in (None, call.ask.client))
+        return tuple(limit for limit in self.limits if limit.client in (None, call.ask.client))
 
     def _bench(self, error: ProviderError, candidate: Candidate, remembered: dict[str, Bench]) -> Bench | None:
         model = candidate.model

@@ -20,8 +20,9 @@ from mcp_router.understanding import conversation, understood
 
 _SHOWN = 5
 _MENDING = (
-    "Costs and budgets read the rollups, and something else than mcp-llm-router wrote to one of the two: restore a "
-    "backup, or start with an empty ledger and keep this one as it is"
+    "Costs and budgets read the rollups, and something else than mcp-llm-router wrote to one of the two. Where the "
+    "rows are right, set the rollups to them: `mcp-llm-router ledger rebuild`, with --dry-run to see it first. Where "
+    "rows are missing, restore a backup"
 )
 
 

@@ -150,6 +150,23 @@ async def test_calls_that_come_up_against_a_budget_together_ask_once(tmp_path: P
     assert len(person.asked) == 1
 
 
+async def test_a_yes_outlives_the_server_and_holds_in_every_other_and_a_no_ends_with_it(
+    tmp_path: Path, vendors: Vendors
+) -> None:
+    yes, no, unasked = Person("accept", 1.0), Person("decline", None), Person("decline", None)
+    environ = environment(vendors, "groq")
+    for person in (no, yes):
+        async with front(tmp_path, environ, SPENT, elicitation_callback=person) as house:
+            await house.client.call_tool("generate", TASK)
+    async with front(tmp_path, environ, SPENT, elicitation_callback=unasked) as house:
+        answer = await house.call("generate", **TASK)
+        (budget,) = (await house.call("cost_summary"))["budgets"]
+
+    assert answer["text"] == "Hello from groq."
+    assert budget["limit_usd"] == 1.000001
+    assert (len(no.asked), len(yes.asked), unasked.asked) == (1, 1, [])
+
+
 async def test_a_yes_that_does_not_go_far_enough_refuses_with_the_new_figures(tmp_path: Path, vendors: Vendors) -> None:
     person = Person("accept", 0.000001)
     async with front(tmp_path, environment(vendors, "groq"), SPENT, elicitation_callback=person) as house:

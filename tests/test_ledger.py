@@ -11,7 +11,7 @@ from pathlib import Path
 
 import anyio
 import pytest
-from ledgers import DAY, HOUR, NOON, TODAY, a_hold, an_attempt, by_hand, daily, fresh_url, monthly
+from ledgers import DAY, HOUR, NOON, TODAY, a_hold, an_attempt, asked, by_hand, daily, fresh_url, monthly
 
 from mcp_router.ledger import (
     Attempt,
@@ -31,6 +31,7 @@ from mcp_router.ledger import (
 )
 from mcp_router.ledger.opening import open_ledger
 from mcp_router.ledger.periods import day_of, iso
+from mcp_router.ledger.rollups import SUMS
 from providers.completion import Limits
 
 
@@ -645,16 +646,90 @@ def a_random_attempt(draw: random.Random, call: int, number: int) -> Attempt:
 
 # Looking after it
 
+BOGUS = (
+    f"INSERT INTO rollups (session, dim, value, day, {', '.join(SUMS)}) VALUES ('a', 'all', '', ?{', 1' * len(SUMS)})"  # noqa: S608 - only our own names
+)
+
 
 async def test_a_rollup_that_was_tampered_with_is_found(ledger: Ledger, url: str) -> None:
     await ledger.settle(None, an_attempt("call", "0.1"))
     by_hand(url, "UPDATE rollups SET cost_nano = 7 WHERE session = '' AND dim = 'client'")
     by_hand(url, "UPDATE rollups SET b01 = 1 WHERE session = 'morning' AND dim = 'all'")
+    of_buckets = "1 of 49 latency buckets differ"
 
     assert await ledger.check() == [
         "2026-11-24, client alice: cost_nano is 0.1 USD in rows, 0.000000007 USD in rollups",
-        "2026-11-24, all of session morning: 1 answered attempts in rows, 2 timed in rollups",
+        f"2026-11-24, all of session morning: 1 answered attempts in rows, 2 timed in rollups, {of_buckets}",
     ]
+
+
+async def test_a_latency_in_the_wrong_bucket_is_found(ledger: Ledger, url: str) -> None:
+    await ledger.settle(None, an_attempt("call", "0.1", seconds=0.5))
+    by_hand(url, "UPDATE rollups SET b01 = 1, b14 = 0 WHERE session = '' AND dim = 'all'")
+
+    (found,) = await ledger.check()
+
+    assert found.startswith("2026-11-24, all: 1 answered attempts in rows, 1 timed in rollups, 2 of ")
+
+
+async def test_rebuilding_sets_every_sum_to_what_its_rows_say_and_no_other(ledger: Ledger, url: str) -> None:
+    for number in range(6):
+        await ledger.settle(None, an_attempt(str(number), "0.1", started_at=NOON - number * DAY, seconds=number / 3))
+    await ledger.prune(NOON - 2 * DAY)
+    before = asked(url, "SELECT * FROM rollups ORDER BY session, dim, value, day")
+    by_hand(url, "UPDATE rollups SET cost_nano = 7, b02 = 5 WHERE dim = 'model' AND day >= ?", day_of(NOON - DAY))
+    by_hand(url, "DELETE FROM rollups WHERE dim = 'client' AND day = ?", day_of(NOON))
+    by_hand(url, BOGUS, day_of(NOON))
+    found = await ledger.check()
+
+    rebuilt = await ledger.rebuild()
+
+    assert rebuilt == found != []
+    assert asked(url, "SELECT * FROM rollups ORDER BY session, dim, value, day") == before
+    assert await ledger.check() == await ledger.rebuild() == []
+    assert await spent(ledger, monthly("9")) == Decimal("0.6")
+
+
+async def test_rebuilding_loses_nothing_that_is_written_meanwhile(ledger: Ledger, url: str) -> None:
+    other = await open_ledger(url)
+    wrong = "UPDATE rollups SET attempts = attempts + 1 WHERE session = ''"
+
+    async def settle(start: int) -> None:
+        for number in range(start, start + 25):
+            await other.settle(None, an_attempt(str(number), "0.1"))
+
+    await other.settle(None, an_attempt("first", "0.1"))
+    async with anyio.create_task_group() as group:
+        group.start_soon(settle, 0)
+        group.start_soon(settle, 100)
+        for _ in range(5):
+            await anyio.to_thread.run_sync(by_hand, url, wrong)
+            await ledger.rebuild()
+    await ledger.rebuild()
+
+    assert await ledger.check() == []
+    assert await spent(ledger, daily("9")) == Decimal("5.1")
+    await other.aclose()
+
+
+async def test_what_is_allowed_beyond_a_budget_holds_for_everybody_until_it_resets(ledger: Ledger, url: str) -> None:
+    other = await open_ledger(url)
+    limits, midnight = [daily("0.1"), monthly("1")], TODAY + DAY
+
+    await ledger.allow("daily", Decimal("0.1"), midnight, NOON)
+    await other.allow("daily", Decimal("0.05"), midnight, NOON)
+
+    assert [state.limit.limit_usd for state in await other.budgets(limits, NOON)] == [Decimal("0.25"), Decimal(1)]
+    assert await other.hold(a_hold("fits", "0.25"), limits, None) is None
+    refusal = await ledger.hold(a_hold("one more", "0.01"), limits, None)
+    assert isinstance(refusal, BudgetRefusal)
+    assert (refusal.limit.limit_usd, refusal.held_usd) == (Decimal("0.25"), Decimal("0.25"))
+    assert isinstance(await ledger.hold(a_hold("nothing", now=NOON), [daily("0")], None), BudgetRefusal)
+    tomorrow = [state.limit.limit_usd for state in await ledger.budgets(limits, midnight)]
+    assert tomorrow == [Decimal("0.1"), Decimal(1)]
+    await ledger.allow("daily", Decimal("0.02"), midnight + DAY, midnight)
+    assert (await other.budgets(limits, midnight))[0].limit.limit_usd == Decimal("0.12")
+    await other.aclose()
 
 
 async def test_a_row_that_was_lost_is_found(ledger: Ledger, url: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import anyio
@@ -16,6 +18,7 @@ from mcp_router.ledger.opening import open_ledger
 from mcp_router.ledger.periods import day_of
 from mcp_router.ledger.postgres import PostgresDatabase
 from mcp_router.ledger.schema import CLUSTERED, MIGRATIONS, VERSION
+from mcp_router.ledger.sqlite import SqliteDatabase
 
 VERSION_IN = {"sqlite": "PRAGMA user_version", "postgresql": "SELECT version FROM ledger_version"}
 SET_VERSION = {"sqlite": "PRAGMA user_version = 99", "postgresql": "UPDATE ledger_version SET version = 99"}
@@ -137,7 +140,9 @@ def made_before(url: str, version: int) -> None:
         by_hand(url, f"PRAGMA user_version = {version}")
 
 
-async def test_bringing_a_ledger_up_to_date_is_ended_however_long_it_takes(tmp_path: Path) -> None:
+async def test_bringing_a_ledger_up_to_date_is_ended_and_who_asked_for_it_is_answered(
+    tmp_path: Path,
+) -> None:
     url = fresh_url("postgres", tmp_path)
     made_before(url, 3)
     impatient = DatabaseLedger(PostgresDatabase(url, patience_seconds=0.5))
@@ -145,7 +150,7 @@ async def test_bringing_a_ledger_up_to_date_is_ended_however_long_it_takes(tmp_p
     with psycopg.connect(url) as other:
         other.execute(b"SELECT pg_advisory_xact_lock(7236001551)")  # as another server that migrates would hold it
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(refused, impatient)
+            tasks.start_soon(impatient.standing, NOON)
             await anyio.sleep(1)
             other.commit()
 
@@ -154,6 +159,23 @@ async def test_bringing_a_ledger_up_to_date_is_ended_however_long_it_takes(tmp_p
     await impatient.aclose()
 
 
-async def refused(ledger: DatabaseLedger) -> None:
-    with pytest.raises(LedgerError, match=r"did not answer within 0\.5 s"):
-        await ledger.check()
+async def test_a_server_that_starts_while_another_brings_the_ledger_up_to_date_says_so_and_waits(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = fresh_url("sqlite", tmp_path)
+    made_before(url, 3)
+    impatient = DatabaseLedger(SqliteDatabase(tmp_path / "ledger.sqlite3", patience_seconds=0.1))
+
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite3", isolation_level=None)) as other:
+        other.execute("PRAGMA journal_mode = WAL")
+        other.execute("BEGIN EXCLUSIVE")  # as another server that migrates would hold it
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(impatient.standing, NOON)
+            await anyio.sleep(0.5)
+            other.execute("ROLLBACK")
+
+    assert asked(url, VERSION_IN["sqlite"]) == [(VERSION,)]
+    assert await impatient.check() == []
+    await impatient.aclose()
+    (line,) = caplog.messages
+    assert f"ledger.sqlite3 from version 3 to {VERSION}, or waiting for another server that does" in line

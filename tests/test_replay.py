@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 import anyio.to_thread
 import pytest
+from ledgers import by_hand
 
 from mcp_router.cli import main
 from mcp_router.replaying import replay
@@ -165,3 +166,32 @@ async def test_pruning_from_the_command_line_says_what_went_and_keeps_the_sums(
 
     assert kept.startswith("dropped 0 attempts from before ")
     assert "--keep soon: it must be a number of days up to 36500, say 90d." in capsys.readouterr().err
+
+
+async def test_rebuilding_from_the_command_line_says_what_would_change_and_changes_it(
+    tmp_path: Path, vendors: Vendors, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with front(tmp_path, environment(vendors, "groq")) as house:
+        await house.call("generate", **TASK, budget_tier="standard")
+    url = f"sqlite:///{tmp_path / 'ledger.sqlite3'}"
+    by_hand(url, "UPDATE rollups SET attempts = 2 WHERE session = '' AND dim = 'all'")
+
+    async def said(*command: str) -> tuple[int, str]:
+        code = await anyio.to_thread.run_sync(main, [*command, "--config", str(tmp_path / "config.toml")])
+        return code, capsys.readouterr().out
+
+    code, doctor = await said("doctor")
+    looked = await said("ledger", "rebuild", "--dry-run", "--json")
+    still_wrong = await said("ledger", "rebuild", "--dry-run")
+    rebuilt = await said("ledger", "rebuild")
+    nothing_left = await said("ledger", "rebuild")
+
+    wrong = "all: attempts is 1 in rows, 2 in rollups"
+    assert code == 1
+    assert wrong in doctor
+    assert "`mcp-llm-router ledger rebuild`" in " ".join(doctor.split())
+    assert wrong in looked[1]
+    assert '"rebuilt":false' in looked[1]
+    assert still_wrong[1].endswith("1 differences; without --dry-run the sums would become what the rows say\n")
+    assert rebuilt[1].endswith(f"{wrong}\n1 differences: the sums are now what the rows say\n")
+    assert nothing_left == (0, "rows and sums agree: there is nothing to rebuild\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from argparse import ArgumentParser
+from argparse import SUPPRESS, ArgumentParser
 from collections.abc import Sequence
 from typing import get_args
 
@@ -68,7 +68,7 @@ def _parser() -> ArgumentParser:
     providers.add_argument("--json", action="store_true", help="print JSON")
     _costs(command("costs", "show what calls cost and saved"))
     _replay(command("replay", "show what recorded calls would have cost under another routing table; spends nothing"))
-    _ledger(command("ledger", "look after the ledger: prune drops old attempts and keeps what they add up to"))
+    _ledger(command("ledger", "look after the ledger: prune drops old attempts, rebuild adds sums up anew"))
     doctor = command("doctor", "check configuration, keys, tables and ledger")
     doctor.add_argument("--live", action="store_true", help="ask each configured provider for one token")
     doctor.add_argument("--json", action="store_true", help="print JSON")
@@ -138,6 +138,13 @@ def _replay(parser: ArgumentParser) -> None:
 
 
 def _ledger(parser: ArgumentParser) -> None:
-    parser.add_argument("what", choices=("prune",), help="drop the attempts of days before those to keep")
-    parser.add_argument("--keep", required=True, metavar="DAYS", help="how many days to keep, say 90d")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    subparsers = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
+    prune = subparsers.add_parser("prune", help="drop the attempts of days before those to keep; what they cost stays")
+    prune.add_argument("--keep", required=True, metavar="DAYS", help="how many days to keep, say 90d")
+    rebuild = subparsers.add_parser(
+        "rebuild", help="set sums and histograms to what the attempts add up to, where they disagree"
+    )
+    rebuild.add_argument("--dry-run", action="store_true", help="show what would change, and change nothing")
+    for each in (prune, rebuild):
+        each.add_argument("--config", metavar="FILE", default=SUPPRESS, help="configuration file (TOML)")
+        each.add_argument("--json", action="store_true", help="print JSON")

@@ -81,7 +81,7 @@ async def _families(app: App, caller: Caller) -> list[Metric]:
         book = accounting.book_of(app, "all", caller)
         return (await app.ledger.summary(since=None, until=None, session=book, group_by=by)).groups
 
-    limits = [limit for limit in app.leeway.limits() if caller.sees_all or limit.client == caller.name]
+    limits = [limit for limit in app.settings.limits() if caller.sees_all or limit.client == caller.name]
     return [
         *_of_calls(await groups("use_case")),
         *_of_attempts(_few(await groups("model"), {model.id for model in app.catalog.models()})),

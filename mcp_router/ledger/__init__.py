@@ -210,9 +210,8 @@ class Ledger(Protocol):
     async def settle(
         self, hold_id: str | None, attempt: Attempt, benches: Sequence[Bench] = (), lesson: Lesson | None = None
     ) -> bool:
-        """Write the attempt, put its cost on the budgets, end its hold and note whom to leave alone:
-        all or nothing, once, also when repeated for the same call and number. False: the database is away,
-        the attempt is kept beside it and written when it returns.
+        """Write the attempt, put its cost on the budgets, end its hold and note whom to leave alone: all or nothing,
+        once, also when repeated. False: the database is away, the attempt is kept and written when it returns.
         """
         ...
 
@@ -242,6 +241,10 @@ class Ledger(Protocol):
 
     async def learn(self, scope: str, limits: Limits, now: float) -> None:
         """Share what a vendor's headers said; `scope` is a provider, or a model where the vendor counts by model."""
+        ...
+
+    async def allow(self, budget: str, extra_usd: Decimal, until: float, now: float) -> None:
+        """Let so much more be spent than a budget says, in every process, until it resets."""
         ...
 
     async def budgets(self, limits: Sequence[Limit], now: float) -> list[BudgetState]:
@@ -274,6 +277,10 @@ class Ledger(Protocol):
 
     async def check(self) -> list[str]:
         """Where rows, rollups and balances disagree, in words; empty when all is well."""
+        ...
+
+    async def rebuild(self) -> list[str]:
+        """Set the rollups that disagree with their rows to what those add up to, and say so as `check` does."""
         ...
 
     async def keep_text(self, client: str, call_id: str, said: str, now: float) -> None:

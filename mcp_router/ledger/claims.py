@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from decimal import Decimal
 from functools import cache
 
 from mcp_router.ledger import BudgetRefusal, BudgetState, Hold, Limit, Rate, RateRefusal, RateState
@@ -30,6 +32,10 @@ _HOLD = (
     "ON CONFLICT (id) DO NOTHING"
 )
 _CLAIM = "INSERT INTO claims (id, provider, model, made_at, tokens) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"
+_ALLOW = (
+    "INSERT INTO leeway (budget, extra_nano, until) VALUES (?, ?, ?) ON CONFLICT (budget) DO UPDATE SET until = "
+    "excluded.until, extra_nano = excluded.extra_nano + CASE WHEN leeway.until > ? THEN leeway.extra_nano ELSE 0 END"
+)
 _WINDOW = (
     "SELECT made_at, tokens FROM claims WHERE provider = ? AND made_at > ? AND made_at <= ? AND id <> ? "
     "ORDER BY made_at"
@@ -90,6 +96,11 @@ def budgets(limits: Sequence[Limit], now: float) -> Script[list[BudgetState]]:
     ]
 
 
+def allow(budget: str, extra_usd: Decimal, until: float, now: float) -> Script[None]:
+    """Let so much more be spent than a budget says until it resets, beside what was allowed before."""
+    yield from end(Statement(_ALLOW, (clean(budget), claim_nano(extra_usd), float(until), now)))
+
+
 def asked(now: float, counted: Sequence[str] | None) -> Statement | None:
     """Ask what these providers were asked in the last minute, or all."""
     if counted is not None and not counted:
@@ -124,14 +135,15 @@ def _over_budget(claim: Hold, amount: int, limits: Sequence[Limit], money: Rows)
 
 
 def _purses(limits: Sequence[Limit], now: float, *, but_not: str) -> Statement | None:
-    """Ask what everybody and each client spent today and this month, and what is held. In one statement: PostgreSQL
-    shows both as of one moment, so that money on its way from held to spent is never missed.
+    """Ask what everybody and each client spent today and this month, what is held, and what may be spent beyond a
+    budget. In one statement: PostgreSQL shows all as of one moment, so that money on its way from held to spent is
+    never missed.
     """
     if not limits:
         return None
     clients = sorted({clean(limit.client) for limit in limits if limit.client is not None})
     first, after = days_of("month", now)
-    return Statement(_purses_of(len(clients)), (day_of(now), *clients, first, after, now, but_not))
+    return Statement(_purses_of(len(clients)), (day_of(now), *clients, first, after, now, but_not, now))
 
 
 @cache
@@ -142,19 +154,22 @@ def _purses_of(clients: int) -> str:
         f"CAST(SUM(cost_nano) AS BIGINT) FROM (VALUES {', '.join([_EVERYBODY, *[_CLIENT] * clients])}) AS purses "
         "CROSS JOIN rollups WHERE session = '' AND dim = column1 AND value = column2 AND day >= ? AND day < ? "
         "GROUP BY column1, column2 UNION ALL SELECT 'held', client, 0, CAST(SUM(amount_nano) AS BIGINT) FROM holds "
-        "WHERE expires_at > ? AND id <> ? GROUP BY client"
+        "WHERE expires_at > ? AND id <> ? GROUP BY client "
+        "UNION ALL SELECT 'leeway', budget, 0, extra_nano FROM leeway WHERE until > ?"
     )
 
 
 def _balances(limits: Sequence[Limit], money: Rows) -> Iterator[tuple[Limit, int, int]]:
-    """Spent and held."""
+    """Every budget as wide as it is now, spent and held."""
     of = {(text(row[0]), text(row[1])): (whole(row[2]), whole(row[3])) for row in money}
     all_held = sum(amount for (kind, _), (_, amount) in of.items() if kind == "held")
     for limit in limits:
         client = clean(limit.client or "")
         today, month = of.get(("all" if limit.client is None else "client", client), (0, 0))
         held = all_held if limit.client is None else of.get(("held", client), (0, 0))[1]
-        yield limit, today if limit.period == "day" else month, held
+        _, extra = of.get(("leeway", clean(limit.name)), (0, 0))
+        wide = replace(limit, limit_usd=limit.limit_usd + usd(extra)) if extra and limit.limit_usd > 0 else limit
+        yield wide, today if limit.period == "day" else month, held
 
 
 def _resets_at(limit: Limit, now: float) -> float:

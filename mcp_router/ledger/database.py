@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Protocol, TypeVar
 
 from anyio import CancelScope
@@ -25,6 +26,7 @@ from mcp_router.ledger import (
     Summary,
     benches,
     claims,
+    comparing,
     learning,
     lessons,
     rows,
@@ -33,11 +35,15 @@ from mcp_router.ledger import (
     texts,
     upkeep,
 )
+from mcp_router.ledger.comparing import Difference
 from mcp_router.ledger.periods import DAY_SECONDS, day_of
 from mcp_router.ledger.statements import Mode, Script, end
 from providers.completion import Limits
 
 T = TypeVar("T")
+
+_AT_ONCE = 10
+"""Days compared in one transaction."""
 
 
 class Database(Protocol):
@@ -108,6 +114,10 @@ class DatabaseLedger:
         """Share what a vendor's headers said."""
         await self._database.run("write", lambda: learning.learn(scope, limits, now), brief=True)
 
+    async def allow(self, budget: str, extra_usd: Decimal, until: float, now: float) -> None:
+        """Let so much more be spent than a budget says until it resets."""
+        await self._database.run("write", lambda: claims.allow(budget, extra_usd, until, now), brief=True)
+
     async def budgets(self, limits: Sequence[Limit], now: float) -> list[BudgetState]:
         """How each budget stands."""
         return await self._database.run("read", lambda: claims.budgets(limits, now), brief=True)
@@ -143,7 +153,13 @@ class DatabaseLedger:
 
     async def check(self) -> list[str]:
         """Where rows, rollups and balances disagree, in words; empty when all is well."""
-        return await self._database.run("read", upkeep.check)
+        return [said for one in await self._differences() for said in one.said()]
+
+    async def rebuild(self) -> list[str]:
+        """Set every rollup that disagrees with its rows to what they add up to, a day at a time."""
+        differing = sorted({one.day for one in await self._differences()})
+        found = [await self._database.run("still", partial(upkeep.rebuild, day)) for day in differing]
+        return [said for day in found for one in day for said in one.said()]
 
     async def keep_text(self, client: str, call_id: str, said: str, now: float) -> None:
         """Keep what a client said and heard up to a call; a cancelled caller's answer is kept all the same."""
@@ -167,6 +183,13 @@ class DatabaseLedger:
     async def aclose(self) -> None:
         """Close the database."""
         await self._database.aclose()
+
+    async def _differences(self) -> list[Difference]:
+        """Some days in one transaction: what is read of them fits into memory, and nobody waits for it long."""
+        days = await self._database.run("read", comparing.days)
+        spans = (days[at : at + _AT_ONCE] for at in range(0, len(days), _AT_ONCE))
+        found = [await self._database.run("read", partial(comparing.compared, each[0], each[-1])) for each in spans]
+        return [one for span in found for one in span]
 
     async def _recorded(self, since: float | None, until: float | None, after: Recorded | None) -> list[Recorded]:
         return await self._database.run("read", lambda: rows.recorded(since, until, after))

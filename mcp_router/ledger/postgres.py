@@ -16,7 +16,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.numeric import Int8Dumper
 
 from mcp_router.ledger import LedgerError
-from mcp_router.ledger.schema import CLUSTERED, MIGRATIONS, VERSION
+from mcp_router.ledger.schema import CLUSTERED, MIGRATION_SECONDS, MIGRATIONS, VERSION, announce
 from mcp_router.ledger.statements import Last, Mode, Row, Rows, Script, Statement
 
 T = TypeVar("T")
@@ -24,8 +24,6 @@ T = TypeVar("T")
 _CONNECTIONS = 4
 """More would only wait for each other: holds are admitted one at a time."""
 _PATIENCE_SECONDS = 10.0
-_MIGRATION_SECONDS = 600.0
-"""A million attempts take a fraction of a minute."""
 _LOCK = 7_236_001_551
 """Our own number among the database's advisory locks."""
 _BEGIN: dict[Mode, tuple[Statement, ...]] = {
@@ -35,6 +33,7 @@ _BEGIN: dict[Mode, tuple[Statement, ...]] = {
         Statement("BEGIN"),
         Statement(f"SELECT set_config('synchronous_commit', 'off', true), pg_advisory_xact_lock({_LOCK})"),
     ),
+    "still": (Statement("BEGIN"), Statement("LOCK TABLE attempts, rollups IN SHARE ROW EXCLUSIVE MODE")),
 }
 """Whoever is admitted one at a time does not keep the others waiting for the disk: a server that crashes may forget the
 holds of its last half second, as SQLite may when the power fails. Every attempt that is settled is on the disk.
@@ -77,14 +76,17 @@ class PostgresDatabase:
         Raises:
             LedgerError: The database could not be reached, read or written.
         """
+        was_migrated = self._migrated
         try:
             with fail_after(self._patience):
                 async with self._places:
                     return await self._run(mode, script)
         except TimeoutError as error:
-            raise LedgerError(
-                f"the ledger {self._name} did not answer within {self._patience:g} s: see what keeps PostgreSQL busy"
-            ) from error
+            if self._migrated and not was_migrated:
+                return await self.run(mode, script)  # what a migration takes is not what a transaction may take
+            busy = "see what keeps PostgreSQL busy"
+            do = busy if self._migrated else f"{busy}, perhaps another server that brings its tables up to date"
+            raise LedgerError(f"the ledger {self._name} did not answer within {self._patience:g} s: {do}") from error
         except psycopg.Error as error:
             if isinstance(error, psycopg.ProgrammingError):  # the tables may be a newer version's by now
                 self._migrated = False
@@ -126,7 +128,7 @@ class PostgresDatabase:
             async with self._migrating:
                 if not self._migrated and await _version(connection) != VERSION:
                     # Once begun it ends, however patient who asked for it is: half of it would be none.
-                    with CancelScope(shield=True), fail_after(_MIGRATION_SECONDS):
+                    with CancelScope(shield=True), fail_after(MIGRATION_SECONDS):
                         await _migrate(connection, self._name)
                 self._migrated = True
         except BaseException:
@@ -164,6 +166,7 @@ def _worded(sql: str) -> bytes:
 
 
 async def _migrate(connection: _Connection, name: str) -> None:
+    announce(name, await _version(connection))
     await _rows(connection, _BEGIN["exclusive"])  # of several servers that start together one migrates
     await connection.execute(b"SET LOCAL lock_timeout = '10s'")  # a backup may keep the tables from being changed
     version = await _version(connection)

@@ -5,6 +5,7 @@ Types are named so that both databases take them: SQLite reads BIGINT as INTEGER
 
 from __future__ import annotations
 
+import logging
 from typing import Final
 
 from mcp_router.ledger import histograms
@@ -148,6 +149,19 @@ CREATE TABLE lessons (
 ) {CLUSTERED}
 """
 
+_LEEWAY = f"""
+CREATE TABLE leeway (
+    budget TEXT NOT NULL PRIMARY KEY,
+    extra_nano BIGINT NOT NULL,
+    until DOUBLE PRECISION NOT NULL
+) {CLUSTERED}
+"""
+
+_HISTOGRAMS_OF_BEFORE = (
+    "INSERT INTO facts (name, value) SELECT 'timed_from_day', day + 1 FROM rollups ORDER BY day DESC LIMIT 1"
+)
+"""Those that the fourth version took over from the third are not to the bucket what the rows say."""
+
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     (
         _ATTEMPTS,
@@ -164,7 +178,25 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     (_TEXTS, "CREATE INDEX texts_by_time ON texts (kept_at)"),
     (_LESSONS,),
     tuple(histograms.steps(_ROLLUPS)),
+    (_LEEWAY, _HISTOGRAMS_OF_BEFORE),
 )
 """Entry n leads from version n to version n + 1."""
 
 VERSION: Final = len(MIGRATIONS)
+
+MIGRATION_SECONDS: Final = 600.0
+"""How long a migration may take, or be waited for: a million attempts take a fraction of a minute."""
+
+_log = logging.getLogger(__name__)
+
+
+def announce(ledger: str, version: int) -> None:
+    """Say before an older ledger is migrated why nothing is answered meanwhile."""
+    if 0 < version < VERSION:
+        _log.warning(
+            "bringing the ledger %s from version %d to %d, or waiting for another server that does: calls wait "
+            "meanwhile, some 20 seconds where it holds a million attempts",
+            ledger,
+            version,
+            VERSION,
+        )

@@ -168,6 +168,10 @@ class SpoolingLedger:
         except LedgerError as error:
             _log.warning("did not share the limits of %s: %s", scope, error)
 
+    async def allow(self, budget: str, extra_usd: Decimal, until: float, now: float) -> None:
+        """Let so much more be spent than a budget says until it resets."""
+        await self._ledger.allow(budget, extra_usd, until, now)
+
     async def budgets(self, limits: Sequence[Limit], now: float) -> list[BudgetState]:
         """How each budget stands."""
         await self.catch_up()
@@ -205,6 +209,11 @@ class SpoolingLedger:
         """Where rows, rollups and balances disagree, in words."""
         await self.catch_up()
         return await self._ledger.check()
+
+    async def rebuild(self) -> list[str]:
+        """Set every rollup that disagrees with its rows to what they add up to."""
+        await self.catch_up()
+        return await self._ledger.rebuild()
 
     async def keep_text(self, client: str, call_id: str, said: str, now: float) -> None:
         """Keep what a client said and heard up to a call."""

@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeVar
 from anyio import CapacityLimiter, sleep, to_thread
 
 from mcp_router.ledger import LedgerError
-from mcp_router.ledger.schema import CLUSTERED, MIGRATIONS, VERSION
+from mcp_router.ledger.schema import CLUSTERED, MIGRATION_SECONDS, MIGRATIONS, VERSION, announce
 from mcp_router.ledger.statements import Mode, Script
 
 T = TypeVar("T")
@@ -138,8 +138,11 @@ class SqliteDatabase:
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # only takes in an empty file
         _patiently(self._patience, lambda: connection.execute("PRAGMA journal_mode = WAL"))
         connection.execute("PRAGMA synchronous = NORMAL")
-        if _version(connection) != VERSION:
+        if (version := _version(connection)) != VERSION:
+            announce(str(self._path), version)
+            _wait_up_to(MIGRATION_SECONDS if version else self._patience, connection)
             _migrate(connection, self._path)
+            _wait_up_to(self._patience, connection)
 
     def _shrink(self) -> None:
         if self._connection is None:
@@ -212,6 +215,11 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def _wait_up_to(seconds: float, connection: sqlite3.Connection) -> None:
+    """Set how long others are waited for."""
+    connection.execute(f"PRAGMA busy_timeout = {round(1_000 * seconds)}")
 
 
 def _our_version(connection: sqlite3.Connection, path: Path) -> int:

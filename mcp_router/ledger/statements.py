@@ -11,8 +11,10 @@ from typing import Literal, NamedTuple, TypeVar
 
 Value = str | int | float | None
 Row = tuple[Value, ...]
-Mode = Literal["read", "write", "exclusive"]
-"""`read` sees one moment; `exclusive` admits one such transaction at a time, on all machines."""
+Mode = Literal["read", "write", "exclusive", "still"]
+"""`read` sees one moment; `exclusive` admits one such transaction at a time, on all machines; while a `still` one runs,
+nobody writes an attempt or a rollup.
+"""
 
 
 class Statement(NamedTuple):
