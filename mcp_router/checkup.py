@@ -118,7 +118,7 @@ async def _one_token(app: App, name: str) -> Finding:
     task = understood(arguments, said, app.routes, most_per_call_usd=None)
     try:
         generation = await app.router.generate(Ask(task=task, messages=said[1], client="doctor"))
-    except RouterError as error:
+    except (RouterError, LedgerError) as error:
         return Finding(state="wrong", what=f"{name}, live", found=str(error))
     seconds = sum(attempt.seconds for attempt in generation.attempts)
     return Finding(

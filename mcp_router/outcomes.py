@@ -59,7 +59,7 @@ class Outcomes:
     models: Counter[str] = field(default_factory=Counter[str])
     inferred: Mapping[str, object] = field(default_factory=dict[str, object])
     cost_usd: Decimal = Decimal(0)
-    saved_usd: Decimal = Decimal(0)
+    baseline_usd: Decimal = Decimal(0)
     unknown_costs: int = 0
     stop: str | None = None
     """Why no further file is begun."""
@@ -102,7 +102,7 @@ class Outcomes:
         self.models[generation.candidate.model.id] += 1
         self.fallbacks += generation.fallbacks
         self.escalations += generation.escalations
-        self.saved_usd += generation.saved_usd or Decimal(0)
+        self.baseline_usd += generation.attempts[-1].baseline_usd or Decimal(0)
         task = generation.plan.task
         self.inferred = self.inferred or {what: getattr(task, what) for what in task.inferred}
         warnings = list(generation.warnings)
@@ -136,7 +136,7 @@ class Outcomes:
         answer: Json = {
             "model": ", ".join(name for name, _ in self.models.most_common(3)),
             "cost_usd": number(self.cost_usd) if not self.unknown_costs else None,
-            "saved_usd": number(self.saved_usd),
+            "saved_usd": number(self.baseline_usd - self.cost_usd) if not self.unknown_costs else None,
             "call_id": self.id,
             "answered": self.answered,
         }

@@ -10,7 +10,9 @@ import anyio
 EVERY = 5.0
 """Seconds between signs of life: hosts cut a call that is silent for a minute."""
 _STEP = 0.01
-"""What a sign of life adds to a count of things done: the protocol wants every number higher than the last."""
+"""What a sign of life adds to the count of things done: the protocol wants every number higher than the last, and what
+is done next must still be higher.
+"""
 
 Report = Callable[[float, float | None, str], Awaitable[None]]
 
@@ -34,8 +36,8 @@ class Progress:
     async def live(self) -> None:
         """Say that it still runs."""
         seconds = anyio.current_time() - self._began
-        done = seconds if self._total is None else min(self._last + _STEP, self._total)
-        await self._send(done, f"{self._said}, {seconds:.0f} s")
+        done = self._last + _STEP
+        await self._send(done if self._total is None else min(done, self._total), f"{self._said}, {seconds:.0f} s")
 
     async def _send(self, done: float, said: str) -> None:
         if done <= self._last:

@@ -114,6 +114,8 @@ def _advice(plan: Plan, refusals: Sequence[Refusal]) -> str:
     waits += [refusal.wait_seconds for refusal in refusals if isinstance(refusal, RateRefusal)]
     if waits and min(waits) < inf:
         advice.append(f"call again in {max(1.0, min(waits)):.0f} s")
+    elif waits:
+        advice.append("shorten the prompt, or lower max_output_tokens")
     return _joined(advice) or "see list_providers for what can be asked"
 
 

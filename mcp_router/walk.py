@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from math import inf
 
 import anyio
 
@@ -211,7 +212,8 @@ class Walk:
         waits = [seconds for _, seconds in self.plan.waiting]
         waits += [refusal.wait_seconds for refusal in refusals if isinstance(refusal, RateRefusal)]
         text = reports.no_candidate(self.plan, refusals)
-        return NoCandidateError(text, retry_after=min(waits, default=None))
+        # No waiting helps where one call alone is more than a limit.
+        return NoCandidateError(text, retry_after=min((wait for wait in waits if wait < inf), default=None))
 
 
 def _shortfall(refusal: BudgetRefusal) -> Shortfall:

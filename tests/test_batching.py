@@ -182,6 +182,17 @@ async def test_failed_tries_are_in_the_cost_of_the_batch(tmp_path: Path, vendors
     assert answer["escalations"] == 6
 
 
+async def test_what_a_file_cost_in_vain_is_taken_off_what_was_saved(tmp_path: Path, vendors: Vendors) -> None:
+    fill(tmp_path, 2)
+    vendors.fail("groq", "cut", times=2)
+    async with front(tmp_path, environment(vendors, "groq")) as house:
+        answer = await house.call("generate", **GROQ, **SAVED, system="Be brief. " * 500)  # the first file goes alone
+        summary = await house.call("cost_summary", period="session")
+
+    assert (answer["answered"], answer["failed"]) == (1, 1)
+    assert answer["saved_usd"] == pytest.approx(summary["saved_usd"])
+
+
 async def test_where_every_file_fails_the_text_says_why_and_what_was_spent(tmp_path: Path, vendors: Vendors) -> None:
     fill(tmp_path, 3)
     vendors.says("groq", "no number")

@@ -123,6 +123,33 @@ def test_a_ledger_whose_sums_disagree_with_its_rows_is_told_in_short_with_what_t
     assert "restore a backup" in shown
 
 
+def test_asking_everybody_over_a_damaged_ledger_is_told_of_each_and_is_no_accident(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "ledger.sqlite3").write_bytes(b"not a database" * 100)
+    monkeypatch.setenv("GROQ_BASE_URL", "http://127.0.0.1:9/v1")
+
+    assert main(["doctor", "--live", "--json"]) == 1
+
+    found = {one["what"]: one["found"] for one in json.loads(capsys.readouterr().out)}
+    assert "is damaged" in found["ledger"]
+    assert "is damaged" in found["groq, live"]
+
+
+def test_a_folder_in_brackets_is_named_whole_in_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "[slug]").mkdir()
+    (tmp_path / "[slug]" / "page.bin").write_bytes(bytes(range(256)))
+    (tmp_path / "[slug]" / "page.txt").write_text("A page about rivers.")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("GROQ_API_KEY")
+
+    assert main(["ask", "Sum it up.", "--use-case", "conversation", "--file", "**/page.*"]) == 0
+
+    assert "[slug]/page.bin is binary" in " ".join(capsys.readouterr().err.split())
+
+
 def test_a_reader_that_has_seen_enough_is_no_accident(tmp_path: Path) -> None:
     command = [sys.executable, "-P", "-m", "mcp_router", "costs", "--json"]
     environ = os.environ | {"XDG_CONFIG_HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path)}

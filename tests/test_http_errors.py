@@ -112,6 +112,15 @@ async def test_everybody_at_their_limit_is_a_429_that_says_when(tmp_path: Path, 
     assert 30 < int(answer.headers["retry-after"]) <= 60
 
 
+async def test_a_call_larger_than_a_rate_is_a_503_since_no_waiting_helps(tmp_path: Path, vendors: Vendors) -> None:
+    async with site(tmp_path, environment(vendors, "groq"), "[providers.groq]\ntpm = 10\n") as there:
+        status, kind, said = await refused(there)
+
+    assert (status, kind) == (503, "no_candidate")
+    assert "10 tokens a minute, and this call alone is more than that" in said
+    assert said.endswith("or shorten the prompt, or lower max_output_tokens.")
+
+
 async def test_a_deadline_that_passes_is_a_504(tmp_path: Path, vendors: Vendors) -> None:
     vendors.delay("groq", 10)
     folder = f'database_url = "sqlite:///{tmp_path / "ledger.sqlite3"}"\ndeadline_s = 0.3\n'

@@ -321,6 +321,21 @@ async def test_a_sign_of_life_is_between_what_is_done_and_what_is_done_next() ->
     assert told == pytest.approx([3, 3.01, 3.02, 4, 10])
 
 
+async def test_signs_of_life_go_on_when_files_are_counted_after_a_long_wait() -> None:
+    told: list[float] = []
+
+    async def report(done: float, _total: float | None, _said: str) -> None:
+        told.append(done)
+
+    progress = Progress(report)
+    for _ in range(3):
+        await progress.live()
+    await progress.tell(1, 3, "1 of 3 files")
+    await progress.live()
+
+    assert told == pytest.approx([0.01, 0.02, 0.03, 1, 1.01])
+
+
 async def test_one_client_that_goes_takes_no_news_from_another(tmp_path: Path, vendors: Vendors) -> None:
     async with front(tmp_path, environment(vendors, "groq")) as house:
         server = create_server(house.app)

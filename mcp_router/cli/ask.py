@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 
 from rich.console import Console
+from rich.markup import escape
 
 from mcp_router import delegating
 from mcp_router.app import App
@@ -30,7 +31,7 @@ async def run(app: App, given: Namespace) -> int:
         f"{app.baseline.model.id} · call {answer['call_id']}{guessed}[/dim]"
     )
     if warning := answer.get("warning"):
-        console.print(f"[yellow]{warning}[/yellow]")
+        console.print(f"[yellow]{escape(str(warning))}[/yellow]")
     return DONE
 
 
