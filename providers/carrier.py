@@ -19,12 +19,17 @@ _LONGEST_HEADER = 64 * 1024
 
 def carrier() -> httpx2.AsyncBaseTransport | None:
     """What an SDK's client sends through; None where the environment names a proxy, which is the client's to find."""
-    return None if getproxies() else Carrier()
+    return None if _proxied() else Carrier()
 
 
 def client() -> httpx2.AsyncClient | None:
     """What an SDK builds and sends its requests with; None where the environment names a proxy."""
-    return None if getproxies() else Client()
+    return None if _proxied() else Client()
+
+
+def _proxied() -> bool:
+    """Whether the environment names a proxy; what it leaves out of all proxies (`NO_PROXY`) is none."""
+    return not getproxies().keys() <= {"no"}
 
 
 class Client(httpx2.AsyncClient):

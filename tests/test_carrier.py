@@ -124,6 +124,15 @@ def test_a_proxy_of_the_environment_is_the_clients_to_find(monkeypatch: pytest.M
     assert (carrier(), client()) == (None, None)
 
 
+def test_addresses_left_out_of_proxies_name_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+    assert (type(carrier()), type(client())) == (Carrier, Client)
+
+
 async def test_an_sdks_client_sends_what_it_is_given_and_nothing_of_the_machine() -> None:
     async with vendor() as (there, _), Client() as sdk:
         asked = {"authorization": "Bearer k", "x-stainless-os": "Linux", "x-stainless-retry-count": "0"}
