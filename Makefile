@@ -23,7 +23,7 @@ help:
 	@echo "make bench        measure start-up, calls, fallback and what an agent's context pays, in a minute"
 	@echo "make train        train what understands prompts anew; DATA=... is the folder of the data (docs/inference.md)"
 	@echo "make docs         write the tables of README.md and docs/ anew from the code"
-	@echo "make pictures     draw the picture of a delegated task anew from what the demo prints"
+	@echo "make pictures     draw the picture of a delegated task anew from what the demo prints, and take the dashboard's"
 	@echo "make mcpb         zip what Claude Desktop installs into dist/"
 	@echo "make constraints  choose the versions of constraints.txt anew"
 
@@ -60,8 +60,9 @@ train: .venv/.training
 docs: .venv/.dev
 	@$(BIN)/python -P docs/tables.py
 
-pictures: .venv/.run
+pictures: .venv/.dev
 	@$(BIN)/python -P docs/pictures.py
+	@$(BIN)/python -P docs/dashboard.py
 
 companions: .cache/clients/.made .cache/conformance/.made
 
