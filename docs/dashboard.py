@@ -17,7 +17,7 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
 from mcp_router.ledger import Attempt
-from tests.browser import CHROMIUM, DRIVER, browser, shown
+from tests.browser import CHROMIUM, DRIVER, browser, run, screen, shown
 from tests.front import KEYS
 from tests.site import site
 
@@ -120,8 +120,9 @@ def opened(driver: Chrome, url: str, period: str) -> None:
     driver.find_element(By.ID, "token").send_keys(TOKEN)
     driver.find_element(By.CSS_SELECTOR, "#door-form [type=submit], #door-form button").click()
     shown(driver, "document.body.dataset.state === 'shown'")
-    driver.execute_script(
-        f"const p = document.getElementById('period'); p.value = '{period}'; p.dispatchEvent(new Event('change'))"
+    run(
+        driver,
+        f"const p = document.getElementById('period'); p.value = '{period}'; p.dispatchEvent(new Event('change'))",
     )
     shown(driver, "document.getElementById('busy').hidden && document.querySelectorAll('#shares canvas').length")
     time.sleep(1)  # colours and bars move into place
@@ -131,25 +132,25 @@ def take(url: str) -> None:
     """Take every picture."""
     with browser(width=1180, height=1290) as driver:
         opened(driver, url, "30d")
-        driver.save_screenshot(str(PICTURES / "dashboard.png"))
+        screen(driver, PICTURES / "dashboard.png")
     with browser(width=1180, height=900, dark=True) as driver:
         opened(driver, url, "30d")
         driver.find_element(By.CSS_SELECTOR, "#tabs button:nth-child(2)").click()
         time.sleep(1)
-        driver.execute_script("document.getElementById('where').scrollIntoView({block: 'center', behavior: 'instant'})")
-        driver.save_screenshot(str(PICTURES / "dark.png"))
+        run(driver, "document.getElementById('where').scrollIntoView({block: 'center', behavior: 'instant'})")
+        screen(driver, PICTURES / "dark.png")
     with browser(width=375, height=812) as driver:
         opened(driver, url, "30d")
-        driver.save_screenshot(str(PICTURES / "phone.png"))
+        screen(driver, PICTURES / "phone.png")
     with browser(width=1180, height=560) as driver:
         opened(driver, url, "7d")
         prompt = "Classify as bug, feature or question: the export button does nothing."
         driver.find_element(By.ID, "prompt").send_keys(prompt)
         driver.find_element(By.CSS_SELECTOR, "#trial .main").click()
         shown(driver, "document.querySelector('#outcome .main')")
-        driver.execute_script("document.getElementById('try').scrollIntoView({behavior: 'instant'})")
+        run(driver, "document.getElementById('try').scrollIntoView({behavior: 'instant'})")
         time.sleep(1)
-        driver.save_screenshot(str(PICTURES / "plan.png"))
+        screen(driver, PICTURES / "plan.png")
 
 
 async def main() -> None:

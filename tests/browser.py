@@ -63,6 +63,16 @@ def picture(driver: Chrome, path: Path) -> None:
     path.write_bytes(base64.b64decode(taken["data"]))
 
 
+def screen(driver: Chrome, path: Path) -> None:
+    """Keep a picture of what is on the screen."""
+    driver.save_screenshot(str(path))
+
+
+def run(driver: Chrome, script: str) -> None:
+    """Run a piece of JavaScript."""
+    driver.execute_script(script)
+
+
 def text(driver: Chrome, selector: str) -> str:
     """What a part of the page says."""
     return driver.execute_script(f"return document.querySelector({json.dumps(selector)}).innerText")

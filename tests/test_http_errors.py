@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from mcp_router.http.openapi import document
@@ -176,3 +177,19 @@ async def test_the_openapi_document_names_every_argument_and_refers_to_nothing_o
     assert {"prompt", "files", "response_schema", "stream"} <= set(schemas["GenerateArguments"]["properties"])
     assert {reference.removeprefix("#/components/schemas/") for reference in references} <= set(schemas)
     assert set(told["paths"]["/api/llm/generate"]["post"]["responses"]) >= {"200", "400", "402", "429", "502", "503"}
+
+
+@pytest.mark.parametrize("head", [b"x-long: " + b"a" * 200_000, b"no header at all"], ids=["long", "broken"])
+async def test_a_head_that_is_too_long_or_broken_is_answered_in_a_sentence(
+    tmp_path: Path, vendors: Vendors, head: bytes
+) -> None:
+    async with site(tmp_path, environment(vendors, "groq")) as there:
+        port = int(there.url.rpartition(":")[2])
+        async with await anyio.connect_tcp("127.0.0.1", port) as stream:
+            await stream.send(b"GET /health HTTP/1.1\r\nhost: 127.0.0.1\r\n" + head + b"\r\n\r\n")
+            answer = b"".join([chunk async for chunk in stream])
+        health = await there.http.get("/health")
+
+    assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert answer.endswith(b"A request's head may have 32 KiB.\n")
+    assert health.status_code == 200

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from asyncio import TimerHandle, Transport
 
 _LONGEST_HEAD = 32 * 1024
+_LINGER_SECONDS = 1.0
 _FOR_THE_REST = 10
 """Seconds after the grace in which calls that were cut are written down."""
 
@@ -119,6 +120,7 @@ class PatientProtocol(H11Protocol):
 
     head_seconds = 10.0
     _hurry: TimerHandle | None = None
+    _refused = False
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as the class above it does
         """Start waiting for the first head."""
@@ -127,12 +129,28 @@ class PatientProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what has come; the clock runs from a head's first byte to its last."""
+        if self._refused:
+            return
         if self._hurry is None and (self.cycle is None or self.cycle.response_complete):  # pyright: ignore[reportUnnecessaryComparison] -- uvicorn types it as never None, and sets it to None
             self._wait_for_head()
         before = self.cycle
         super().data_received(data)
         if self.cycle is not before:
             self._no_hurry()
+
+    def send_400_response(self, msg: str) -> None:
+        """Say what is wrong with a head, and go on reading for a moment: whoever is still sending when the connection
+        closes never sees the answer.
+        """
+        said = f"{msg} A request's head may have {_LONGEST_HEAD // 1024} KiB.\n".encode()
+        head = (
+            f"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\ncontent-length: {len(said)}\r\nconnection: close"
+        )
+        self._refused = True
+        self._no_hurry()
+        self.transport.write(head.encode() + b"\r\n\r\n" + said)
+        self.transport.write_eof()
+        self.loop.call_later(_LINGER_SECONDS, self.transport.close)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting, and end what the client does not wait for any more."""
