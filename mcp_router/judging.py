@@ -37,7 +37,8 @@ def judge(schema: AnswerSchema | None, *, may_be_cut: bool) -> Judge:
             return _checked(completion, schema)
         if completion.finish_reason == "length" and not may_be_cut:
             return TruncatedError("the answer was cut at its token limit", usage=completion.usage)
-        return replace(completion, text=cleaned(completion.text))
+        text = cleaned(completion.text)
+        return completion if text == completion.text else replace(completion, text=text)
 
     return judged
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from providers.catalog import Provider
@@ -17,6 +18,7 @@ def address(provider: Provider, override: str | None) -> str:
     return f"{override}{urlsplit(provider.base_url).path}".rstrip("/")
 
 
+@lru_cache(maxsize=256)
 def well_formed(url: str) -> bool:
     """Whether a client can be pointed there at all."""
     try:

@@ -27,8 +27,8 @@ class _End:
 
 
 HUNG_UP = "hung_up"
-"""Where a request's state names what the server does when its client hangs up: a task of its own that waited for that
-would cost more than the rest of the answer.
+"""Where a request's state names what the server does when its client hangs up. A task that waited for that beside each
+call would take a twentieth of its time.
 """
 SIGN_OF_LIFE = 10.0
 """Seconds of silence after which a stream says that it still lives: proxies cut silent ones."""
