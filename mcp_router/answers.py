@@ -198,15 +198,6 @@ def _why_not(exc: ValueError, text: str) -> str:
     return short(str(exc))
 
 
-def asked_in_words(schema: AnswerSchema) -> str:
-    """The instruction for a model that has no structured output of its own."""
-    compact = json.dumps(schema.document, ensure_ascii=False, separators=(",", ":"))
-    return (
-        "Answer with one JSON value and nothing else: no prose, no code fence. "
-        f"It must satisfy this JSON Schema:\n{compact}"
-    )
-
-
 def asked_again(problems: Problems) -> str:
     """What a model is told whose answer was not accepted."""
     return (

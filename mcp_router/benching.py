@@ -18,6 +18,8 @@ _FIRST: Mapping[str, float] = {"provider": 30.0, "key": 300.0, "model": 600.0}
 _LONGEST = 3_600.0
 _RATE_LIMIT_FIRST = 10.0
 _RATE_LIMIT_LONGEST = 300.0
+_LONGEST_ASKED = 86_400.0
+"""A vendor that wants to be left alone for longer is asked again after a day: what it said may be a mistake."""
 
 
 def scope_of(error: ProviderError, *, model: str, key_scope: str) -> str | None:
@@ -36,7 +38,7 @@ def scope_of(error: ProviderError, *, model: str, key_scope: str) -> str | None:
 def after(error: ProviderError, *, scope: str, before: Bench | None, now: float) -> Bench:
     """Say how a bench stands after one more failure at `now` (seconds since the epoch).
 
-    Retry-After is a floor, and the longer of two cooldowns wins. Below its patience a scope is remembered
+    Retry-After is a floor, up to a day, and the longer of two cooldowns wins. Below its patience a scope is remembered
     but not benched: `until` is then now.
     """
     remembered = before is not None and now - before.until < FORGOTTEN_AFTER
@@ -49,7 +51,7 @@ def after(error: ProviderError, *, scope: str, before: Bench | None, now: float)
         if isinstance(error, RateLimitError):
             first, longest = _RATE_LIMIT_FIRST, _RATE_LIMIT_LONGEST
         cooldown = min(longest, first * 2.0**over)
-    until = now + max(cooldown, error.retry_after or 0.0)
+    until = now + max(cooldown, min(_LONGEST_ASKED, error.retry_after or 0.0))
     if before is not None:
         until = max(until, before.until)
     return Bench(scope=scope, until=until, reason=error.kind, failures=failures)

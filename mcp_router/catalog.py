@@ -73,10 +73,6 @@ class Catalog:
         for provider in self.providers.values():
             yield from provider.models
 
-    def hosts(self, family: str) -> tuple[Model, ...]:
-        """Who serves a family: the house it comes from first, then the cheapest."""
-        return tuple(sorted(self._families.get(family, ()), key=_home_then_price))
-
     def stand_ins(self, model: Model) -> tuple[Model, ...]:
         """What other providers serve in a model's place, best first: its own family (same generation
         first, a steady price before a volatile one, then the cheapest), then its lineage within reach.
@@ -149,26 +145,6 @@ def _grouped(pairs: Iterable[tuple[str, Model]]) -> dict[str, list[Model]]:
         if key:
             found.setdefault(key, []).append(model)
     return found
-
-
-_HOMES = {
-    "claude": "claude",
-    "gpt": "openai",
-    "mistral": "mistral",
-    "gemini": "gemini",
-    "gemma": "gemini",
-    "qwen": "qwen",
-    "deepseek": "deepseek",
-    "kimi": "kimi",
-    "glm": "glm",
-    "grok": "grok",
-    "sonar": "perplexity",
-}
-"""The provider that makes a lineage."""
-
-
-def _home_then_price(model: Model) -> tuple[bool, Decimal]:
-    return (_HOMES.get(model.lineage) != model.provider, _list_price(model))
 
 
 def _list_price(model: Model) -> Decimal:

@@ -83,7 +83,7 @@ def _bmad(folder: Path) -> Iterator[Finding]:
     if not (folder / "_bmad").is_dir():
         return
     custom = folder / "_bmad" / "custom"
-    if any(SERVER in path.read_text("utf-8", "replace") for path in custom.glob("*.toml")):
+    if any(SERVER in path.read_text("utf-8", "replace") for path in custom.glob("*.toml") if path.is_file()):
         yield Finding(state="ok", what="BMAD", found=f"its agents are told to delegate, in {custom}")
     else:
         found = f"its agents know nothing of this server: copy examples/bmad/*.toml to {custom}"

@@ -56,7 +56,8 @@ def _trouble(provider: Provider, world: World) -> str | None:
         bench = benches[0]
         seconds = max(1, round(bench.until - world.now.timestamp()))
         what = bench.scope.partition(":")[2] if bench.scope.startswith("model:") else provider.name
-        return f"{what} is left alone for {seconds} s more after {bench.failures} failures ({bench.reason})"
+        failures = "a failure" if bench.failures == 1 else f"{bench.failures} failures"
+        return f"{what} is left alone for {seconds} s more after {failures} ({bench.reason})"
     if provider.name in world.busy:
         return "at its rate limit for this minute"
     return None

@@ -87,7 +87,8 @@ def _as_schema(document: object) -> dict[str, object]:
     if not isinstance(document, Mapping):
         raise SchemaError(f"response_schema must be a JSON object such as {_EXAMPLE}, not {short(repr(document))}.")
     try:
-        text = json.dumps(document, allow_nan=False)
+        text = json.dumps(document, allow_nan=False, ensure_ascii=False)
+        text.encode()  # half a character, which JSON can write and no vendor takes
     except (TypeError, ValueError, RecursionError) as exc:
         raise SchemaError(f"response_schema is not JSON: {short(str(exc))}.") from exc
     if len(text) > _MAX_CHARACTERS:

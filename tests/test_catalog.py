@@ -133,19 +133,6 @@ def test_a_model_nobody_listed_is_let_through_where_one_asks_for_it() -> None:
         CATALOG.model_or_unlisted("nobody:llama")
 
 
-def test_the_house_a_family_comes_from_is_asked_first_and_then_the_cheapest() -> None:
-    hosts = [model.id for model in CATALOG.hosts("qwen-27b")]
-
-    assert hosts == [
-        "qwen:qwen3.8-27b",
-        "openrouter:qwen/qwen3.8-27b",
-        "huggingface:Qwen/Qwen3.8-27B",
-        "groq:qwen/qwen3.6-27b",
-        "groq:qwen/qwen3.8-27b",
-    ]
-    assert CATALOG.hosts("no such family") == ()
-
-
 def test_the_same_generation_at_a_steady_price_stands_in_first() -> None:
     stand_ins = [model.id for model in CATALOG.stand_ins(CATALOG.model("deepseek:deepseek-flash"))]
 

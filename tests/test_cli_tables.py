@@ -150,6 +150,25 @@ def test_a_folder_in_brackets_is_named_whole_in_a_warning(
     assert "[slug]/page.bin is binary" in " ".join(capsys.readouterr().err.split())
 
 
+def test_a_sign_that_the_terminal_lacks_is_no_accident() -> None:
+    there = os.environ | {"PYTHONIOENCODING": "ascii"}
+    told = subprocess.run(
+        [sys.executable, "-P", "-m", "mcp_router", "doctor"], capture_output=True, env=there, check=False
+    )
+
+    assert told.stderr == b""
+    assert b"? routing tables: " in told.stdout
+
+
+def test_what_comes_in_and_is_no_text_is_told() -> None:
+    there = os.environ | {"PYTHONIOENCODING": "utf-8:strict"}
+    command = [sys.executable, "-P", "-m", "mcp_router", "explain"]
+    told = subprocess.run(command, input=b"caf\xe9", capture_output=True, env=there, check=False)
+
+    assert told.returncode == 2
+    assert b"Standard input is no text in utf-8: give the file's name with --file." in told.stderr
+
+
 def test_a_reader_that_has_seen_enough_is_no_accident(tmp_path: Path) -> None:
     command = [sys.executable, "-P", "-m", "mcp_router", "costs", "--json"]
     environ = os.environ | {"XDG_CONFIG_HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path)}

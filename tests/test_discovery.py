@@ -375,7 +375,7 @@ async def test_doctor_looks_at_clients_and_bmad(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     home = tmp_path / "home"
-    for name in (".cursor", ".gemini", ".codex", "_bmad/custom"):
+    for name in (".cursor", ".gemini", ".codex", "_bmad/custom/a-folder.toml"):
         (home / name).mkdir(parents=True)
     (home / ".gemini" / "settings.json").write_text('{ "mcpServers": ]')
     (home / ".codex" / "config.toml").write_text('[mcp_servers.llm-router]\ncommand = "/gone/mcp-llm-router"\n')

@@ -375,7 +375,6 @@ async def test_images_and_pdfs_become_attachments_whatever_their_name(home: Path
     reading = await read(home, "picture.txt")
 
     assert reading.attachments == (Attachment(name="picture.txt", media_type=media_type, data=data),)
-    assert reading.texts == ()
 
 
 @pytest.mark.parametrize(

@@ -159,7 +159,6 @@ async def test_what_only_helps_the_next_call_never_costs_this_one_its_answer(pat
     await ledger.hold(a_hold("call", "0.1"), [LIMIT], None)
 
     with lost(path):
-        await ledger.release("hold call")
         await ledger.clear_bench("provider:groq")
         await ledger.learn("groq", Limits(requests_left=0, requests_reset_seconds=9), NOON)
 

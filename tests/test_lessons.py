@@ -163,10 +163,12 @@ def test_what_a_vendor_asks_for_is_the_least_and_the_longest_wait_wins() -> None
     asked = benching.after(RateLimitError("", retry_after=90), scope="model:a:b", before=None, now=0)
     brief = benching.after(RateLimitError("", retry_after=1), scope="model:a:b", before=None, now=0)
     before = Bench(scope="model:a:b", until=500, reason="rate_limit", failures=1)
+    mad = benching.after(RateLimitError("", retry_after=1e12), scope="model:a:b", before=None, now=0)
     longest = benching.after(RateLimitError("", retry_after=1), scope="model:a:b", before=before, now=0)
     patient = benching.after(UnavailableError("", retry_after=None), scope="provider:a", before=None, now=0)
 
     assert (asked.until, brief.until, longest.until, patient.until) == (90, 10, 500, 0)
+    assert mad.until == 86_400
 
 
 def test_a_host_hears_from_a_call_at_least_every_ten_seconds() -> None:

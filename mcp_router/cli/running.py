@@ -8,6 +8,7 @@ import os
 import sys
 from argparse import Namespace
 from importlib import import_module
+from io import TextIOWrapper
 
 import anyio
 
@@ -29,6 +30,8 @@ def run(given: Namespace) -> int:
     # SDKs log whole requests at this level and above it bodies of errors; neither is anybody's business.
     for chatty in ("httpx", "httpx2", "httpcore", "httpcore2", "openai", "anthropic", "groq", "mistralai"):
         logging.getLogger(chatty).setLevel(logging.CRITICAL)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # one sign that a terminal lacks loses no answer that is paid for
     try:
         code = anyio.run(_run, given)
         sys.stdout.flush()

@@ -7,6 +7,8 @@ from argparse import Namespace
 
 from rich.table import Column, Table
 
+from mcp_router.errors import BadInputError
+
 
 def arguments(given: Namespace) -> dict[str, object]:
     """Turn the command line's words into those of the tools."""
@@ -26,9 +28,12 @@ def arguments(given: Namespace) -> dict[str, object]:
 
 
 def _prompt(given: str | None) -> str | None:
-    if given == "-" or (given is None and not sys.stdin.isatty()):
+    if given != "-" and (given is not None or sys.stdin.isatty()):
+        return given
+    try:
         return sys.stdin.read()
-    return given
+    except UnicodeDecodeError as exc:
+        raise BadInputError(f"Standard input is no text in {exc.encoding}: give the file's name with --file.") from exc
 
 
 def rows(value: object) -> list[dict[str, object]]:

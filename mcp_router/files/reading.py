@@ -72,13 +72,8 @@ class Reading:
     """Why, for each file that only a glob named and that could not be read: the others are read all the same."""
 
     @property
-    def texts(self) -> tuple[SourceFile, ...]:
-        """Those that go into the prompt's text."""
-        return tuple(file for file in self.files if isinstance(file.content, str))
-
-    @property
     def attachments(self) -> tuple[Attachment, ...]:
-        """Those that travel beside it."""
+        """Those that travel beside the prompt's text."""
         return tuple(file.content for file in self.files if isinstance(file.content, Attachment))
 
 

@@ -203,10 +203,6 @@ class Ledger(Protocol):
         """Claim money and rate at once, or say what stands in the way and claim nothing."""
         ...
 
-    async def release(self, hold_id: str) -> None:
-        """Give a claim back that was never used."""
-        ...
-
     async def settle(
         self, hold_id: str | None, attempt: Attempt, benches: Sequence[Bench] = (), lesson: Lesson | None = None
     ) -> bool:

@@ -1,6 +1,6 @@
 """Claiming money and rate before an attempt is sent: budgets, requests and tokens a minute, what vendors said is left.
 
-A hold is a lease: it counts until it expires, is settled or released. A claim is its trace in the last minute.
+A hold is a lease: it counts until it expires or is settled. A claim is its trace in the last minute.
 When the clock jumps back, a lease made in what is now the future starts anew at the present, so that nobody's
 money is held longer than the lease says; a claim from further ahead than a minute counts no more.
 """
@@ -70,12 +70,6 @@ def hold(claim: Hold, limits: Sequence[Limit], rate: Rate | None) -> Script[Budg
     claimed = (clean(claim.id), provider, clean(claim.model), now, claim.tokens)
     yield from end(Statement(_HOLD, held), Statement(_CLAIM, claimed))
     return None
-
-
-def release(hold_id: str) -> Script[None]:
-    """Give a claim back that was never used."""
-    held = (clean(hold_id),)
-    yield from end(Statement(_END, held), Statement("DELETE FROM claims WHERE id = ?", held))
 
 
 def ended(hold_id: str, tokens: int | None) -> tuple[Statement, Statement]:

@@ -77,11 +77,6 @@ class DatabaseLedger:
         """Claim money and rate at once, or say what stands in the way and claim nothing."""
         return await self._database.run("exclusive", lambda: claims.hold(hold, limits, rate), brief=True)
 
-    async def release(self, hold_id: str) -> None:
-        """Give a claim back that was never used; a cancelled caller still gives it back."""
-        with CancelScope(shield=True):
-            await self._database.run("write", lambda: claims.release(hold_id), brief=True)
-
     async def settle(
         self, hold_id: str | None, attempt: Attempt, benches: Sequence[Bench] = (), lesson: Lesson | None = None
     ) -> bool:

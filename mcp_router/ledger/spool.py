@@ -87,13 +87,6 @@ class SpoolingLedger:
             _log.warning("admitting a call without a budget: %s", error)
             return None
 
-    async def release(self, hold_id: str) -> None:
-        """Give a claim back; while the database is away its lease does that by itself."""
-        try:
-            await self._ledger.release(hold_id)
-        except LedgerError as error:
-            _log.warning("left a hold to expire: %s", error)
-
     async def settle(
         self, hold_id: str | None, attempt: Attempt, benches: Sequence[Bench] = (), lesson: Lesson | None = None
     ) -> bool:

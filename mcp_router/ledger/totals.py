@@ -44,11 +44,6 @@ class Totals:
         return 1000 * self.seconds / self.answered_attempts if self.answered_attempts else None
 
     @property
-    def fallback_rate(self) -> float:
-        """Which part of the calls needed more than one attempt."""
-        return self.fallback_calls / self.calls if self.calls else 0.0
-
-    @property
     def saved_usd(self) -> Decimal:
         """The baseline's cost less everything spent."""
         return self.baseline_usd - self.cost_usd
