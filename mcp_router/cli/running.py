@@ -30,8 +30,7 @@ def run(given: Namespace) -> int:
     # SDKs log whole requests at this level and above it bodies of errors; neither is anybody's business.
     for chatty in ("httpx", "httpx2", "httpcore", "httpcore2", "openai", "anthropic", "groq", "mistralai"):
         logging.getLogger(chatty).setLevel(logging.CRITICAL)
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # one sign that a terminal lacks loses no answer that is paid for
+    _let_through(sys.stdout)
     try:
         code = anyio.run(_run, given)
         sys.stdout.flush()
@@ -51,6 +50,12 @@ def run(given: Namespace) -> int:
     except KeyboardInterrupt:
         return 130
     return code
+
+
+def _let_through(stream: object) -> None:
+    """Let a sign that the terminal lacks be a question mark: an answer is not lost for it, which may be paid for."""
+    if isinstance(stream, TextIOWrapper):
+        stream.reconfigure(errors="replace")
 
 
 async def _run(given: Namespace) -> int:
