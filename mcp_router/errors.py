@@ -2,8 +2,8 @@
 
 RouterError
 ├── ConfigError                at start-up only: which file, which key, which values there are
-├── UnknownNameError           a name nobody has; says the names there are
 ├── BadInputError              the request itself is wrong; nothing was spent
+│   └── UnknownNameError       a name nobody has; says the names there are
 ├── NoCandidateError           no model may answer; says why for each
 ├── BudgetExceededError        the money is not there; says limit, spent, held, when it resets
 ├── AllCandidatesFailedError   every model was asked and failed; lists the attempts
