@@ -20,6 +20,8 @@ LEAST_GAP = 0.08
 WEAKEST, STRONGEST = 0.3, 0.55
 """A weak model that is hardly ever right was asked in a way it does not understand; what a strong one gets wrong as
 often as right is nothing to hand to it."""
+LEAST_RIGHT = 0.1
+"""A model that is right less often than that was not understood by who wrote down its answers."""
 STEPS = 101
 WEIGHED = {
     "asked_words": 1.0,
@@ -94,15 +96,39 @@ def apgr(order: np.ndarray, weak: np.ndarray, strong: np.ndarray) -> float:
     return float(closed[np.linspace(0, len(gain), STEPS).round().astype(int)].mean())
 
 
+def told_by_others(right: np.ndarray, weak: int, strong: int) -> np.ndarray:
+    """Orders prompts by how all other models did on the very same: what no reading of the prompt could know.
+
+    What the better of them get right and the worse do not comes first.
+    """
+    mean = np.nanmean(right, axis=0)
+    between = (mean[weak] + mean[strong]) / 2
+    others = [one for one in range(len(mean)) if one not in {weak, strong} and mean[one] > LEAST_RIGHT]
+    shares = (
+        np.nanmean(right[:, part], axis=1) if part else np.zeros(len(right))
+        for part in ([i for i in others if mean[i] > between], [i for i in others if mean[i] <= between])
+    )
+    better, worse = shares
+    return np.nan_to_num(better - worse)
+
+
 def report(found: list[Outcomes], weights: np.ndarray) -> Iterator[str]:
-    """Yields how well each benchmark is ordered, on its own."""
-    each: list[float] = []
+    """Yields how well each benchmark is ordered, on its own, and how well one could who knows other models' answers."""
+    each: list[tuple[float, float]] = []
     for one in found:
-        order = one.counts @ weights
-        scored = [apgr(order, one.right[:, weak], one.right[:, strong]) for weak, strong in one.pairs()]
-        each.append(float(np.mean(scored)))
-        yield f"difficulty {one.name:24} {len(order):5} prompts {len(scored):4} pairs  APGR {each[-1]:.3f}"
-    yield f"mean of {len(each)} benchmarks {np.mean(each):.3f}"
+        order, pairs = one.counts @ weights, one.pairs()
+        ours = [apgr(order, one.right[:, weak], one.right[:, strong]) for weak, strong in pairs]
+        theirs = [
+            apgr(told_by_others(one.right, weak, strong), one.right[:, weak], one.right[:, strong])
+            for weak, strong in pairs
+        ]
+        each.append((float(np.mean(ours)), float(np.mean(theirs))))
+        yield (
+            f"difficulty {one.name:24} {len(order):5} prompts {len(pairs):4} pairs  "
+            f"APGR {each[-1][0]:.3f}, told by others {each[-1][1]:.3f}"
+        )
+    ours_mean, theirs_mean = np.mean(each, axis=0)
+    yield f"mean of {len(each)} benchmarks {ours_mean:.3f}, told by others {theirs_mean:.3f}"
 
 
 def train(data: Path, model: Heads) -> dict[str, object]:
