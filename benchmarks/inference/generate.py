@@ -1,5 +1,6 @@
-"""Grows prompts from the written ones: alternatives in brackets are chosen, names in braces filled, by a fixed seed."""
+"""Our own prompts: those grown from templates, by a fixed seed, and those that were written out one by one."""
 
+import json
 import random
 import re
 from dataclasses import dataclass
@@ -29,6 +30,31 @@ class Prompt:
     family: str = ""
     """Prompts around the same texts are left out together."""
     language: str = "en"
+
+
+AUTHORED = "authored_"
+"""What the sources of prompts that were written out begin with; each author is a source, left out as a whole."""
+
+
+def authored() -> list[Prompt]:
+    """Returns the prompts that were written out, each author's as they stand."""
+    found: list[Prompt] = []
+    for path in sorted((HERE / "authors").glob("*.jsonl")):
+        source = f"{AUTHORED}{path.stem}"
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            row = json.loads(line)
+            found.append(
+                Prompt(
+                    text=row["text"],
+                    label=row["label"],
+                    source=source,
+                    origin=f"{source}:{number}",
+                    complexity=row["complexity"],
+                    family=source,
+                    language=row["language"],
+                )
+            )
+    return found
 
 
 def slots() -> dict[str, list[str]]:

@@ -30,9 +30,10 @@ WEIGHED = {
     "relations": 1.0,
     "figures": 3.0,
     "reasoning": 3.0,
+    "work": 3.0,
 }
 """The logarithm of each number, in units of its spread; what is a share is its own unit."""
-SHARES = ("figures", "reasoning")
+SHARES = ("figures", "reasoning", "work")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,12 +105,15 @@ def told_by_others(right: np.ndarray, weak: int, strong: int) -> np.ndarray:
     mean = np.nanmean(right, axis=0)
     between = (mean[weak] + mean[strong]) / 2
     others = [one for one in range(len(mean)) if one not in {weak, strong} and mean[one] > LEAST_RIGHT]
-    shares = (
-        np.nanmean(right[:, part], axis=1) if part else np.zeros(len(right))
-        for part in ([i for i in others if mean[i] > between], [i for i in others if mean[i] <= between])
-    )
-    better, worse = shares
-    return np.nan_to_num(better - worse)
+    better = _share(right[:, [one for one in others if mean[one] > between]])
+    worse = _share(right[:, [one for one in others if mean[one] <= between]])
+    return better - worse
+
+
+def _share(right: np.ndarray) -> np.ndarray:
+    """Returns how many of some models were right on each prompt; 0 where nobody knows."""
+    known = (~np.isnan(right)).sum(axis=1)
+    return np.nansum(right, axis=1) / np.maximum(known, 1)
 
 
 def report(found: list[Outcomes], weights: np.ndarray) -> Iterator[str]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from generate import Prompt
+from generate import AUTHORED, Prompt
 from scipy.optimize import minimize
 
 from mcp_router.inference import told_apart
@@ -40,10 +40,23 @@ class Held:
         return np.array([self.names.index(prompt.label) for prompt in self.prompts])
 
     @property
-    def plain(self) -> np.ndarray:
+    def data(self) -> np.ndarray:
         """Where the prompts of the data stand, as they are."""
-        ours = [not prompt.source.startswith("written") for prompt in self.prompts]
-        return np.flatnonzero(np.array(ours) & ~self.perturbed)
+        return self._at("", "written", AUTHORED)
+
+    @property
+    def authored(self) -> np.ndarray:
+        """Where the prompts stand that were written out one by one."""
+        return self._at(AUTHORED)
+
+    @property
+    def plain(self) -> np.ndarray:
+        """Where both stand."""
+        return self._at("", "written")
+
+    def _at(self, start: str, *but: str) -> np.ndarray:
+        chosen = [prompt.source.startswith(start) and not prompt.source.startswith(but) for prompt in self.prompts]
+        return np.flatnonzero(np.array(chosen) & ~self.perturbed)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,7 +91,7 @@ def line(z: np.ndarray, labels: np.ndarray, share: np.ndarray) -> Line:
 
 
 def calibrated(held: Held, at: np.ndarray) -> Calibration:
-    """Learns from some prompts of the data how sure a choice can be."""
+    """Learns from some prompts of the data how sure a choice can be: strangers' sources are the harder ones."""
     at = np.array([i for i in at if held.prompts[i].source != NOISY])
     z = np.array([told_apart(scores) for scores in held.scores[at].tolist()])
     labels = np.where(held.labels[at] == OTHER, CONVERSATION, held.labels[at])
@@ -99,10 +112,14 @@ def choices(held: Held, how: Calibration, at: np.ndarray, *, by_source: bool) ->
 
 def report(held: Held) -> Iterator[str]:
     """Yields how left-out sources were scored."""
-    how = calibrated(held, held.plain)
+    how = calibrated(held, held.data)
     yield from _by_source(held, how)
-    for title, by_source in (("pooled", False), ("every source the same", True)):
-        found = choices(held, how, held.plain, by_source=by_source)
+    for title, at, by_source in (
+        ("pooled", held.data, False),
+        ("every source the same", held.data, True),
+        ("authors", held.authored, False),
+    ):
+        found = choices(held, how, at, by_source=by_source)
         scores = by_class(found)
         worst = min(scores, key=lambda name: scores[name].recall)
         yield (
@@ -116,7 +133,8 @@ def report(held: Held) -> Iterator[str]:
     again = np.array([i for i in again if not held.prompts[i].source.startswith("written")])
     best = held.scores[:, : len(held.names)].argmax(axis=1)
     told = np.where(best == OTHER, CONVERSATION, best)
-    yield f"unchanged when perturbed {np.mean(told[again] == told[again - 1]):.3f}"
+    plain = np.maximum.accumulate(np.where(held.perturbed, 0, np.arange(len(held.prompts))))
+    yield f"unchanged when perturbed {np.mean(told[again] == told[plain[again]]):.3f}"
 
 
 def _by_source(held: Held, how: Calibration) -> Iterator[str]:
@@ -130,14 +148,14 @@ def _by_source(held: Held, how: Calibration) -> Iterator[str]:
 
 
 def _crossed(held: Held) -> list[float]:
-    plain = held.plain
-    families = np.array([held.prompts[i].family for i in plain])
+    data = held.data
+    families = np.array([held.prompts[i].family for i in data])
     found: dict[bool, list[Choice]] = {False: [], True: []}
     for family in sorted(set(families)):
         inside = families == family
-        how = calibrated(held, plain[~inside])
+        how = calibrated(held, data[~inside])
         for by_source, kept in found.items():
-            kept.extend(choices(held, how, plain[inside], by_source=by_source))
+            kept.extend(choices(held, how, data[inside], by_source=by_source))
     return [calibration_error(kept) for kept in found.values()]
 
 

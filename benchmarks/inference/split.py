@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import risks
 import rows
+from generate import AUTHORED
 from scores import Calibration, Held
 
 EACH = 18
 """Prompts of one label of one source."""
+EACH_AUTHORED = 6
 OUTCOMES_EACH = 150
 MOST_CHARS = 2_500
 SHARE_ALIKE = ("topical", "qa_natural_qa", "qa_trivia_qa")
@@ -41,6 +43,7 @@ def packed(data: Path, held: Held, how: Calibration) -> bytes:
     told = {str(row["source"]): f"{row['repo']}, {row['licence']}" for row in rows.read(data / "use_case_dev.jsonl.gz")}
     named = {str(row["source"]) for row in chosen}
     origins = {name: origin for name, origin in told.items() if name in named}
+    origins |= {name: "written for this project, MIT" for name in named if name.startswith(AUTHORED)}
     origins |= {f"outcomes of {name}": origin for name, (_, _, origin) in RECORDED.items()}
     lines = [{"origins": dict(sorted(origins.items()))}, *chosen]
     text = "\n".join(json.dumps(line, ensure_ascii=False) for line in lines)
@@ -52,7 +55,8 @@ def _prompts(held: Held, how: Calibration) -> Iterator[dict[str, object]]:
     for at in sorted(held.plain, key=lambda i: int(i) * 7919 % 100_003):
         prompt = held.prompts[at]
         place = prompt.source, prompt.label
-        if len(prompt.text) > MOST_CHARS or prompt.source.startswith(SHARE_ALIKE) or taken.get(place, 0) >= EACH:
+        each = EACH_AUTHORED if prompt.source.startswith(AUTHORED) else EACH
+        if len(prompt.text) > MOST_CHARS or prompt.source.startswith(SHARE_ALIKE) or taken.get(place, 0) >= each:
             continue
         taken[place] = taken.get(place, 0) + 1
         chosen, confidence = how.told(held.scores[at, : len(held.names)], held.names)

@@ -43,7 +43,9 @@ LEAST_ORIGINS = 2
 MOST_FEATURES = 24_000
 L2 = 3e-4
 ITERATIONS = 80
-TRUST = {"written_more": 1.0, "written": 3.0, "arena": 0.5}
+TRUST = {"written_more": 1.0, "written": 3.0, generate.AUTHORED: 2.5, "arena": 0.5}
+AUTHORED_AGAIN = 2
+"""How often a prompt that was written out is perturbed: short ones are drowned by a story before them."""
 DROPPED = 0.3
 """Share of the perturbed prompts that lose their words: other languages have only concepts, which must stand alone."""
 
@@ -66,7 +68,7 @@ class Table:
 
 
 def gather(data: Path) -> Table:
-    """Returns the data and our own prompts, each as it is and once perturbed."""
+    """Returns the data and our own prompts, each as it is and then perturbed."""
     dev = rows.use_case_rows(data)
     chance = random.Random(7)
     passages = _passages(dev, chance)
@@ -75,8 +77,10 @@ def gather(data: Path) -> Table:
     texts: list[str] = []
     perturbed: list[bool] = []
     dropped: list[bool] = []
-    for prompt in [*short, *rows.more_questions(data), *generate.written(WRITTEN_EACH, passages)]:
-        for again in (False, True):
+    grown = generate.written(WRITTEN_EACH, passages)
+    for prompt in [*short, *rows.more_questions(data), *grown, *generate.authored()]:
+        authored = prompt.source.startswith(generate.AUTHORED)
+        for again in (False, *[True] * (AUTHORED_AGAIN if authored else 1)):
             prompts.append(prompt)
             texts.append(rows.perturbed(prompt.text, chance) if again else prompt.text)
             perturbed.append(again)
@@ -135,7 +139,7 @@ def _fitted(x: sparse.csr_matrix, labels: np.ndarray, share: np.ndarray, classes
 
 
 def left_out(table: Table, processes: int) -> np.ndarray:
-    """Returns the scores of every prompt of the data from weights that never saw its family of sources."""
+    """Returns the scores of every prompt that was not grown, from weights that never saw its family of sources."""
     found = np.zeros((len(table.prompts), len(USE_CASES) + len(COMPLEXITIES)))
     families = sorted({prompt.family for prompt in table.prompts if not prompt.source.startswith("written")})
     with multiprocessing.get_context("fork").Pool(processes, _share, (table,)) as pool:
@@ -190,11 +194,11 @@ def main() -> None:
     chosen = arguments.parse_args()
     (ROOM / "lexicon.txt").write_text(lexicon.shipped(), encoding="utf-8", newline="\n")
     table = gather(chosen.data)
-    print(f"{len(table.prompts) // 2} prompts, each as it is and once perturbed", flush=True)
+    print(f"{np.sum(~table.perturbed)} prompts, and as many and more perturbed", flush=True)
     scored = left_out(table, chosen.processes)
     held = scores.Held(prompts=table.prompts, scores=scored, perturbed=table.perturbed, names=USE_CASES)
     print("\n".join(scores.report(held)), flush=True)
-    how = scores.calibrated(held, held.plain)
+    how = scores.calibrated(held, held.data)
     complexities, told = scores.complexity(held)
     print(told)
     where, w, b = learn(table, np.arange(len(table.prompts)))

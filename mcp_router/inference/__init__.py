@@ -92,9 +92,12 @@ def _complexity(model: Heads, scores: list[float]) -> tuple[Complexity, float]:
 
 
 def difficulty(reading: Reading, scores: Sequence[float]) -> dict[str, float]:
-    """Returns the numbers that risk weighs: what was counted, and how likely code or reasoning is asked for."""
+    """Returns the numbers that risk weighs: what was counted, how likely reasoning is asked for, and work at all."""
     likely = chances(scores[: _OTHER + 1])
-    return reading.counts | {"reasoning": likely[_CODE] + likely[_ANALYSIS]}
+    return reading.counts | {
+        "reasoning": likely[_CODE] + likely[_ANALYSIS],
+        "work": 1 - likely[_CONVERSATION] - likely[_OTHER],
+    }
 
 
 def risk(model: Heads, counts: Mapping[str, float]) -> float:
