@@ -101,7 +101,7 @@ class Goal:
         ratio = ours / theirs if theirs else None
         goal, met = self._goal(ours, ratio)
         beside = f"{self.beside}: {self._shown(theirs)}" if theirs is not None else ""
-        return [self.what, self._shown(ours), beside, f"{ratio:.2f}" if ratio is not None else "", goal, met]
+        return [self.what, self._shown(ours), beside, _ratio(ratio), goal, met]
 
     def _goal(self, ours: float, ratio: float | None) -> tuple[str, str]:
         if self.at_most is not None:
@@ -114,6 +114,12 @@ class Goal:
 
     def _shown(self, value: float) -> str:
         return f"over {fallback.PATIENCE_MS:,}{self.unit}" if value == inf else f"{value:,.{self.digits}f}{self.unit}"
+
+
+def _ratio(ratio: float | None) -> str:
+    if ratio is None:
+        return ""
+    return f"{ratio:.2f}" if ratio >= 0 else "below 0"
 
 
 def _yes(met: bool) -> str:
