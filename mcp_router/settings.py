@@ -14,7 +14,7 @@ from platformdirs import user_config_path, user_data_path
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from mcp_router.errors import ConfigError
-from mcp_router.ledger import Limit
+from mcp_router.ledger.records import Limit
 
 APP = "mcp-llm-router"
 

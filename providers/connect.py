@@ -10,10 +10,10 @@ from typing import assert_never
 
 import anyio.to_thread
 
-from providers.addresses import address, well_formed
 from providers.catalog import Model, Provider, Wire
 from providers.completion import Adapter, Completion, OnText, Prompt
 from providers.errors import AuthenticationError, InvalidRequestError, UnavailableError
+from providers.transport.urls import address, well_formed
 
 
 def connect(
@@ -109,31 +109,31 @@ class Connection:
         provider, key = self._provider, self._key
         match wire:
             case "openai_chat":
-                from providers.openai_chat import open_wire  # noqa: PLC0415
+                from providers.wires.openai_chat import open_wire  # noqa: PLC0415
 
                 return open_wire(provider, key=key, base_url=url)
             case "openai_responses":
-                from providers.openai_responses import open_wire  # noqa: PLC0415
+                from providers.wires.openai_responses import open_wire  # noqa: PLC0415
 
                 return open_wire(provider, key=key, base_url=url)
             case "groq_chat":
-                from providers.groq_chat import open_wire  # noqa: PLC0415
+                from providers.wires.groq_chat import open_wire  # noqa: PLC0415
 
                 return open_wire(provider, key=key, base_url=url)
             case "mistral_chat":
-                from providers.mistral_chat import open_wire  # noqa: PLC0415
+                from providers.wires.mistral_chat import open_wire  # noqa: PLC0415
 
                 return open_wire(provider, key=key, base_url=url)
             case "anthropic_messages":
-                from providers.anthropic_messages import open_wire  # noqa: PLC0415
+                from providers.wires.anthropic_messages import open_wire  # noqa: PLC0415
 
                 return open_wire(provider, key=key, base_url=url)
             case "gemini_generate":
-                from providers.gemini_generate import open_wire  # noqa: PLC0415
+                from providers.wires.gemini_generate import open_wire  # noqa: PLC0415
 
                 return open_wire(provider, key=key, base_url=url)
             case "embedded":
-                from providers.embedded import EmbeddedAdapter  # noqa: PLC0415
+                from providers.embedded.adapter import EmbeddedAdapter  # noqa: PLC0415
 
                 return EmbeddedAdapter(self._model_path)
             case _:

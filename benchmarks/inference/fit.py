@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 from scipy.optimize import minimize
 
-from mcp_router.inference.features import Reading
+from mcp_router.routing.inference.features import Reading
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

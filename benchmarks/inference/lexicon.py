@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from mcp_router.inference.features import stems
+from mcp_router.routing.inference.features import stems
 
 HERE = Path(__file__).parent
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import rows
 
-from mcp_router.inference import difficulty, features
-from mcp_router.inference.heads import Heads, logits
+from mcp_router.routing.inference import difficulty, features
+from mcp_router.routing.inference.heads import Heads, logits
 
 LEAST_GAP = 0.08
 """Pairs of models that differ by less say nothing of who should be asked."""

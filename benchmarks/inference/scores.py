@@ -8,9 +8,9 @@ import numpy as np
 from generate import AUTHORED, Prompt
 from scipy.optimize import minimize
 
-from mcp_router.inference import told_apart
-from mcp_router.inference.heads import sure
-from mcp_router.inference.scoring import Choice, accuracy, by_class, calibration_error, macro_f1
+from mcp_router.routing.inference import told_apart
+from mcp_router.routing.inference.evaluation.scoring import Choice, accuracy, by_class, calibration_error, macro_f1
+from mcp_router.routing.inference.heads import sure
 
 CONVERSATION, OTHER = 2, 7
 NOISY = "arena_hard_v0.1"

@@ -20,9 +20,9 @@ import scores
 import split
 from scipy import sparse
 
-from mcp_router.inference import features
-from mcp_router.inference.development import NAME
-from mcp_router.inference.heads import marked, parse
+from mcp_router.routing.inference import features
+from mcp_router.routing.inference.evaluation.development import NAME
+from mcp_router.routing.inference.heads import marked, parse
 
 USE_CASES = [
     "classification",
@@ -35,7 +35,7 @@ USE_CASES = [
     "other",
 ]
 COMPLEXITIES = ["simple", "medium", "complex"]
-ROOM = Path(__file__).parents[2] / "mcp_router" / "inference"
+ROOM = Path(__file__).parents[2] / "mcp_router" / "routing" / "inference"
 
 WRITTEN_EACH = 14
 WORD_SHARE = 3.0

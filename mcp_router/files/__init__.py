@@ -1,12 +1,12 @@
 """Files in, files out: what a call names is read and what it answers is saved, inside the allowed folders only."""
 
-from mcp_router.files.fences import fenced, unwrapped
+from mcp_router.files.batch_targets import Target, save_target, targets_of
+from mcp_router.files.code_fences import fenced, unwrapped
 from mcp_router.files.keeping import Kept, keep
-from mcp_router.files.opening import Fingerprint
 from mcp_router.files.reading import FoundFile, Reading, ReadLimits, SourceFile, find_files, read_file, read_files
 from mcp_router.files.roots import FileRefusedError, Place, Roots
+from mcp_router.files.safe_open import Fingerprint
 from mcp_router.files.saving import ChangedMeanwhileError, Saved, look, save
-from mcp_router.files.targets import Target, save_target, targets_of
 
 __all__ = [
     "ChangedMeanwhileError",

@@ -12,8 +12,8 @@ from anyio.from_thread import check_cancelled
 
 from mcp_router.files.decoding import decoded, media_type
 from mcp_router.files.globs import globs, is_glob, matches
-from mcp_router.files.opening import Fingerprint, content, opened_folder, refuse_special, refusing
 from mcp_router.files.roots import FileRefusedError, Place, Roots, name_of, path_of, shown
+from mcp_router.files.safe_open import Fingerprint, content, opened_folder, refuse_special, refusing
 from providers.completion import Attachment
 
 _SHOWN_PROBLEMS = 3

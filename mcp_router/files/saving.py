@@ -13,8 +13,8 @@ from pathlib import Path
 
 import anyio.to_thread
 
-from mcp_router.answers import cleaned
-from mcp_router.files.opening import (
+from mcp_router.files.roots import FileRefusedError, Place, Roots
+from mcp_router.files.safe_open import (
     Fingerprint,
     Folder,
     fingerprint_in,
@@ -23,7 +23,7 @@ from mcp_router.files.opening import (
     refuse_special,
     refusing,
 )
-from mcp_router.files.roots import FileRefusedError, Place, Roots
+from mcp_router.text import cleaned
 
 if sys.platform != "win32":
     import fcntl

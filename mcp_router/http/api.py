@@ -10,21 +10,24 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from mcp_router import accounting, delegating, describing, explaining
 from mcp_router.app import App
-from mcp_router.callers import caller_of
 from mcp_router.errors import BadInputError, RouterError
 from mcp_router.http.openapi import document
-from mcp_router.http.replies import Json, error_reply, refusal, reply
+from mcp_router.http.responses import Json, error_reply, refusal, reply
 from mcp_router.http.streaming import CallReply
-from mcp_router.ledger import LedgerError
-from mcp_router.requests import (
+from mcp_router.ledger.ledger import LedgerError
+from mcp_router.operations import costs as cost_reports
+from mcp_router.operations import providers as provider_views
+from mcp_router.operations.arguments import (
     CostArguments,
     ExplainArguments,
     GenerateArguments,
     ProviderArguments,
     checked,
 )
+from mcp_router.operations.caller import caller_of
+from mcp_router.operations.explain import explanation
+from mcp_router.operations.generate import generate
 from providers.completion import OnText
 
 View = Callable[[Request], Awaitable[Json]]
@@ -36,19 +39,19 @@ def routes(app: App) -> list[Route]:
 
     async def providers(request: Request) -> Json:
         asked = checked(ProviderArguments, dict(request.query_params))
-        return await describing.providers(app, asked.provider, caller=caller_of(request))
+        return await provider_views.providers(app, asked.provider, caller=caller_of(request))
 
     async def use_cases(request: Request) -> Json:
         _nothing_asked(request)
-        return describing.use_cases(app) | describing.budget_tiers(app)
+        return provider_views.use_cases(app) | provider_views.budget_tiers(app)
 
     async def costs(request: Request) -> Json:
         asked = checked(CostArguments, dict(request.query_params))
-        return await accounting.costs(app, asked, caller=caller_of(request))
+        return await cost_reports.costs(app, asked, caller=caller_of(request))
 
     async def explain(request: Request) -> Json:
         asked = checked(ExplainArguments, await _body(request))
-        return await explaining.explanation(app, asked, caller=caller_of(request))
+        return await explanation(app, asked, caller=caller_of(request))
 
     async def openapi(_request: Request) -> Json:
         return document()
@@ -101,7 +104,7 @@ async def _begun(app: App, request: Request) -> Response:
     client = caller_of(request).name
 
     async def work(on_text: OnText | None) -> Json:
-        return await delegating.generate(app, arguments, client=client, on_text=on_text)
+        return await generate(app, arguments, client=client, on_text=on_text)
 
     return CallReply(work, stream=stream or _wants_events(request))
 

@@ -11,8 +11,8 @@ from starlette.responses import Response
 
 from mcp_router import __version__
 from mcp_router.app import App
-from mcp_router.http.replies import reply
-from mcp_router.ledger import LedgerError
+from mcp_router.http.responses import reply
+from mcp_router.ledger.ledger import LedgerError
 
 logger = logging.getLogger(__name__)
 

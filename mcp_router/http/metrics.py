@@ -16,12 +16,13 @@ from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import Response
 
-from mcp_router import accounting
 from mcp_router.app import App
-from mcp_router.callers import Caller, caller_of
-from mcp_router.http.replies import error_reply
-from mcp_router.ledger import Bench, BudgetState, GroupBy, LedgerError, Totals
-from mcp_router.ledger.latency import within
+from mcp_router.http.responses import error_reply
+from mcp_router.ledger.latency_histogram import within
+from mcp_router.ledger.ledger import LedgerError
+from mcp_router.ledger.records import Bench, BudgetState, GroupBy, Totals
+from mcp_router.operations import costs
+from mcp_router.operations.caller import Caller, caller_of
 
 SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 """Bounds of the histogram, each of which is one of the ledger's."""
@@ -78,7 +79,7 @@ async def _families(app: App, caller: Caller) -> list[Metric]:
     now = time.time()
 
     async def groups(by: GroupBy) -> Groups:
-        book = accounting.book_of(app, "all", caller)
+        book = costs.book_of(app, "all", caller)
         return (await app.ledger.summary(since=None, until=None, session=book, group_by=by)).groups
 
     limits = [limit for limit in app.settings.limits() if caller.sees_all or limit.client == caller.name]

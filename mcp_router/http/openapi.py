@@ -7,9 +7,9 @@ from functools import cache
 from pydantic.json_schema import models_json_schema
 
 from mcp_router import __version__
-from mcp_router.http.replies import Json
-from mcp_router.requests import CostArguments, ExplainArguments, GenerateArguments, ProviderArguments
-from mcp_router.tools import COST_SUMMARY, EXPLAIN_ROUTE, GENERATE, LIST_PROVIDERS
+from mcp_router.http.responses import Json
+from mcp_router.operations.arguments import CostArguments, ExplainArguments, GenerateArguments, ProviderArguments
+from mcp_router.server.tools import COST_SUMMARY, EXPLAIN_ROUTE, GENERATE, LIST_PROVIDERS
 
 _REF = "#/components/schemas/{model}"
 _ERRORS = {

@@ -10,9 +10,9 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from mcp_router.errors import RouterError
-from mcp_router.http.replies import Json, error_reply, error_view, reply
-from mcp_router.ledger import LedgerError
-from mcp_router.wording import dumped
+from mcp_router.http.responses import Json, error_reply, error_view, reply
+from mcp_router.ledger.ledger import LedgerError
+from mcp_router.text import dumped
 from providers.completion import OnText
 
 Work = Callable[[OnText | None], Awaitable[Json]]

@@ -15,9 +15,9 @@ from anyio import CancelScope, CapacityLimiter, Lock, fail_after
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.numeric import Int8Dumper
 
-from mcp_router.ledger import LedgerError
-from mcp_router.ledger.schema import CLUSTERED, MIGRATION_SECONDS, MIGRATIONS, VERSION, announce
-from mcp_router.ledger.statements import Last, Mode, Row, Rows, Script, Statement
+from mcp_router.ledger.ledger import LedgerError
+from mcp_router.ledger.migrations import CLUSTERED, MIGRATION_SECONDS, MIGRATIONS, VERSION, announce
+from mcp_router.ledger.queries.statements import Last, Mode, Row, Rows, Script, Statement
 
 T = TypeVar("T")
 

@@ -19,7 +19,8 @@ from typing import Literal
 from anyio import CancelScope, Lock, to_thread
 from pydantic import TypeAdapter, ValidationError
 
-from mcp_router.ledger import (
+from mcp_router.ledger.ledger import Ledger, LedgerError
+from mcp_router.ledger.records import (
     Attempt,
     Bench,
     BudgetRefusal,
@@ -27,8 +28,6 @@ from mcp_router.ledger import (
     CellLesson,
     GroupBy,
     Hold,
-    Ledger,
-    LedgerError,
     Lesson,
     Limit,
     Rate,

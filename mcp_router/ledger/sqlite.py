@@ -12,9 +12,9 @@ from typing import NamedTuple, TypeVar
 
 from anyio import CapacityLimiter, sleep, to_thread
 
-from mcp_router.ledger import LedgerError
-from mcp_router.ledger.schema import CLUSTERED, MIGRATION_SECONDS, MIGRATIONS, VERSION, announce
-from mcp_router.ledger.statements import Mode, Script
+from mcp_router.ledger.ledger import LedgerError
+from mcp_router.ledger.migrations import CLUSTERED, MIGRATION_SECONDS, MIGRATIONS, VERSION, announce
+from mcp_router.ledger.queries.statements import Mode, Script
 
 T = TypeVar("T")
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import anyio
 
-from mcp_router.ledger import Attempt, Limit
-from mcp_router.ledger.opening import open_ledger
+from mcp_router.ledger.connect import open_ledger
+from mcp_router.ledger.records import Attempt, Limit
 from tests.chaos.ground import Figures, Ground
 from tests.chaos.servers import command, environment
 

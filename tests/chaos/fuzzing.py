@@ -17,7 +17,7 @@ from jsonschema import Draft202012Validator
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from mcp_router.tools import TOOLS
+from mcp_router.server.tools import TOOLS
 from tests.chaos import books, servers
 from tests.chaos.ground import Figures, Ground
 from tests.chaos.servers import PATIENCE_SECONDS, Said

@@ -13,7 +13,7 @@ from tests.chaos import books, servers
 from tests.chaos.ground import Figures, Ground
 from tests.chaos.servers import Http, Said, Stdio
 from tests.chaos.upstream import Vendor
-from tests.collector import collecting
+from tests.support.collector import collecting
 
 Json = dict[str, Any]
 

@@ -20,7 +20,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 
 from tests.chaos.ground import Ground
 from tests.chaos.upstream import BACKUP, OWN, VENDORS, Vendor
-from tests.site import until
+from tests.support.site import until
 
 Json = dict[str, Any]
 TIMEOUT_SECONDS = 30

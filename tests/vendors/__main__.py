@@ -7,7 +7,7 @@ import sys
 
 import anyio
 
-from providers.rows import NAMES
+from providers.registry import NAMES
 from tests.vendors.server import vendor_server
 
 

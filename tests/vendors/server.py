@@ -15,7 +15,7 @@ from anyio.abc import SocketAttribute, SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from providers.catalog import Provider
-from providers.rows import shipped
+from providers.registry import shipped
 from tests.vendors.answers import Reply, answer
 from tests.vendors.refusals import Refusal, named
 from tests.vendors.rules import objection

@@ -11,15 +11,17 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 from starlette.requests import Request
 
-from mcp_router import accounting, describing, explaining
 from mcp_router.app import App
-from mcp_router.callers import Caller, caller_of
 from mcp_router.http.api import View
-from mcp_router.http.replies import Json
-from mcp_router.ledger import Attempt, GroupBy, Totals
+from mcp_router.http.responses import Json
+from mcp_router.ledger.records import Attempt, GroupBy, Totals
 from mcp_router.money import number
-from mcp_router.requests import Arguments, CostArguments, Period, checked
-from mcp_router.routes import COMPLEXITIES, TIERS, USE_CASES
+from mcp_router.operations import costs as cost_reports
+from mcp_router.operations import providers as provider_views
+from mcp_router.operations.arguments import Arguments, CostArguments, Period, checked
+from mcp_router.operations.caller import Caller, caller_of
+from mcp_router.operations.explain import attempt_view
+from mcp_router.routing.routes import COMPLEXITIES, TIERS, USE_CASES
 
 _GROUPS: tuple[GroupBy, ...] = ("provider", "model", "use_case", "budget_tier", "client")
 _MOST_DAYS = 366
@@ -59,7 +61,7 @@ def figures(app: App) -> Mapping[str, View]:
         return await _calls(app, caller_of(request), page)
 
     async def providers(_request: Request) -> Json:
-        return await describing.providers(app)
+        return await provider_views.providers(app)
 
     async def table(_request: Request) -> Json:
         return _table(app)
@@ -69,7 +71,7 @@ def figures(app: App) -> Mapping[str, View]:
 
 async def _overview(app: App, caller: Caller, period: Period) -> Json:
     now = datetime.now(UTC)
-    (since, until), book = accounting.span(period, now), accounting.book_of(app, period, caller)
+    (since, until), book = cost_reports.span(period, now), cost_reports.book_of(app, period, caller)
 
     async def by(group: GroupBy) -> tuple[Totals, Mapping[str, Totals]]:
         summary = await app.ledger.summary(since=since, until=until, session=book, group_by=group)
@@ -80,14 +82,14 @@ async def _overview(app: App, caller: Caller, period: Period) -> Json:
         "period": period,
         "caller": {"name": caller.name, "sees_all": caller.sees_all},
         "baseline": app.baseline.model.id,
-        "totals": accounting.totals_view(total),
+        "totals": cost_reports.totals_view(total),
         "days": _days(days, since, now.date()),
         "groups": {
-            group: {name: accounting.totals_view(totals) for name, totals in (await by(group))[1].items()}
+            group: {name: cost_reports.totals_view(totals) for name, totals in (await by(group))[1].items()}
             for group in _GROUPS
             if group != "client" or caller.sees_all
         },
-        "budgets": await accounting.budgets(app, caller, now),
+        "budgets": await cost_reports.budgets(app, caller, now),
     }
 
 
@@ -118,7 +120,7 @@ def _day(day: str, totals: Totals | None) -> Json:
 async def _daily(app: App, caller: Caller, asked: DailyArguments) -> Json:
     """Spending by day of those who cost most, and of all the others together."""
     now = datetime.now(UTC)
-    since, book = accounting.since_when(asked.period, now), accounting.book_of(app, asked.period, caller)
+    since, book = cost_reports.since_when(asked.period, now), cost_reports.book_of(app, asked.period, caller)
     earliest = (now - timedelta(days=_MOST_DAYS)).timestamp()
     costs = await app.ledger.daily(since=since or earliest, session=book, group_by=asked.group_by)
     days = _every_day({day for spent in costs.values() for day in spent}, since, now.date())
@@ -158,7 +160,7 @@ async def _cut_off(app: App, attempts: Sequence[Attempt]) -> list[Attempt]:
 
 
 def _attempt(attempt: Attempt) -> Json:
-    return explaining.attempt_view(attempt) | {
+    return attempt_view(attempt) | {
         "call_id": attempt.call_id,
         "client": attempt.client,
         "use_case": attempt.use_case,
@@ -171,8 +173,8 @@ def _attempt(attempt: Attempt) -> Json:
 def _table(app: App) -> Json:
     about = {name: row.about for name, row in app.routes.use_cases.items()}
     return {
-        "routes": [describing.route(app, name) | {"about": about[name]} for name in USE_CASES],
-        **describing.budget_tiers(app),
+        "routes": [provider_views.route(app, name) | {"about": about[name]} for name in USE_CASES],
+        **provider_views.budget_tiers(app),
         "use_cases": list(USE_CASES),
         "tiers": list(TIERS),
         "complexities": list(COMPLEXITIES),

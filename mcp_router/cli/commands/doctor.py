@@ -1,0 +1,27 @@
+"""`doctor`: is everything as it should be, and what to do where it is not."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from rich.console import Console
+from rich.markup import escape
+
+from mcp_router.app import App
+from mcp_router.cli.exit_codes import DONE, FAILED
+from mcp_router.operations import doctor
+from mcp_router.text import dumped
+
+_SIGNS = {"ok": "[green]✓[/green]", "note": "[yellow]![/yellow]", "wrong": "[red]✗[/red]"}
+
+
+async def run(app: App, given: Namespace) -> int:
+    """Print what was found; 1 where something is wrong."""
+    findings = await doctor.examine(app, live=given.live)
+    if given.json:
+        print(dumped([{"state": one.state, "what": one.what, "found": one.found} for one in findings]))
+    else:
+        console = Console(highlight=False)
+        for finding in findings:
+            console.print(f"{_SIGNS[finding.state]} {finding.what}: {escape(finding.found)}")
+    return FAILED if any(finding.state == "wrong" for finding in findings) else DONE

@@ -1,0 +1,68 @@
+"""Runs the command that was given, and turns errors into texts and exit codes."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import sys
+from argparse import Namespace
+from importlib import import_module
+from io import TextIOWrapper
+
+import anyio
+
+from mcp_router.app import running
+from mcp_router.cli.exit_codes import FAILED, USAGE
+from mcp_router.errors import BadInputError, ConfigError, RouterError
+from mcp_router.ledger.ledger import LedgerError
+from mcp_router.settings import load
+
+_ROOMS = {"eval": "evaluate"}
+"""Commands whose name a module had better not have."""
+_WITHOUT_APP = ("eval", "install")
+"""Those that work where no ledger can be had."""
+
+
+def run(given: Namespace) -> int:
+    """Run a command to its exit code."""
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    # SDKs log whole requests at this level and above it bodies of errors; neither is anybody's business.
+    for chatty in ("httpx", "httpx2", "httpcore", "httpcore2", "openai", "anthropic", "groq", "mistralai"):
+        logging.getLogger(chatty).setLevel(logging.CRITICAL)
+    _let_through(sys.stdout)
+    try:
+        code = anyio.run(_run, given)
+        sys.stdout.flush()
+    except (ConfigError, BadInputError) as error:
+        print(f"mcp-llm-router: {error}", file=sys.stderr)
+        return USAGE
+    except RouterError as error:
+        trail = f" Attempts: mcp-llm-router explain --call {error.call_id}" if error.call_id else ""
+        print(f"mcp-llm-router: {error}{trail}", file=sys.stderr)
+        return FAILED
+    except LedgerError as error:
+        print(f"mcp-llm-router: {error}", file=sys.stderr)
+        return FAILED
+    except BrokenPipeError:  # whoever read along, say `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except KeyboardInterrupt:
+        return 130
+    return code
+
+
+def _let_through(stream: object) -> None:
+    """Let a sign that the terminal lacks be a question mark: an answer is not lost for it, which may be paid for."""
+    if isinstance(stream, TextIOWrapper):
+        stream.reconfigure(errors="replace")
+
+
+async def _run(given: Namespace) -> int:
+    command = import_module(f"mcp_router.cli.commands.{_ROOMS.get(given.command, given.command)}")
+    gc.freeze()
+    gc.enable()
+    if given.command in _WITHOUT_APP:
+        return command.run(load(given.config), given)
+    async with running(load(given.config)) as app:
+        return await command.run(app, given)

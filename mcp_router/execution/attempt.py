@@ -1,0 +1,279 @@
+"""One attempt: hold the money, ask the model, write down what came of it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import anyio
+
+from mcp_router.execution import breaker
+from mcp_router.execution.adapters import Connections
+from mcp_router.execution.call import Answered, Call, Failed, RejectedError
+from mcp_router.execution.rate_limits import scarce
+from mcp_router.execution.tracing import spanned
+from mcp_router.ledger.ledger import Ledger, LedgerError
+from mcp_router.ledger.records import (
+    Attempt,
+    Bench,
+    BudgetRefusal,
+    CostSource,
+    Hold,
+    Lesson,
+    Limit,
+    Outcome,
+    Rate,
+    RateRefusal,
+)
+from mcp_router.routing.feedback import Learning, taught
+from mcp_router.routing.fit import Candidate
+from mcp_router.routing.prices import cost_usd
+from providers.catalog import Model, Provider
+from providers.completion import Completion, Limits, Message, Prompt, Usage
+from providers.errors import BrokenAnswerError, ProviderError
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
+
+_LEASE_SPARE = 30.0
+"""Seconds a hold outlives the longest its attempt may take."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Baseline:
+    """The model that savings are told against."""
+
+    provider: Provider
+    model: Model
+
+    def cost_usd(self, usage: Usage, at: datetime) -> Decimal | None:
+        """Return what the same tokens would have cost there."""
+        plain = replace(usage, reported_cost_usd=None, cache_read_tokens=0, cache_write_tokens=0, searches=0)
+        return cost_usd(self.provider, self.model, plain, at=at, thinking=False)[0]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Desk:
+    """What every attempt needs: the ledger, the adapters, the budgets."""
+
+    ledger: Ledger
+    connections: Connections
+    limits: Sequence[Limit]
+    """Every budget."""
+    rates: Mapping[str, Rate]
+    """By provider; those without one are not limited."""
+    key_scope: Callable[[str], str]
+    baseline: Baseline
+    session: str
+    clock: Callable[[], float]
+    """Seconds since the epoch."""
+    learning: Learning | None = None
+    """None where outcomes shall teach nothing."""
+    tracer: Tracer | None = None
+    """Makes a span of every attempt; None where nobody asks for traces."""
+
+    async def attempt(
+        self, call: Call, candidate: Candidate, messages: tuple[Message, ...], remembered: dict[str, Bench]
+    ) -> Answered | Failed | BudgetRefusal | RateRefusal:
+        """Ask one candidate once. `remembered` are the benches known of, by scope; it is kept up to date."""
+        hold = self._hold(call, candidate)
+        refusal = await self.ledger.hold(hold, self._limits(call), self.rates.get(candidate.model.provider))
+        if refusal is not None:
+            return refusal
+        with spanned(self.tracer, candidate, call.attempts):
+            return await self._attempted(call, candidate, messages, remembered, hold)
+
+    async def _attempted(
+        self,
+        call: Call,
+        candidate: Candidate,
+        messages: tuple[Message, ...],
+        remembered: dict[str, Bench],
+        hold: Hold,
+    ) -> Answered | Failed:
+        started, began = self.clock(), anyio.current_time()
+        record = _Record(desk=self, call=call, candidate=candidate, hold=hold, started=started, began=began)
+        try:
+            completion = await self._ask(call, candidate, messages)
+        except ProviderError as error:
+            bench = self._bench(error, candidate, remembered)
+            attempt = await record.write("failed", error=error, usage=error.usage, bench=bench)
+            await self._learn(candidate, error.limits)
+            return Failed(error=error, attempt=attempt, bench=bench)
+        except anyio.get_cancelled_exc_class():
+            await record.write("cancelled", error=_CancelledError("the caller hung up"), usage=None, bench=None)
+            raise
+        if remembered or completion.limits is not None:
+            with anyio.CancelScope(shield=True):  # it is paid for: nothing may come between the answer and its row
+                await self._forgive(candidate, remembered)
+                await self._learn(candidate, completion.limits)
+        judged = call.ask.judge(completion) if call.ask.judge is not None else completion
+        if isinstance(judged, RejectedError):
+            attempt = await record.write("failed", error=judged, usage=completion.usage, completion=completion)
+            return Failed(error=judged, attempt=attempt, bench=None, said=completion, again=judged.again)
+        attempt = await record.write("answered", usage=completion.usage, completion=completion)
+        return Answered(completion=judged, attempt=attempt)
+
+    async def _ask(self, call: Call, candidate: Candidate, messages: tuple[Message, ...]) -> Completion:
+        """Send the prompt, with one deadline for connecting, waiting and reading."""
+        ask = call.ask
+        adapter = self.connections.adapter(candidate.model.provider)
+        allowed = min(self.connections.timeout_seconds(candidate.model.provider), call.deadline - anyio.current_time())
+        prompt = Prompt(
+            messages=messages,
+            max_output_tokens=candidate.fit.max_output_tokens,
+            system=ask.system,
+            temperature=ask.temperature,
+            effort=candidate.fit.effort,
+            response_schema=ask.response_schema,
+            max_searches=candidate.fit.searches,
+            shared_prefix=ask.shared_prefix,
+        )
+        try:
+            with anyio.fail_after(max(0.0, allowed)):
+                return await adapter.complete(candidate.model, prompt, on_text=ask.on_text)
+        except TimeoutError as exc:
+            raise _SilentError(f"no answer within {allowed:.0f} s") from exc
+
+    def _hold(self, call: Call, candidate: Candidate) -> Hold:
+        now = self.clock()
+        timeout = self.connections.timeout_seconds(candidate.model.provider)
+        return Hold(
+            id=secrets.token_hex(8),
+            call_id=call.id,
+            client=call.ask.client,
+            model=candidate.model.id,
+            amount_usd=candidate.fit.worst_usd or Decimal(0),
+            tokens=call.ask.task.need.input_tokens + candidate.fit.max_output_tokens,
+            now=now,
+            expires_at=now + timeout + _LEASE_SPARE,
+        )
+
+    def _limits(self, call: Call) -> tuple[Limit, ...]:
+        return tuple(limit for limit in self.limits if limit.client in (None, call.ask.client))
+
+    def _bench(self, error: ProviderError, candidate: Candidate, remembered: dict[str, Bench]) -> Bench | None:
+        model = candidate.model
+        scope = breaker.scope_of(error, model=model.id, key_scope=self.key_scope(model.provider))
+        if scope is None:
+            return None
+        bench = breaker.after(error, scope=scope, before=remembered.get(scope), now=self.clock())
+        remembered[scope] = bench
+        return bench
+
+    async def _forgive(self, candidate: Candidate, remembered: dict[str, Bench]) -> None:
+        model = candidate.model
+        for scope in (f"provider:{model.provider}", f"model:{model.id}", self.key_scope(model.provider)):
+            if scope in remembered:
+                del remembered[scope]
+                await self.ledger.clear_bench(scope)
+
+    async def _learn(self, candidate: Candidate, limits: Limits | None) -> None:
+        """Tell all processes what the vendor says is left, once it is little enough to matter."""
+        if limits is not None and scarce(limits):
+            await self.ledger.learn(candidate.model.id, limits, self.clock())
+
+
+class _SilentError(BrokenAnswerError):
+    """Nothing came back in time."""
+
+    kind = "timeout"
+
+
+class _CancelledError(BrokenAnswerError):
+    """The caller did not wait for the answer."""
+
+    kind = "cancelled"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Record:
+    """Turns what happened into a row, and writes it even when the caller has hung up."""
+
+    desk: Desk
+    call: Call
+    candidate: Candidate
+    hold: Hold
+    started: float
+    began: float
+
+    async def write(
+        self,
+        outcome: Outcome,
+        *,
+        usage: Usage | None,
+        error: ProviderError | None = None,
+        bench: Bench | None = None,
+        completion: Completion | None = None,
+    ) -> Attempt:
+        attempt = self._attempt(outcome, usage, error, completion)
+        lesson = self._lesson(attempt)
+        self.call.attempts.append(attempt)
+        benched = () if bench is None else (bench,)
+        try:
+            # Whoever has hung up still pays: a ledger writes this to its end.
+            written = await self.desk.ledger.settle(self.hold.id, attempt, benched, lesson)
+        except LedgerError as lost:
+            self.call.warnings.append(f"not in the ledger: {lost}")
+        else:
+            if not written:
+                self.call.warnings.append("the ledger's database is away: the cost is kept and written later")
+        return attempt
+
+    def _lesson(self, attempt: Attempt) -> Lesson | None:
+        if self.desk.learning is None or attempt.outcome == "cancelled":
+            return None
+        ask = self.call.ask
+        checked = ask.response_schema is not None
+        return taught(ask.task, attempt.model, checked=checked, error=attempt.error, first=attempt.number == 1)
+
+    def _attempt(
+        self, outcome: Outcome, usage: Usage | None, error: ProviderError | None, completion: Completion | None
+    ) -> Attempt:
+        task, model = self.call.ask.task, self.candidate.model
+        at = datetime.fromtimestamp(self.desk.clock(), UTC)
+        cost, source = self._cost(usage, error, at)
+        answered = outcome == "answered" and usage is not None
+        return Attempt(
+            call_id=self.call.id,
+            number=len(self.call.attempts) + 1,
+            session=self.desk.session,
+            client=self.call.ask.client,
+            use_case=task.use_case,
+            budget_tier=task.budget_tier,
+            complexity=task.complexity,
+            inferred=",".join(task.inferred),
+            model=model.id,
+            why=self.candidate.why,
+            started_at=self.started,
+            seconds=anyio.current_time() - self.began,
+            outcome=outcome,
+            error=error.kind if error is not None else None,
+            detail=str(error) if error is not None else None,
+            finish_reason=completion.finish_reason if completion is not None else None,
+            input_tokens=usage.input_tokens if usage else None,
+            output_tokens=usage.output_tokens if usage else None,
+            cache_read_tokens=usage.cache_read_tokens if usage else None,
+            cache_write_tokens=usage.cache_write_tokens if usage else None,
+            reasoning_tokens=usage.reasoning_tokens if usage else None,
+            searches=usage.searches if usage else None,
+            cost_usd=cost,
+            cost_source=source,
+            baseline_usd=self.desk.baseline.cost_usd(usage, at) if answered and usage else None,
+            baseline=self.desk.baseline.model.id,
+        )
+
+    def _cost(
+        self, usage: Usage | None, error: ProviderError | None, at: datetime
+    ) -> tuple[Decimal | None, CostSource]:
+        candidate = self.candidate
+        if usage is not None:
+            return cost_usd(candidate.provider, candidate.model, usage, at=at, thinking=candidate.fit.effort != "off")
+        if error is not None and not error.maybe_billed:
+            return Decimal(0), "priced"
+        worst = candidate.fit.worst_usd
+        return (worst, "bound") if worst is not None else (None, "unknown")

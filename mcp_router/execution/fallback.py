@@ -1,0 +1,241 @@
+"""Walks one call down its plan: asks, falls back, asks again, waits only where nobody else is left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from math import inf
+
+import anyio
+
+from mcp_router.errors import (
+    AllCandidatesFailedError,
+    BudgetExceededError,
+    CallTimeoutError,
+    NoCandidateError,
+    RouterError,
+    Shortfall,
+)
+from mcp_router.execution import breaker, failure_messages
+from mcp_router.execution.attempt import Desk
+from mcp_router.execution.call import Answered, Call, Failed, Refusal
+from mcp_router.execution.generation import Generation
+from mcp_router.ledger.records import Bench, BudgetRefusal, RateRefusal
+from mcp_router.routing import tokens
+from mcp_router.routing.fit import Candidate, Fit, NoFit, fit
+from mcp_router.routing.plan import Plan, Rejection
+from mcp_router.routing.request import World
+from providers.catalog import Model
+from providers.completion import Completion, Message
+
+_LONGEST_WAIT = 20.0
+"""Seconds a call waits for a rate limit when nobody else is left to ask."""
+_LONGEST_RETRY_WAIT = 5.0
+_SHORTEST_RETRY_WAIT = 0.25
+_MADE_READY = 2
+"""So many of those who come next are made ready while one is asked."""
+_TIMES_ASKED_AGAIN = 1
+"""How often a model is asked again with what was wrong with its answer."""
+
+
+@dataclass(kw_only=True, slots=True)
+class Walk:
+    """Walks one call down its plan."""
+
+    desk: Desk
+    deadline_seconds: float
+    call: Call
+    plan: Plan
+    world: World
+    remembered: dict[str, Bench]
+
+    failures: list[tuple[Candidate, Failed]] = field(default_factory=list[tuple[Candidate, Failed]])
+    refusals: dict[str, Refusal] = field(default_factory=dict[str, Refusal])
+    """By model: the last reason why it was passed over."""
+    waited: float = 0.0
+    """Seconds spent on waiting for rate limits."""
+
+    async def answer(self) -> Generation:
+        """Ask the candidates in order until one answers.
+
+        Raises:
+            RouterError: Nobody did.
+        """
+        queue = list(self.plan.candidates) or await self._waited_for(self.plan.waiting)
+        connections = self.desk.connections
+        await connections.ready([candidate.model for candidate in queue])
+        while queue:
+            self._check_deadline()
+            candidate = queue.pop(0)
+            connections.prepare([other.model for other in queue[:_MADE_READY]])
+            outcome = await self._try(candidate)
+            if isinstance(outcome, Answered):
+                return self._generation(candidate, outcome.completion)
+            if isinstance(outcome, Failed):
+                self.failures.append((candidate, outcome))
+                if outcome.error.fatal:
+                    break
+                queue = self._after(candidate, outcome, queue)
+            else:
+                self.refusals[candidate.model.id] = outcome
+            queue = queue or await self._second_chance(candidate, outcome)
+        return self._cut_answer()
+
+    async def _second_chance(self, candidate: Candidate, outcome: Failed | Refusal) -> list[Candidate]:
+        """Choose whom to ask again now that nobody else is left."""
+        if isinstance(outcome, RateRefusal) and not self.failures:
+            return await self._waited_for([(candidate, outcome.wait_seconds)])
+        if isinstance(outcome, Failed) and len(self.failures) == 1:
+            return await self._once_more(candidate, outcome)
+        return []
+
+    def _cut_answer(self) -> Generation:
+        """Hand back an answer that was cut, since nobody gave a whole one."""
+        for candidate, failed in self.failures:
+            if failed.error.kind == "truncated" and failed.said is not None:
+                self.call.warnings.append(
+                    "the answer was cut at its token limit: ask for less, or a higher budget_tier"
+                )
+                return self._generation(candidate, failed.said)
+        raise self._failure()
+
+    async def _try(self, candidate: Candidate) -> Answered | Failed | Refusal:
+        """Ask one candidate, and again where its answer was no good."""
+        fitted = self._refitted(candidate)
+        if isinstance(fitted, NoFit):
+            return Rejection(
+                model=candidate.model.id, kind=fitted.kind, reason=f"after what was spent, {fitted.reason}"
+            )
+        scope = f"provider:{candidate.model.provider}"
+        bench = self.remembered.get(scope)
+        now = self.desk.clock()
+        probing = bench is not None and breaker.on_probation(bench, now)
+        if probing and not await self.desk.ledger.claim_probe(scope, now, now + breaker.PROBE_LEASE):
+            reason = "benched, and another call is trying it again at this moment"
+            return Rejection(model=candidate.model.id, kind="benched", reason=reason, wait_seconds=breaker.PROBE_LEASE)
+        return await self._ask(candidate if fitted is candidate.fit else replace(candidate, fit=fitted))
+
+    async def _ask(self, candidate: Candidate) -> Answered | Failed | Refusal:
+        messages = self.call.ask.messages
+        outcome = await self.desk.attempt(self.call, candidate, messages, self.remembered)
+        for _ in range(_TIMES_ASKED_AGAIN):
+            if not isinstance(outcome, Failed) or outcome.said is None or outcome.again is None:
+                break
+            fitted = self._refitted(
+                candidate, more_tokens=tokens.count(outcome.said.text) + tokens.count(outcome.again)
+            )
+            if isinstance(fitted, NoFit):
+                break
+            messages = (
+                *messages,
+                Message(role="assistant", content=outcome.said.text),
+                Message(role="user", content=outcome.again),
+            )
+            again = await self.desk.attempt(self.call, replace(candidate, fit=fitted), messages, self.remembered)
+            if isinstance(again, Answered | Failed):
+                outcome = again
+        return outcome
+
+    def _refitted(self, candidate: Candidate, *, more_tokens: int = 0) -> Fit | NoFit:
+        """Fit a candidate into what is left of the ceiling; `more_tokens` is what the prompt has grown by."""
+        if not self.call.attempts:
+            return candidate.fit
+        task = self.plan.task
+        return fit(
+            candidate.provider,
+            candidate.model,
+            effort=candidate.fit.effort,
+            need=replace(task.need, input_tokens=task.need.input_tokens + more_tokens),
+            ceiling_usd=task.ceiling_usd - self.call.spent_usd,
+            now=self.world.now,
+            unpriced_ok=candidate.model.provider in self.world.unlisted,
+        )
+
+    def _after(self, failed: Candidate, outcome: Failed, queue: list[Candidate]) -> list[Candidate]:
+        """Choose who is still worth asking after a failure."""
+        model = failed.model
+        match outcome.error.kind:
+            case "context_length":
+                window = model.context_window or 0
+                return [other for other in queue if (other.model.context_window or window + 1) > window]
+            case "content_filter":
+                return [other for other in queue if not _kin(other.model, model)]
+            case "invalid_answer" | "truncated" | "empty":
+                return sorted(queue, key=lambda other: other.model.strength <= model.strength)
+            case _:
+                pass
+        if outcome.error.bench == "key":
+            return [other for other in queue if other.model.provider != model.provider]
+        return queue
+
+    async def _once_more(self, candidate: Candidate, failed: Failed) -> list[Candidate]:
+        """Give the only candidate a second chance where that may help; sleeps before, never after."""
+        bench = failed.bench
+        wait = max(_SHORTEST_RETRY_WAIT, failed.error.retry_after or 0.0)
+        benched = bench is not None and failed.error.retry_after is None and bench.until > self.desk.clock()
+        left = self.call.deadline - anyio.current_time()
+        if not failed.error.retryable or failed.said is not None or benched or wait > min(_LONGEST_RETRY_WAIT, left):
+            return []
+        await anyio.sleep(wait)
+        return [candidate]
+
+    async def _waited_for(self, late: Iterable[tuple[Candidate, float]]) -> list[Candidate]:
+        """Wait for the first rate limit to let somebody through, as long as that is worth it."""
+        left = min(_LONGEST_WAIT, self.deadline_seconds / 2) - self.waited
+        for candidate, seconds in late:
+            if seconds <= left and _is_rate(candidate, self.world):
+                self.waited += max(seconds, _SHORTEST_RETRY_WAIT)
+                await anyio.sleep(seconds)
+                return [candidate]
+        return []
+
+    def _generation(self, candidate: Candidate, completion: Completion) -> Generation:
+        return Generation(
+            call_id=self.call.id,
+            plan=self.plan,
+            completion=completion,
+            candidate=candidate,
+            attempts=tuple(self.call.attempts),
+            warnings=tuple(self.call.warnings),
+        )
+
+    def _check_deadline(self) -> None:
+        if anyio.current_time() >= self.call.deadline:
+            raise CallTimeoutError(failure_messages.deadline(self.call.attempts, self.deadline_seconds))
+
+    def _failure(self) -> RouterError:
+        refusals = list(self.refusals.values())
+        budgets = [refusal for refusal in refusals if isinstance(refusal, BudgetRefusal)]
+        if self.failures:
+            return AllCandidatesFailedError(
+                failure_messages.all_failed(self.call.attempts, self.failures, refusals, self.plan)
+            )
+        if budgets:
+            return BudgetExceededError(failure_messages.over_budget(budgets[0]), shortfall=_shortfall(budgets[0]))
+        waits = [seconds for _, seconds in self.plan.waiting]
+        waits += [refusal.wait_seconds for refusal in refusals if isinstance(refusal, RateRefusal)]
+        text = failure_messages.no_candidate(self.plan, refusals)
+        # No waiting helps where one call alone is more than a limit.
+        return NoCandidateError(text, retry_after=min((wait for wait in waits if wait < inf), default=None))
+
+
+def _shortfall(refusal: BudgetRefusal) -> Shortfall:
+    return Shortfall(
+        budget=refusal.limit.name,
+        limit_usd=refusal.limit.limit_usd,
+        short_usd=refusal.wanted_usd + refusal.spent_usd + refusal.held_usd - refusal.limit.limit_usd,
+        resets_at=refusal.resets_at,
+    )
+
+
+def _kin(one: Model, other: Model) -> bool:
+    """Whether two models are taught alike; where nobody knows, whether they are of one house."""
+    known = one.lineage and other.lineage
+    return one.lineage == other.lineage if known else one.provider == other.provider
+
+
+def _is_rate(candidate: Candidate, world: World) -> bool:
+    bench = world.benches.get(f"model:{candidate.model.id}")
+    if f"provider:{candidate.model.provider}" in world.benches:
+        return False
+    return bench is None or bench.reason == "rate_limit"

@@ -1,0 +1,104 @@
+"""Gets a task answered: choose, ask, fall back, write down."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import anyio
+
+from mcp_router.errors import (
+    RouterError,
+)
+from mcp_router.execution import rate_limits
+from mcp_router.execution.attempt import Desk
+from mcp_router.execution.call import Ask, Call, new_call_id
+from mcp_router.execution.fallback import Walk
+from mcp_router.execution.generation import Generation, total_usd
+from mcp_router.ledger.ledger import Ledger
+from mcp_router.ledger.records import Bench
+from mcp_router.routing.catalog import Catalog
+from mcp_router.routing.plan import Plan, plan
+from mcp_router.routing.request import Access, Task, World
+from mcp_router.routing.routes import Routes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ground:
+    """What does not change while the server runs."""
+
+    catalog: Callable[[], Awaitable[Catalog]]
+    """The catalog of the moment."""
+    routes: Routes
+    access: Callable[[], Mapping[str, Access]]
+    unlisted: frozenset[str]
+    deadline_seconds: float
+
+
+class Router:
+    """Plans and runs calls."""
+
+    def __init__(self, *, ground: Ground, desk: Desk) -> None:
+        self.ground = ground
+        self.desk = desk
+
+    @property
+    def ledger(self) -> Ledger:
+        """Where it is all written down."""
+        return self.desk.ledger
+
+    async def world(self, task: Task | None = None) -> tuple[World, dict[str, Bench]]:
+        """Look around: who is benched or busy now, what was learnt of a task's cell, which benches are remembered."""
+        now = self.desk.clock()
+        catalog = await self.ground.catalog()
+        limited = [name for name in catalog.providers if name in self.desk.rates]
+        standing = await self.ledger.standing(now, limited)
+        remembered = {bench.scope: bench for bench in standing.benches}
+        world = World(
+            catalog=catalog,
+            routes=self.ground.routes,
+            now=datetime.fromtimestamp(now, UTC),
+            access=self.ground.access(),
+            benches={scope: bench for scope, bench in remembered.items() if bench.until > now},
+            busy=rate_limits.busy(standing, self.desk.rates, now),
+            unlisted=self.ground.unlisted,
+            preferences=await self.desk.learning.preferences(task) if self.desk.learning and task else {},
+        )
+        return world, remembered
+
+    async def plan(self, task: Task) -> Plan:
+        """Plan a task as `generate` would at this moment; spends nothing.
+
+        Raises:
+            UnknownNameError: The pin names a provider or model that nobody has.
+        """
+        world, _ = await self.world(task)
+        return plan(task, world)
+
+    async def generate(self, ask: Ask) -> Generation:
+        """Get an answer.
+
+        Raises:
+            RouterError: Nobody may answer, the budget does not admit it, or everybody failed; each text
+                says what to do. `call_id` leads to the attempts.
+        """
+        call = Call(
+            ask=ask, id=ask.call_id or new_call_id(), deadline=anyio.current_time() + self.ground.deadline_seconds
+        )
+        world, remembered = await self.world(ask.task)
+        planned = plan(ask.task, world)
+        try:
+            walk = Walk(
+                desk=self.desk,
+                deadline_seconds=self.ground.deadline_seconds,
+                call=call,
+                plan=planned,
+                world=world,
+                remembered=remembered,
+            )
+            return await walk.answer()
+        except RouterError as error:
+            error.call_id = call.id if call.attempts else None
+            error.cost_usd = total_usd(call.attempts)
+            raise

@@ -1,0 +1,99 @@
+"""Clients' tokens: read once as hashes, compared in constant time."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+from collections.abc import Mapping
+from ipaddress import ip_address
+
+from mcp_router.errors import ConfigError
+from mcp_router.ledger.queries.rollups import OWNERS
+from mcp_router.operations.caller import Caller
+from mcp_router.settings import ClientSettings, Settings
+
+_SHORT = 20
+_BEARER = "bearer "
+
+logger = logging.getLogger(__name__)
+
+
+class Tokens:
+    """Who may come in, by the SHA-256 of their token."""
+
+    def __init__(self, callers: Mapping[bytes, Caller]) -> None:
+        self._callers = dict(callers)
+
+    def __bool__(self) -> bool:
+        return bool(self._callers)
+
+    def caller(self, authorization: str | None) -> Caller | None:
+        """Say whose token an `Authorization` header bears; None where it is nobody's."""
+        scheme, token = (authorization or "")[: len(_BEARER)], (authorization or "")[len(_BEARER) :]
+        given = hashlib.sha256(token.strip().encode()).digest()
+        found: Caller | None = None
+        # Every client is compared, found or not, so that time tells nothing about who is there.
+        for known, caller in self._callers.items():
+            if hmac.compare_digest(known, given):
+                found = caller
+        return found if scheme.lower() == _BEARER else None
+
+
+def tokens(settings: Settings) -> Tokens:
+    """Read the clients' tokens.
+
+    Raises:
+        ConfigError: A client's token is missing or told twice, or two have the same.
+    """
+    callers: dict[bytes, Caller] = {}
+    for name, client in settings.configuration.clients.items():
+        known = _hash(name, client, settings)
+        if known is None:
+            continue
+        if name in OWNERS:
+            raise ConfigError(f"{settings.path}: clients.{name}: that name is whoever starts the server: take another.")
+        if known in callers:
+            raise ConfigError(f"{settings.path}: clients.{name}: it has the same token as {callers[known].name}.")
+        callers[known] = Caller(name=name, sees_all=client.sees_all)
+    return Tokens(callers)
+
+
+def _hash(name: str, client: ClientSettings, settings: Settings) -> bytes | None:
+    if client.token_sha256 is not None and client.token_env is not None:
+        raise ConfigError(f"{settings.path}: clients.{name}: it has token_sha256 and token_env: leave one of them out.")
+    if client.token_sha256 is not None:
+        return bytes.fromhex(client.token_sha256)
+    if client.token_env is None:
+        return None
+    token = settings.environ.get(client.token_env, "").strip()
+    if not token:
+        raise ConfigError(f"{settings.path}: clients.{name}: its token_env {client.token_env} is not set.")
+    if len(token) < _SHORT:
+        logger.warning("the token of client %s is shorter than %d characters: it may be guessed", name, _SHORT)
+    return hashlib.sha256(token.encode()).digest()
+
+
+def refuse_strangers(host: str, known: Tokens, settings: Settings) -> None:
+    """Serve an address that others can reach only where clients have tokens.
+
+    Raises:
+        ConfigError: They have none.
+    """
+    if known or is_loopback(host):
+        return
+    raise ConfigError(
+        f"{settings.path or 'no configuration file'}: clients: --host {host} can be reached by others, so clients "
+        "need tokens and none has one. Add [clients.NAME] with token_env (a variable that holds the token) or "
+        "token_sha256, or serve on 127.0.0.1."
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether only this machine can reach an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

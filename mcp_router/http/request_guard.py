@@ -1,0 +1,131 @@
+"""What every request passes before anything answers it: who it is for, where it comes from, whose token it bears."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken
+from mcp.server.transport_security import TransportSecurityMiddleware, TransportSecuritySettings
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mcp_router.http.auth import Tokens, is_loopback
+from mcp_router.http.responses import refusal
+from mcp_router.operations.caller import SEES_ALL, Caller
+
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+
+SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+_SECURITY = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Address:
+    """Where the site is served, and which other names and pages may speak to it."""
+
+    host: str
+    port: int
+    allowed_hosts: tuple[str, ...] = ()
+    """Names it is reached by beside its address, say behind a proxy."""
+
+    @property
+    def security(self) -> TransportSecuritySettings:
+        """The SDK's protection against DNS rebinding, for this address."""
+        own = [f"[{self.host}]" if ":" in self.host else self.host, *_LOOPBACK] if is_loopback(self.host) else []
+        names = [*own, *self.allowed_hosts]
+        return TransportSecuritySettings(
+            # On an open address a name is checked only where names are given; its tokens keep strangers out anyway.
+            enable_dns_rebinding_protection=bool(names),
+            allowed_hosts=[form for name in names for form in (name, f"{name}:*")],
+            allowed_origins=[
+                form for name in names for scheme in ("http", "https") for form in _origins(f"{scheme}://{name}")
+            ],
+        )
+
+
+def _origins(origin: str) -> tuple[str, str]:
+    return origin, f"{origin}:*"
+
+
+class Doors:
+    """ASGI middleware: security headers on the way out; host, origin and token on the way in."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        address: Address,
+        tokens: Tokens,
+        public: frozenset[str],
+        probed: frozenset[str] = frozenset(),
+    ) -> None:
+        """`public` are the paths that need no token; `probed` those that balancers ask by bare address."""
+        self._app = app
+        self._rebinding = TransportSecurityMiddleware(address.security)
+        self._tokens = tokens
+        self._public = public
+        self._probed = probed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request in, or say why not."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def sent(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                said = {name.lower() for name, _ in message["headers"]}
+                message["headers"] = [*message["headers"], *(pair for pair in _SECURITY if pair[0] not in said)]
+            await send(message)
+
+        refused = await self._refused(Request(scope))
+        await (refused or self._app)(scope, receive, sent)
+
+    async def _refused(self, request: Request) -> Response | None:
+        # Not `request.url`: that is put together with the Host that the client claims.
+        path: str = request.scope["path"]
+        if path in self._probed:
+            return None
+        if (refused := await self._rebinding.validate_request(request)) is not None:
+            what = "Host" if refused.status_code == 421 else "Origin"  # noqa: PLR2004 - the SDK's answer to a wrong host
+            return refusal("forbidden", f"This {what} may not speak to this server.", refused.status_code)
+        if _foreign_origin(request) and not self._rebinding.settings.enable_dns_rebinding_protection:
+            return refusal("forbidden", "This Origin may not speak to this server.", 403)
+        if not self._tokens or path in self._public:
+            return None
+        caller = self._tokens.caller(request.headers.get("authorization"))
+        if caller is None:
+            given = 'error="invalid_token", ' if "authorization" in request.headers else ""
+            return refusal(
+                "unauthorized",
+                "This server asks for a client's token: Authorization: Bearer TOKEN.",
+                401,
+                {"WWW-Authenticate": f'Bearer {given}realm="mcp-llm-router"'},
+            )
+        request.scope["user"] = _user(caller)
+        return None
+
+
+def _foreign_origin(request: Request) -> bool:
+    """Say whether another site's page sends it."""
+    origin = request.headers.get("origin")
+    return origin is not None and origin.partition("://")[2] != request.headers.get("host")
+
+
+def _user(caller: Caller) -> AuthenticatedUser:
+    """Name the caller as the SDK does, so that its sessions belong to their client."""
+    scopes = [SEES_ALL] if caller.sees_all else []
+    return AuthenticatedUser(AccessToken(token="", client_id=caller.name, scopes=scopes))

@@ -1,0 +1,72 @@
+"""Answers as HTTP: JSON, and errors with the status that fits them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from starlette.responses import Response
+
+from mcp_router.errors import (
+    AllCandidatesFailedError,
+    BadInputError,
+    BudgetExceededError,
+    CallTimeoutError,
+    NoCandidateError,
+    RouterError,
+)
+from mcp_router.ledger.ledger import LedgerError
+from mcp_router.text import dumped
+
+Json = dict[str, object]
+
+_STATUS: tuple[tuple[type[RouterError], int], ...] = (
+    (BadInputError, 400),
+    (BudgetExceededError, 402),
+    (AllCandidatesFailedError, 502),
+    (NoCandidateError, 503),
+    (CallTimeoutError, 504),
+)
+TOO_SOON = 429
+LEDGER_AWAY_SECONDS = 5
+
+
+def reply(view: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Answer with JSON that no cache keeps."""
+    return Response(
+        dumped(view),
+        status_code=status,
+        media_type="application/json",
+        headers={"Cache-Control": "no-store", **(headers or {})},
+    )
+
+
+def refusal(kind: str, message: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    """Answer with an error in the one shape that all errors have."""
+    return reply({"error": {"kind": kind, "message": message}}, status, headers)
+
+
+def error_reply(error: RouterError | LedgerError) -> Response:
+    """Answer with what went wrong."""
+    status, headers = _status(error)
+    return reply(error_view(error), status, headers)
+
+
+def error_view(error: RouterError | LedgerError) -> Json:
+    """Tell what went wrong, as JSON."""
+    if isinstance(error, LedgerError):
+        return {"error": {"kind": "ledger", "message": str(error)}}
+    told: Json = {"kind": error.kind, "message": str(error)}
+    if error.call_id is not None:
+        told["call_id"] = error.call_id
+    return {"error": told}
+
+
+def _status(error: RouterError | LedgerError) -> tuple[int, Mapping[str, str]]:
+    if isinstance(error, LedgerError):
+        return 503, {"Retry-After": str(LEDGER_AWAY_SECONDS)}
+    status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+    if error.retry_after is None:
+        return status, {}
+    waiting = {"Retry-After": str(max(1, math.ceil(error.retry_after)))}
+    return (TOO_SOON if status == 503 else status), waiting  # noqa: PLR2004 - nobody is broken, it is only too soon

@@ -1,0 +1,63 @@
+"""From a database URL to a ledger."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from mcp_router.ledger.ledger import Ledger, LedgerError
+from mcp_router.ledger.spool import SpoolingLedger, WhenLost
+from mcp_router.ledger.sql_ledger import Database, DatabaseLedger
+from mcp_router.ledger.sqlite import SqliteDatabase
+
+_SQLITE = "sqlite:///"
+_POSTGRES = ("postgresql://", "postgres://")
+
+
+async def open_ledger(url: str, *, unwritten: Path | None = None, when_lost: WhenLost = "closed") -> Ledger:
+    """The ledger at a URL: `sqlite:///relative.db`, `sqlite:////absolute.db` or `postgresql://user@host/name`.
+    Nothing is opened before the first use. In the folder `unwritten` it keeps the attempts that it cannot write
+    while the database is away; `when_lost` says whether calls are admitted meanwhile.
+
+    Raises:
+        LedgerError: The URL is of no kind we know, or its driver is missing.
+    """
+    ledger = DatabaseLedger(_database(url))
+    if unwritten is None:
+        return ledger
+    return SpoolingLedger(ledger, unwritten / _fingerprint(url), when_lost=when_lost)
+
+
+def files_of(url: str) -> tuple[Path, ...]:
+    """The files that a ledger of that URL consists of; none where it is a server's."""
+    path = _sqlite_file(url)
+    return () if path is None else tuple(path.with_name(path.name + end) for end in ("", "-wal", "-shm", "-journal"))
+
+
+def _database(url: str) -> Database:
+    if (path := _sqlite_file(url)) is not None:
+        return SqliteDatabase(path)
+    if not url.startswith(_POSTGRES):
+        kind = url.partition(":")[0][:20]
+        raise LedgerError(
+            f"database_url starts with {kind!r}: it must start with sqlite:/// (four slashes for an absolute path) "
+            "or postgresql://"
+        )
+    if find_spec("psycopg") is None:
+        raise LedgerError("a postgresql:// ledger needs its driver: pip install 'mcp-llm-router[postgres]'")
+    from mcp_router.ledger.postgres import PostgresDatabase  # noqa: PLC0415 - the driver is an extra
+
+    return PostgresDatabase(url)
+
+
+def _sqlite_file(url: str) -> Path | None:
+    return Path(unquote(url.removeprefix(_SQLITE))).expanduser() if url.startswith(_SQLITE) else None
+
+
+def _fingerprint(url: str) -> str:
+    """Which database the kept rows belong to, whatever its password is today."""
+    parts = urlsplit(url)
+    where = f"{parts.scheme}:{parts.netloc.rpartition('@')[2]}{parts.path}?{parts.query}"
+    return hashlib.sha256(where.encode()).hexdigest()[:12]

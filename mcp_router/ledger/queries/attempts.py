@@ -1,0 +1,200 @@
+"""An attempt as a row, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from decimal import Decimal
+from itertools import groupby
+from typing import cast
+
+from mcp_router.ledger.calendar import day_of
+from mcp_router.ledger.nano import cost_nano, possible, usd
+from mcp_router.ledger.queries.statements import (
+    Row,
+    Script,
+    Statement,
+    Value,
+    ask,
+    real,
+    text,
+    text_or_none,
+    whole,
+    whole_or_none,
+)
+from mcp_router.ledger.records import Attempt, CostSource, Outcome, Recorded
+
+_COLUMNS = (
+    "call_id, number, session, client, use_case, budget_tier, complexity, inferred, model, why, started_at, micros, "
+    "outcome, error, detail, finish_reason, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, "
+    "reasoning_tokens, searches, cost_nano, cost_source, baseline_nano, baseline"
+)
+_INSERT = (
+    f"INSERT INTO attempts ({_COLUMNS}, day) VALUES ({', '.join('?' * 27)}) "  # noqa: S608 - only our own names
+    "ON CONFLICT (call_id, number) DO NOTHING RETURNING number"
+)
+_OF_CALL = f"SELECT {_COLUMNS} FROM attempts WHERE call_id = ? ORDER BY number"  # noqa: S608 - only our own names
+_RECENT = f"SELECT {_COLUMNS} FROM attempts WHERE started_at < ? ORDER BY started_at DESC, number DESC LIMIT ?"  # noqa: S608 - only our own names
+_RECENT_OF = _RECENT.replace("started_at < ?", "started_at < ? AND client = ?")
+_OF_CALLS = f"""
+WITH firsts AS (
+    SELECT started_at AS began, call_id AS id FROM attempts
+    WHERE started_at >= ? AND started_at < ? AND (started_at, call_id) > (?, ?) AND number = 1
+    ORDER BY started_at, call_id LIMIT ?
+)
+SELECT {_COLUMNS} FROM attempts JOIN firsts ON call_id = id ORDER BY began, call_id, number
+"""  # noqa: S608 - only our own names
+_CHUNK = 500
+_EVER = 1e300
+_MOST_TOKENS = 10**12
+_COUNTS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens", "searches")
+
+
+def micros(seconds: float) -> int:
+    """A time span as rows and rollups keep it: whole microseconds, so that sums are exact."""
+    return max(0, round(seconds * 1_000_000))
+
+
+def sane(attempt: Attempt) -> Attempt:
+    """The attempt as it can be added up, whatever the vendor said of it: the row is never lost to a mad number.
+    A cost that cannot be is an unknown one, a count that cannot be is the nearest that can.
+    """
+    cost, baseline = possible(attempt.cost_usd), possible(attempt.baseline_usd)
+    counts = {name: _counted(getattr(attempt, name)) for name in _COUNTS}
+    source = "unknown" if cost is None else attempt.cost_source
+    if (cost, baseline, source) == (attempt.cost_usd, attempt.baseline_usd, attempt.cost_source) and all(
+        count == getattr(attempt, name) for name, count in counts.items()
+    ):
+        return attempt
+    return replace(attempt, cost_usd=cost, cost_source=source, baseline_usd=baseline, **counts)
+
+
+def _counted(count: int | None) -> int | None:
+    return None if count is None else min(max(count, 0), _MOST_TOKENS)
+
+
+def insert(attempt: Attempt) -> Statement:
+    """Write a row; it returns a row where there was none before."""
+    return Statement(_INSERT, encode(attempt))
+
+
+def encode(attempt: Attempt) -> tuple[Value, ...]:
+    """The row of an attempt, in the order of `insert`."""
+    return (
+        clean(attempt.call_id),
+        attempt.number,
+        clean(attempt.session),
+        clean(attempt.client),
+        clean(attempt.use_case),
+        clean(attempt.budget_tier),
+        clean(attempt.complexity),
+        clean(attempt.inferred),
+        clean(attempt.model),
+        clean(attempt.why),
+        float(attempt.started_at),
+        micros(attempt.seconds),
+        attempt.outcome,
+        None if attempt.error is None else clean(attempt.error),
+        None if attempt.detail is None else clean(attempt.detail),
+        None if attempt.finish_reason is None else clean(attempt.finish_reason),
+        attempt.input_tokens,
+        attempt.output_tokens,
+        attempt.cache_read_tokens,
+        attempt.cache_write_tokens,
+        attempt.reasoning_tokens,
+        attempt.searches,
+        None if attempt.cost_usd is None else cost_nano(attempt.cost_usd),
+        attempt.cost_source,
+        None if attempt.baseline_usd is None else cost_nano(attempt.baseline_usd),
+        clean(attempt.baseline),
+        day_of(attempt.started_at),
+    )
+
+
+def clean(value: str) -> str:
+    """Text that every database takes: a vendor's message may hold a NUL or half a character."""
+    if value.isascii() and "\0" not in value:
+        return value
+    return value.replace("\0", "").encode(errors="replace").decode()
+
+
+def decode(row: Row) -> Attempt:
+    """The attempt of a row."""
+    return Attempt(
+        call_id=text(row[0]),
+        number=whole(row[1]),
+        session=text(row[2]),
+        client=text(row[3]),
+        use_case=text(row[4]),
+        budget_tier=text(row[5]),
+        complexity=text(row[6]),
+        inferred=text(row[7]),
+        model=text(row[8]),
+        why=text(row[9]),
+        started_at=real(row[10]),
+        seconds=whole(row[11]) / 1_000_000,
+        outcome=cast("Outcome", text(row[12])),  # only `encode` writes it
+        error=text_or_none(row[13]),
+        detail=text_or_none(row[14]),
+        finish_reason=text_or_none(row[15]),
+        input_tokens=whole_or_none(row[16]),
+        output_tokens=whole_or_none(row[17]),
+        cache_read_tokens=whole_or_none(row[18]),
+        cache_write_tokens=whole_or_none(row[19]),
+        reasoning_tokens=whole_or_none(row[20]),
+        searches=whole_or_none(row[21]),
+        cost_usd=None if row[22] is None else usd(whole(row[22])),
+        cost_source=cast("CostSource", text(row[23])),  # only `encode` writes it
+        baseline_usd=None if row[24] is None else usd(whole(row[24])),
+        baseline=text(row[25]),
+    )
+
+
+def of_call(call_id: str) -> Script[list[Attempt]]:
+    """A call's attempts, first one first."""
+    rows = yield from ask(_OF_CALL, clean(call_id))
+    return [decode(row) for row in rows]
+
+
+def recent(limit: int, before: float | None, client: str | None = None) -> Script[list[Attempt]]:
+    """The latest attempts, newest first."""
+    end = _EVER if before is None else before
+    if client is None:
+        rows = yield from ask(_RECENT, end, max(0, limit))
+    else:
+        rows = yield from ask(_RECENT_OF, end, clean(client), max(0, limit))
+    return [decode(row) for row in rows]
+
+
+def recorded(since: float | None, until: float | None, after: Recorded | None) -> Script[list[Recorded]]:
+    """The next calls of a period after one that was seen, oldest first; empty at its end."""
+    began, last = (-_EVER, "") if after is None else (after.started_at, after.call_id)
+    first = max(-_EVER if since is None else since, began)  # the index finds its place by it
+    rows = yield from ask(_OF_CALLS, first, _EVER if until is None else until, began, last, _CHUNK)
+    calls = groupby((decode(row) for row in rows), key=lambda attempt: attempt.call_id)
+    return [_call(attempts) for _, attempts in calls]
+
+
+def _call(rows: Iterable[Attempt]) -> Recorded:
+    attempts = list(rows)
+    last = attempts[-1]
+    costs = [attempt.cost_usd for attempt in attempts if attempt.cost_usd is not None]
+    return Recorded(
+        call_id=last.call_id,
+        started_at=attempts[0].started_at,
+        client=last.client,
+        use_case=last.use_case,
+        budget_tier=last.budget_tier,
+        complexity=last.complexity,
+        model=last.model,
+        why=last.why,
+        outcome=last.outcome,
+        attempts=len(attempts),
+        input_tokens=last.input_tokens,
+        output_tokens=last.output_tokens,
+        cache_read_tokens=last.cache_read_tokens,
+        cache_write_tokens=last.cache_write_tokens,
+        reasoning_tokens=last.reasoning_tokens,
+        searches=last.searches,
+        cost_usd=sum(costs, Decimal(0)) if len(costs) == len(attempts) else None,
+    )

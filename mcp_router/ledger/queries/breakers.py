@@ -1,0 +1,66 @@
+"""Who is being left alone, for all processes on the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mcp_router.ledger.calendar import SKEW_SECONDS
+from mcp_router.ledger.queries.attempts import clean
+from mcp_router.ledger.queries.statements import Row, Rows, Script, Statement, ask, real, text, whole
+from mcp_router.ledger.records import Bench
+
+REMEMBERED_SECONDS = 3_600.0
+"""After so long a quiet time, earlier failures count no more."""
+
+_NOTE = (
+    "INSERT INTO benches (scope, until, reason, failures, noted_at) VALUES (?, ?, ?, ?, ?) "
+    "ON CONFLICT (scope) DO UPDATE SET "
+    "reason = CASE WHEN excluded.until > benches.until THEN excluded.reason ELSE benches.reason END, "
+    "failures = CASE WHEN excluded.failures > benches.failures THEN excluded.failures ELSE benches.failures END, "
+    "noted_at = CASE WHEN excluded.until > benches.until THEN excluded.noted_at ELSE benches.noted_at END, "
+    "until = CASE WHEN excluded.until > benches.until THEN excluded.until ELSE benches.until END"
+)
+_OF_LATE = "SELECT scope, until, reason, failures, noted_at FROM benches WHERE until > ? ORDER BY scope"
+
+
+def note(benches: Sequence[Bench], now: float) -> tuple[Statement, ...]:
+    """Leave these alone; a later `until` wins, the larger number of failures stays."""
+    ordered = sorted(benches, key=lambda bench: bench.scope)  # one order everywhere: no two writers wait in a ring
+    return tuple(
+        Statement(_NOTE, (clean(bench.scope), float(bench.until), clean(bench.reason), bench.failures, now))
+        for bench in ordered
+    )
+
+
+def of_late(now: float) -> Statement:
+    """Ask who is being left alone, and who was of late."""
+    return Statement(_OF_LATE, (now - REMEMBERED_SECONDS,))
+
+
+def standing(rows: Rows, now: float) -> tuple[Bench, ...]:
+    """Read what `of_late` found."""
+    return tuple(_bench(row, now) for row in rows)
+
+
+def claim_probe(scope: str, now: float, until: float) -> Script[bool]:
+    """Prolong a bench that has ended; only one of those who try finds it ended."""
+    rows = yield from ask(
+        "UPDATE benches SET until = ?, noted_at = ? WHERE scope = ? AND until <= ? RETURNING scope",
+        float(until),
+        now,
+        clean(scope),
+        now,
+    )
+    return bool(rows)
+
+
+def clear(scope: str) -> Script[None]:
+    """It answered again."""
+    yield from ask("DELETE FROM benches WHERE scope = ?", clean(scope))
+
+
+def _bench(row: Row, now: float) -> Bench:
+    until, noted_at = real(row[1]), real(row[4])
+    if noted_at > now + SKEW_SECONDS:  # the clock jumped back: it lasts as long as it was meant to, from now
+        until = now + until - noted_at
+    return Bench(scope=text(row[0]), until=until, reason=text(row[2]), failures=whole(row[3]))

@@ -1,0 +1,207 @@
+"""Claiming money and rate before an attempt is sent: budgets, requests and tokens a minute, what vendors said is left.
+
+A hold is a lease: it counts until it expires or is settled. A claim is its trace in the last minute.
+When the clock jumps back, a lease made in what is now the future starts anew at the present, so that nobody's
+money is held longer than the lease says; a claim from further ahead than a minute counts no more.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from functools import cache
+
+from mcp_router.ledger.calendar import DAY_SECONDS, SKEW_SECONDS, day_of, days_of
+from mcp_router.ledger.nano import claim_nano, limit_nano, usd
+from mcp_router.ledger.queries.attempts import clean
+from mcp_router.ledger.queries.statements import Rows, Script, Statement, end, real, tell, text, whole
+from mcp_router.ledger.queries.vendor_limits import vendor_refusal, words_before
+from mcp_router.ledger.records import BudgetRefusal, BudgetState, Hold, Limit, Rate, RateRefusal, RateState
+
+WINDOW_SECONDS = 60.0
+_EVERYBODY, _CLIENT = "('all', '')", "('client', ?)"
+
+_EXPIRE = "DELETE FROM holds WHERE expires_at <= ?"
+_RESTART = "UPDATE holds SET expires_at = expires_at - made_at + ?, made_at = ? WHERE made_at > ?"
+_FORGET = "DELETE FROM claims WHERE provider = ? AND made_at <= ?"
+_END = "DELETE FROM holds WHERE id = ?"
+_HOLD = (
+    "INSERT INTO holds (id, call_id, client, amount_nano, made_at, expires_at) VALUES (?, ?, ?, ?, ?, ?) "
+    "ON CONFLICT (id) DO NOTHING"
+)
+_CLAIM = "INSERT INTO claims (id, provider, model, made_at, tokens) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"
+_ALLOW = (
+    "INSERT INTO leeway (budget, extra_nano, until) VALUES (?, ?, ?) ON CONFLICT (budget) DO UPDATE SET until = "
+    "excluded.until, extra_nano = excluded.extra_nano + CASE WHEN leeway.until > ? THEN leeway.extra_nano ELSE 0 END"
+)
+_WINDOW = (
+    "SELECT made_at, tokens FROM claims WHERE provider = ? AND made_at > ? AND made_at <= ? AND id <> ? "
+    "ORDER BY made_at"
+)
+_RATES = (
+    "SELECT provider, COUNT(*), CAST(SUM(tokens) AS BIGINT), MIN(made_at) FROM claims "
+    "WHERE made_at > ? AND made_at <= ? {of}GROUP BY provider ORDER BY provider"
+)
+
+
+def hold(claim: Hold, limits: Sequence[Limit], rate: Rate | None) -> Script[BudgetRefusal | RateRefusal | None]:
+    """Claim money and rate at once, or say what stands in the way and claim nothing."""
+    amount, now = claim_nano(claim.amount_usd), claim.now
+    provider = clean(claim.model).partition(":")[0] if rate is None else clean(rate.provider)
+    applying = [limit for limit in limits if amount and limit.client in (None, claim.client)]
+    *_, money, asked, said = yield from tell(
+        Statement(_EXPIRE, (now,)),
+        Statement(_RESTART, (now, now, now + SKEW_SECONDS)),
+        Statement(_FORGET, (provider, now - WINDOW_SECONDS)),
+        _purses(applying, now, but_not=clean(claim.id)),
+        _window(claim, rate),
+        words_before(claim, provider),
+    )
+    refusal = (
+        _over_budget(claim, amount, applying, money)
+        or (rate and _over_rate(claim, rate, asked))
+        or vendor_refusal(claim, provider, said)
+    )
+    if refusal is not None:
+        return refusal
+    held = (clean(claim.id), clean(claim.call_id), clean(claim.client), amount, now, float(claim.expires_at))
+    claimed = (clean(claim.id), provider, clean(claim.model), now, claim.tokens)
+    yield from end(Statement(_HOLD, held), Statement(_CLAIM, claimed))
+    return None
+
+
+def ended(hold_id: str, tokens: int | None) -> tuple[Statement, Statement]:
+    """The hold of an attempt that is over, and its claim at the tokens it really took, where they are known."""
+    held = clean(hold_id)
+    return (
+        Statement(_END, (held,)),
+        Statement("UPDATE claims SET tokens = COALESCE(?, tokens) WHERE id = ?", (tokens, held)),
+    )
+
+
+def budgets(limits: Sequence[Limit], now: float) -> Script[list[BudgetState]]:
+    """How each budget stands."""
+    (money,) = yield from end(_purses(limits, now, but_not=""))
+    return [
+        BudgetState(limit=limit, spent_usd=usd(spent), held_usd=usd(held), resets_at=_resets_at(limit, now))
+        for limit, spent, held in _balances(limits, money)
+    ]
+
+
+def allow(budget: str, extra_usd: Decimal, until: float, now: float) -> Script[None]:
+    """Let so much more be spent than a budget says until it resets, beside what was allowed before."""
+    yield from end(Statement(_ALLOW, (clean(budget), claim_nano(extra_usd), float(until), now)))
+
+
+def asked(now: float, counted: Sequence[str] | None) -> Statement | None:
+    """Ask what these providers were asked in the last minute, or all."""
+    if counted is not None and not counted:
+        return None
+    of = "" if counted is None else f"AND provider IN ({', '.join('?' * len(counted))}) "
+    return Statement(
+        _RATES.format(of=of), (now - WINDOW_SECONDS, now + SKEW_SECONDS, *(clean(name) for name in counted or ()))
+    )
+
+
+def rates(rows: Rows) -> tuple[RateState, ...]:
+    """Read what `asked` found; providers that were not asked are left out."""
+    return tuple(
+        RateState(provider=text(row[0]), requests=whole(row[1]), tokens=whole(row[2]), oldest_at=real(row[3]))
+        for row in rows
+    )
+
+
+def _over_budget(claim: Hold, amount: int, limits: Sequence[Limit], money: Rows) -> BudgetRefusal | None:
+    refusals = [
+        BudgetRefusal(
+            limit=limit,
+            wanted_usd=usd(amount),
+            spent_usd=usd(spent),
+            held_usd=usd(held),
+            resets_at=_resets_at(limit, claim.now),
+        )
+        for limit, spent, held in _balances(limits, money)
+        if spent + held + amount > limit_nano(limit.limit_usd)
+    ]
+    return min(refusals, key=lambda refusal: (refusal.left_usd, -refusal.resets_at), default=None)
+
+
+def _purses(limits: Sequence[Limit], now: float, *, but_not: str) -> Statement | None:
+    """Ask what everybody and each client spent today and this month, what is held, and what may be spent beyond a
+    budget. In one statement: PostgreSQL shows all as of one moment, so that money on its way from held to spent is
+    never missed.
+    """
+    if not limits:
+        return None
+    clients = sorted({clean(limit.client) for limit in limits if limit.client is not None})
+    first, after = days_of("month", now)
+    return Statement(_purses_of(len(clients)), (day_of(now), *clients, first, after, now, but_not, now))
+
+
+@cache
+def _purses_of(clients: int) -> str:
+    # CROSS JOIN: SQLite then looks every purse up, instead of reading all rollups there are.
+    return (
+        "SELECT column1, column2, CAST(SUM(CASE WHEN day = ? THEN cost_nano ELSE 0 END) AS BIGINT), "  # noqa: S608 - only question marks
+        f"CAST(SUM(cost_nano) AS BIGINT) FROM (VALUES {', '.join([_EVERYBODY, *[_CLIENT] * clients])}) AS purses "
+        "CROSS JOIN rollups WHERE session = '' AND dim = column1 AND value = column2 AND day >= ? AND day < ? "
+        "GROUP BY column1, column2 UNION ALL SELECT 'held', client, 0, CAST(SUM(amount_nano) AS BIGINT) FROM holds "
+        "WHERE expires_at > ? AND id <> ? GROUP BY client "
+        "UNION ALL SELECT 'leeway', budget, 0, extra_nano FROM leeway WHERE until > ?"
+    )
+
+
+def _balances(limits: Sequence[Limit], money: Rows) -> Iterator[tuple[Limit, int, int]]:
+    """Every budget as wide as it is now, spent and held."""
+    of = {(text(row[0]), text(row[1])): (whole(row[2]), whole(row[3])) for row in money}
+    all_held = sum(amount for (kind, _), (_, amount) in of.items() if kind == "held")
+    for limit in limits:
+        client = clean(limit.client or "")
+        today, month = of.get(("all" if limit.client is None else "client", client), (0, 0))
+        held = all_held if limit.client is None else of.get(("held", client), (0, 0))[1]
+        _, extra = of.get(("leeway", clean(limit.name)), (0, 0))
+        wide = replace(limit, limit_usd=limit.limit_usd + usd(extra)) if extra and limit.limit_usd > 0 else limit
+        yield wide, today if limit.period == "day" else month, held
+
+
+def _resets_at(limit: Limit, now: float) -> float:
+    return float(days_of(limit.period, now)[1] * DAY_SECONDS)
+
+
+def _window(claim: Hold, rate: Rate | None) -> Statement | None:
+    """Ask what a provider was asked in the last minute, where that is limited."""
+    if rate is None or (rate.requests_per_minute is None and rate.tokens_per_minute is None):
+        return None
+    now = claim.now
+    return Statement(_WINDOW, (clean(rate.provider), now - WINDOW_SECONDS, now + SKEW_SECONDS, clean(claim.id)))
+
+
+def _over_rate(claim: Hold, rate: Rate, rows: Rows) -> RateRefusal | None:
+    now = claim.now
+    asked = [(real(row[0]), whole(row[1])) for row in rows]
+    waits: list[tuple[float, str]] = []
+    if rate.requests_per_minute is not None:
+        requests = _wait([(at, 1) for at, _ in asked], 1, rate.requests_per_minute, now)
+        waits.append((requests, f"{rate.requests_per_minute} requests a minute"))
+    if rate.tokens_per_minute is not None:
+        waits.append(
+            (_wait(asked, claim.tokens, rate.tokens_per_minute, now), f"{rate.tokens_per_minute} tokens a minute")
+        )
+    wait, what = max(waits, default=(0.0, ""))
+    return RateRefusal(provider=rate.provider, wait_seconds=wait, what=what) if wait > 0 else None
+
+
+def _wait(asked: Sequence[tuple[float, int]], wanted: int, allowed: int, now: float) -> float:
+    """Seconds until `wanted` fits beside what was asked, as the oldest leaves the window first."""
+    if wanted > allowed:
+        return math.inf
+    count = sum(amount for _, amount in asked)
+    wait = 0.0
+    for at, amount in asked:
+        if count + wanted <= allowed:
+            break
+        count -= amount
+        wait = at + WINDOW_SECONDS - now
+    return wait

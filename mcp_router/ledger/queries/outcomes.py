@@ -1,0 +1,54 @@
+"""What became of attempts, as counts by cell and model: no prompt, no client, nothing but numbers."""
+
+from __future__ import annotations
+
+from mcp_router.ledger.calendar import day_of
+from mcp_router.ledger.queries.statements import Row, Script, Statement, ask, text, whole
+from mcp_router.ledger.records import CellLesson, Lesson
+
+SEASON_DAYS = 30
+SEASONS = 3
+"""So many seasons count, this one included: models change, and one that failed gets another chance."""
+
+_COUNT = (
+    "INSERT INTO lessons (use_case, budget_tier, complexity, model, season, kept, rejected, pinned) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (use_case, budget_tier, complexity, model, season) DO UPDATE SET "
+    "kept = lessons.kept + excluded.kept, rejected = lessons.rejected + excluded.rejected, "
+    "pinned = lessons.pinned + excluded.pinned"
+)
+_SUMS = ", ".join(f"CAST(SUM({name}) AS BIGINT)" for name in ("kept", "rejected", "pinned"))
+_ALL = (
+    f"SELECT use_case, budget_tier, complexity, model, {_SUMS} FROM lessons WHERE season > ? AND season <= ? "  # noqa: S608 - only our own names
+    "GROUP BY use_case, budget_tier, complexity, model ORDER BY use_case, budget_tier, complexity, model"
+)
+
+
+def count(cell: tuple[str, str, str], model: str, at: float, lesson: Lesson) -> Statement:
+    """Add what an attempt taught to its cell: use case, budget tier, complexity."""
+    return Statement(_COUNT, (*cell, model, _season(at), lesson.kept, lesson.rejected, lesson.pinned))
+
+
+def remembered(now: float) -> Script[list[CellLesson]]:
+    """What was learnt of late, in every cell."""
+    season = _season(now)
+    rows = yield from ask(_ALL, season - SEASONS, season)
+    return [_lesson(row) for row in rows]
+
+
+def forget() -> Script[int]:
+    """Unlearn everything, and say of how many models in how many cells something was known."""
+    return len((yield from ask("DELETE FROM lessons RETURNING model")))
+
+
+def _season(at: float) -> int:
+    return day_of(at) // SEASON_DAYS
+
+
+def _lesson(row: Row) -> CellLesson:
+    return CellLesson(
+        use_case=text(row[0]),
+        budget_tier=text(row[1]),
+        complexity=text(row[2]),
+        model=text(row[3]),
+        lesson=Lesson(kept=whole(row[4]), rejected=whole(row[5]), pinned=whole(row[6])),
+    )

@@ -1,0 +1,27 @@
+"""Writing an attempt down: row, rollups, the end of its hold, and whom to leave alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mcp_router.ledger.queries import attempts, breakers, holds, outcomes, rollups
+from mcp_router.ledger.queries.statements import Script, end, tell
+from mcp_router.ledger.records import Attempt, Bench, Lesson
+
+
+def settle(
+    hold_id: str | None, attempt: Attempt, benched: Sequence[Bench], lesson: Lesson | None = None
+) -> Script[None]:
+    """All of it or nothing, and once: for a call and number that is there already, only the hold ends."""
+    attempt = attempts.sane(attempt)
+    known = attempt.input_tokens is not None and attempt.output_tokens is not None
+    tokens = (attempt.input_tokens or 0) + (attempt.output_tokens or 0) if known else None
+    ended = () if hold_id is None else holds.ended(hold_id, tokens)
+    # The hold goes first: whoever waits for its row then holds no rollup that another is waiting for.
+    *_, written = yield from tell(*ended, attempts.insert(attempt))
+    if not written:
+        return
+    until = attempt.started_at + attempt.seconds
+    cell = (attempts.clean(attempt.use_case), attempts.clean(attempt.budget_tier), attempts.clean(attempt.complexity))
+    taught = (outcomes.count(cell, attempts.clean(attempt.model), attempt.started_at, lesson),) if lesson else ()
+    yield from end(rollups.add(attempt), *taught, *breakers.note(benched, until))

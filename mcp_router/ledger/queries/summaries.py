@@ -1,0 +1,110 @@
+"""Totals of a period, read from rollups."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from functools import cache
+
+from mcp_router.ledger.calendar import day_of, first_day_after, iso
+from mcp_router.ledger.latency_histogram import BUCKETS, percentiles_ms
+from mcp_router.ledger.nano import usd
+from mcp_router.ledger.queries.attempts import clean
+from mcp_router.ledger.queries.rollups import SUMS
+from mcp_router.ledger.queries.statements import Script, Value, ask, text, whole
+from mcp_router.ledger.records import GroupBy, Summary, Totals
+
+_FIRST_DAY, _LAST_DAY = -(10**9), 10**9
+
+_DAILY = "SELECT value, day, cost_nano FROM rollups WHERE session = ? AND dim = ? AND day >= ?"
+
+_DIMS: Mapping[GroupBy | None, str] = {
+    None: "all",
+    "day": "all",
+    "provider": "model",
+    "model": "model",
+    "use_case": "use_case",
+    "budget_tier": "budget_tier",
+    "client": "client",
+}
+
+
+def summary(
+    *, since: float | None, until: float | None, session: str | None, group_by: GroupBy | None
+) -> Script[Summary]:
+    """Totals of every UTC day that the period touches, and of its groups."""
+    days = (
+        _FIRST_DAY if since is None else day_of(since),
+        _LAST_DAY if until is None else first_day_after(until),
+    )
+    rolled = yield from ask(_added_up(group_by), clean(session or ""), _DIMS[group_by], *days)
+    name, groups = _namer(group_by), defaultdict[str, list[list[int]]](list)
+    for value, *sums in rolled:
+        groups[name(value)].append([whole(each) for each in sums])
+    total = [sums for group in groups.values() for sums in group]
+    grouped = {} if group_by is None else {name: _totals(groups[name]) for name in sorted(groups)}
+    return Summary(total=_totals(total), groups=grouped)
+
+
+def daily(*, since: float, session: str | None, group_by: GroupBy) -> Script[dict[str, dict[str, Decimal]]]:
+    """What each group cost on each UTC day, in dollars by ISO day, from the day of `since` on."""
+    rolled = yield from ask(_DAILY, clean(session or ""), _DIMS[group_by], day_of(since))
+    name, nanos = _namer(group_by), defaultdict[str, defaultdict[str, int]](lambda: defaultdict(int))
+    for value, day, cost in rolled:
+        nanos[name(day if group_by == "day" else value)][iso(whole(day))] += whole(cost)
+    return {group: {day: usd(cost) for day, cost in days.items()} for group, days in nanos.items()}
+
+
+@cache
+def _added_up(group_by: GroupBy | None) -> str:
+    key = "day" if group_by == "day" else "value"
+    sums = ", ".join(f"CAST(SUM({name}) AS BIGINT)" for name in (*SUMS, *BUCKETS))
+    # The whole has one value, '': naming it spares SQLite to sort the days.
+    which = "session = ? AND dim = ? AND day >= ? AND day < ?" + (" AND value = ''" if group_by == "day" else "")
+    return f"SELECT {key}, {sums} FROM rollups WHERE {which} GROUP BY {key}"  # noqa: S608 - only our own names
+
+
+def _namer(group_by: GroupBy | None) -> Callable[[Value], str]:
+    match group_by:
+        case "day":
+            return lambda value: iso(whole(value))
+        case "provider":
+            return lambda value: text(value).partition(":")[0]
+        case _:
+            return text
+
+
+def _totals(rows: Sequence[Sequence[int]]) -> Totals:
+    added = _added(rows)
+    of = dict(zip(SUMS, added, strict=False))
+    latencies = tuple(added[len(SUMS) :])
+    half, most = percentiles_ms(latencies, 0.5, 0.95)
+    return Totals(
+        calls=of["calls"],
+        attempts=of["attempts"],
+        failed_attempts=of["failed"],
+        fallback_calls=of["fallbacks"],
+        input_tokens=of["input_tokens"],
+        output_tokens=of["output_tokens"],
+        cost_usd=usd(of["cost_nano"]),
+        uncertain_usd=usd(of["uncertain_nano"]),
+        unpriced_attempts=of["unpriced"],
+        baseline_usd=usd(of["baseline_nano"]),
+        seconds=of["answered_micros"] / 1_000_000,
+        latency_p50_ms=half,
+        latency_p95_ms=most,
+        answered_attempts=of["answered"],
+        answered_output_tokens=of["answered_output_tokens"],
+        latencies=latencies,
+    )
+
+
+def _added(rows: Sequence[Sequence[int]]) -> Sequence[int]:
+    match rows:
+        case []:
+            return [0] * (len(SUMS) + len(BUCKETS))
+        case [only]:
+            return only
+        case _:
+            return [sum(column) for column in zip(*rows, strict=True)]

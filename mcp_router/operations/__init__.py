@@ -1,0 +1,1 @@
+"""What every entry point offers, independent of the entry point."""

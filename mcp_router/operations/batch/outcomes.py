@@ -1,0 +1,164 @@
+"""What came of each file of a call over many, and how that is told in few tokens."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from mcp_router.errors import (
+    AllCandidatesFailedError,
+    BadInputError,
+    BudgetExceededError,
+    NoCandidateError,
+    RouterError,
+)
+from mcp_router.execution.generation import Generation
+from mcp_router.files import FoundFile, Kept, Target
+from mcp_router.ledger.ledger import LedgerError
+from mcp_router.money import number, usd
+from mcp_router.text import cleaned
+
+LISTED = 100
+"""Beyond so many files the result lists only what did not go well, and of that no more."""
+_LONGEST_ERROR = 600
+
+Json = dict[str, object]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Item:
+    """One file, and where its answer goes."""
+
+    number: int
+    found: FoundFile
+    target: Target | None
+
+    @property
+    def done(self) -> bool:
+        """Whether an earlier run answered it."""
+        return self.target is not None and self.target.done
+
+
+@dataclass(kw_only=True, slots=True)
+class Outcomes:
+    """What came of each file so far."""
+
+    id: str
+    total: int
+    pattern: str | None
+    """How answers are named, say `notes/*.md`; None where they stand in the result."""
+    listed: dict[int, Json] = field(default_factory=dict[int, Json])
+    answered: int = 0
+    failed: int = 0
+    done_before: int = 0
+    not_begun: int = 0
+    fallbacks: int = 0
+    escalations: int = 0
+    models: Counter[str] = field(default_factory=Counter[str])
+    inferred: Mapping[str, object] = field(default_factory=dict[str, object])
+    cost_usd: Decimal = Decimal(0)
+    baseline_usd: Decimal = Decimal(0)
+    unknown_costs: int = 0
+    stop: str | None = None
+    """Why no further file is begun."""
+    first_failure: tuple[str, RouterError | LedgerError] | None = None
+    said: dict[str, str] = field(default_factory=dict[str, str])
+    """By error: the first file it was told of."""
+
+    @property
+    def ended(self) -> int:
+        """Files that are through, one way or another."""
+        return self.answered + self.failed + self.done_before + self.not_begun
+
+    def spent(self, cost_usd: Decimal | None) -> None:
+        """Count what a try cost, answered or not."""
+        self.unknown_costs += cost_usd is None
+        self.cost_usd += cost_usd or Decimal(0)
+
+    def note_done_before(self, item: Item) -> None:
+        """Count a file that an earlier run answered."""
+        self.done_before += 1
+        self._list(item, {"done": "before"}, notable=False)
+
+    def note_not_begun(self, item: Item) -> None:
+        """Count a file that was left out because of `stop`."""
+        self.not_begun += 1
+        self._list(item, {"error": "not begun"}, notable=False)
+
+    def note_failed(self, item: Item, error: RouterError | LedgerError) -> None:
+        """Count a file that nobody answered; the same error is told once."""
+        self.failed += 1
+        name = item.found.name
+        self.first_failure = self.first_failure or (name, error)
+        text = f"{getattr(error, 'kind', 'ledger')}: {error}"[:_LONGEST_ERROR]
+        first = self.said.setdefault(text, name)
+        self._list(item, {"error": text if first == name else f"as for {first}"}, notable=True)
+
+    def note_answered(self, item: Item, generation: Generation, text: str, kept: Kept | None) -> None:
+        """Count an answer; `kept` says where it was saved, None that it was not to be."""
+        self.answered += 1
+        self.models[generation.candidate.model.id] += 1
+        self.fallbacks += generation.fallbacks
+        self.escalations += generation.escalations
+        self.baseline_usd += generation.attempts[-1].baseline_usd or Decimal(0)
+        task = generation.plan.task
+        self.inferred = self.inferred or {what: getattr(task, what) for what in task.inferred}
+        warnings = list(generation.warnings)
+        told: Json = {}
+        if kept is None or kept.place is None:
+            told["text"] = text
+        elif self.pattern is None or kept.place.name != self.pattern.replace("*", item.found.name):
+            told["saved_to"] = kept.place.name
+        if kept is not None and kept.why is not None:
+            warnings.append(kept.why)
+        if generation.completion.finish_reason != "stop":
+            told["finish_reason"] = generation.completion.finish_reason
+        if citations := generation.completion.citations:
+            told["citations"] = [cleaned(citation) for citation in citations]
+        if warnings:
+            told["warning"] = "; ".join(warnings)
+        self._list(item, told, notable=bool(told))
+
+    def _list(self, item: Item, told: Json, *, notable: bool) -> None:
+        if self.total <= LISTED or (notable and len(self.listed) < LISTED):
+            self.listed[item.number] = {"file": item.found.name} | told
+
+    def result(self) -> Json:
+        """Put it all into few tokens.
+
+        Raises:
+            RouterError: Not one file was answered, now or before.
+        """
+        if self.first_failure is not None and not self.answered and not self.done_before:
+            raise self._nothing(*self.first_failure)
+        answer: Json = {
+            "model": ", ".join(name for name, _ in self.models.most_common(3)),
+            "cost_usd": number(self.cost_usd) if not self.unknown_costs else None,
+            "saved_usd": number(self.baseline_usd - self.cost_usd) if not self.unknown_costs else None,
+            "call_id": self.id,
+            "answered": self.answered,
+        }
+        for name in ("failed", "done_before", "not_begun", "fallbacks", "escalations", "inferred"):
+            if value := getattr(self, name):
+                answer[name] = value
+        if self.pattern is not None:
+            answer = {"saved_to": self.pattern} | answer
+        if self.stop is not None:
+            then = "; resume does the rest" if self.pattern is not None else ""
+            answer["warning"] = self.stop + then
+        answer["files"] = [self.listed[number] for number in sorted(self.listed)]
+        return answer
+
+    def _nothing(self, name: str, error: RouterError | LedgerError) -> RouterError:
+        text = f"None of {self.total} files was answered; {usd(self.cost_usd)} spent. {name}: {error}"
+        match error:
+            case BadInputError() if not self.cost_usd:
+                return BadInputError(text)
+            case BudgetExceededError():
+                return BudgetExceededError(text, shortfall=error.shortfall)
+            case NoCandidateError():
+                return NoCandidateError(text, retry_after=error.retry_after)
+            case _:
+                return AllCandidatesFailedError(text, call_id=getattr(error, "call_id", None))

@@ -1,0 +1,94 @@
+"""Looks at what stands beside the server: local models, clients, BMAD. What is missing is advice, never an error."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from mcp_router.app import App
+from mcp_router.errors import ConfigError
+from mcp_router.operations.findings import Finding
+from mcp_router.operations.install import config_files
+from mcp_router.operations.install.hosts import CLIENTS, SERVER, Client
+from mcp_router.operations.install.locations import Machine, place
+from mcp_router.routing.local_servers import Served, look, usual
+
+_NAMED = 6
+"""So many models are named."""
+
+
+async def companions(app: App) -> list[Finding]:
+    """Look at all of them."""
+    return [*await _local(app), *_clients(app), *_bmad(app.settings.working_folder)]
+
+
+async def _local(app: App) -> list[Finding]:
+    local = app.catalog.provider("local")
+    if app.discovery is None:
+        if app.settings.provider("local").enabled is False:
+            return []
+        unused = await look(local, None)
+        return [
+            Finding(
+                state="note",
+                what="local",
+                found=f"{_told(server)}; it is not used: set [providers.local] enabled = true",
+            )
+            for server in unused.servers
+        ]
+    await app.discovery.catalog()
+    servers = app.discovery.found.servers if app.discovery.found else ()
+    if servers:
+        return [Finding(state="ok" if one.models else "note", what="local", found=_told(one)) for one in servers]
+    where = app.door("local").base_url or usual(local)
+    return [
+        Finding(
+            state="note",
+            what="local",
+            found=app.discovery.why_closed() or f"nobody lists models at {where}: is it running? It is asked anyway",
+        )
+    ]
+
+
+def _told(server: Served) -> str:
+    names = [model.name for model in server.models]
+    listed = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+    return f"{server.name} at {server.base_url} serves {listed or 'no model yet: load or pull one'}"
+
+
+def _clients(app: App) -> Iterator[Finding]:
+    home = Path.home()
+    machine = Machine(home=home, environ=app.settings.environ)
+    for client in CLIENTS:
+        path = place(client, machine)
+        if path.is_file() or (path.parent.is_dir() and path.parent != home):
+            yield _client(client, path)
+
+
+def _client(client: Client, path: Path) -> Finding:
+    advice = f"`mcp-llm-router install {client.name}`"
+    try:
+        entry = config_files.present(client, path)
+    except ConfigError as error:
+        return Finding(state="note", what=client.title, found=str(error))
+    if entry is None:
+        return Finding(state="note", what=client.title, found=f"it does not start this server: {advice}")
+    program = str(entry.get("command", ""))
+    if program and shutil.which(program) is None:
+        return Finding(state="note", what=client.title, found=f"{path} names {program}, which is not there: {advice}")
+    return Finding(state="ok", what=client.title, found=f"starts this server as {SERVER}, says {path}")
+
+
+def _bmad(folder: Path) -> Iterator[Finding]:
+    if not (folder / "_bmad").is_dir():
+        return
+    custom = folder / "_bmad" / "custom"
+    if any(SERVER in path.read_text("utf-8", "replace") for path in custom.glob("*.toml") if path.is_file()):
+        yield Finding(state="ok", what="BMAD", found=f"its agents are told to delegate, in {custom}")
+    else:
+        found = f"its agents know nothing of this server: copy examples/bmad/*.toml to {custom}"
+        yield Finding(state="note", what="BMAD", found=found)
+    if shutil.which("bmad-method") is None and shutil.which("npx") is None:
+        found = "neither bmad-method nor npx is on PATH: install Node to update BMAD; delegating needs neither"
+        yield Finding(state="note", what="BMAD", found=found)

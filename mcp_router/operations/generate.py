@@ -1,0 +1,141 @@
+"""Runs `generate` for whoever asks: reads what it names, asks the router, saves where told, hands back little."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from mcp_router.app import App
+from mcp_router.execution.conversations import Conversation
+from mcp_router.execution.generation import Generation
+from mcp_router.files import Fingerprint, Place, keep, look, save, unwrapped
+from mcp_router.ledger.ledger import LedgerError
+from mcp_router.money import number
+from mcp_router.operations.arguments import GenerateArguments
+from mcp_router.operations.batch import batching
+from mcp_router.operations.prepare import Prepared, ask_of, prepared, roots
+from mcp_router.text import StreamCleaner, cleaned
+from providers.completion import Message, OnText
+
+Json = dict[str, object]
+Progress = Callable[[float, float | None, str], Awaitable[None]]
+"""Told how far a call is: done, of how many, and in words."""
+
+
+async def generate(
+    app: App,
+    arguments: GenerateArguments,
+    *,
+    client: str = "local",
+    on_text: OnText | None = None,
+    on_progress: Progress | None = None,
+) -> Json:
+    """Get a subtask done.
+
+    Raises:
+        RouterError: It was not; the text says why and what to do.
+        LedgerError: Nothing can be written down, so nothing was asked.
+    """
+    if arguments.per_file:
+        return await batching.generate(app, arguments, client=client, on_progress=on_progress)
+    ready = await prepared(app, arguments, client=client)
+    target = None
+    if arguments.save_to is not None:
+        target = await look(arguments.save_to, roots(app), base=app.settings.working_folder)
+    generation = await _asked(app, ready, arguments, client, on_text)
+    warnings = [*generation.warnings, *_unsaid(generation)]
+    if ready.skipped:
+        count = len(ready.skipped)
+        warnings += [f"{count} file{'s' * (count > 1)} skipped", *ready.skipped[:3]]
+    answer = result(generation)
+    if target is not None:
+        answer = await _saved(answer, *target, overwrite=arguments.overwrite, warnings=warnings)
+    await _remember(app, client, ready, generation, warnings)
+    if arguments.conversation_id is not None:
+        answer["conversation_id"] = generation.call_id
+    if warnings:
+        answer["warning"] = "; ".join(warnings)
+    return answer
+
+
+def result(generation: Generation) -> Json:
+    """Put an answer into as few tokens as tell it all; the rest is `router://calls/{call_id}`."""
+    completion = generation.completion
+    answer: Json = {
+        "text": completion.text,
+        "model": generation.candidate.model.id,
+        "cost_usd": number(generation.cost_usd),
+        "saved_usd": number(generation.saved_usd),
+        "call_id": generation.call_id,
+        "finish_reason": completion.finish_reason,
+    }
+    task = generation.plan.task
+    if task.inferred:
+        answer["inferred"] = {what: getattr(task, what) for what in task.inferred}
+    if generation.fallbacks:
+        answer["fallbacks"] = generation.fallbacks
+    if generation.escalations:
+        answer["escalations"] = generation.escalations
+    if completion.citations:
+        answer["citations"] = [cleaned(citation) for citation in completion.citations]
+    return answer
+
+
+async def _asked(
+    app: App, ready: Prepared, arguments: GenerateArguments, client: str, on_text: OnText | None
+) -> Generation:
+    """Ask the router; what comes out is clean, piece by piece and as a whole."""
+    cleaner = StreamCleaner()
+
+    async def cleanly(piece: str) -> None:
+        if on_text is not None and (clean := cleaner.clean(piece)):
+            await on_text(clean)
+
+    ask = ask_of(ready, arguments, client=client, on_text=None if on_text is None else cleanly)
+    generation = await app.router.generate(ask)
+    if on_text is not None and (rest := cleaner.rest()):
+        await on_text(rest)
+    said = generation.completion
+    text = cleaned(said.text)
+    return generation if text == said.text else replace(generation, completion=replace(said, text=text))
+
+
+async def _saved(
+    answer: Json, place: Place, before: Fingerprint | None, *, overwrite: bool, warnings: list[str]
+) -> Json:
+    """Put a file's name in the place of the text; where no file took it the text stays."""
+    text = unwrapped(str(answer["text"]), place.path)
+    kept = await keep(
+        place,
+        text,
+        lambda: save(place, text, expect=before, overwrite=overwrite),
+        mark=str(answer["call_id"]),
+    )
+    if kept.why is not None:
+        warnings.append(kept.why)
+    if kept.place is None or kept.saved is None:
+        return answer
+    del answer["text"]
+    return {"saved_to": kept.place.name, "bytes": kept.saved.bytes, "preview": kept.saved.preview} | answer
+
+
+def _unsaid(generation: Generation) -> list[str]:
+    """Warn of what the caller would not guess."""
+    model = generation.candidate.model
+    said: list[str] = []
+    if model.provider == "embedded" and generation.plan.task.pin is None:
+        said.append("small embedded model; set a provider key")
+    if generation.cost_usd is None:
+        said.append(f"the price of {model.id} is unknown")
+    return said
+
+
+async def _remember(app: App, client: str, ready: Prepared, generation: Generation, warnings: list[str]) -> None:
+    said = Message(role="assistant", content=generation.completion.text)
+    conversation = Conversation(
+        system=ready.system, messages=(*ready.messages, said), model=generation.candidate.model.id
+    )
+    try:
+        await app.conversations.keep(client, generation.call_id, conversation)
+    except LedgerError as lost:
+        warnings.append(f"the conversation is in memory only: {lost}")

@@ -1,0 +1,1 @@
+"""Writes MCP hosts' configuration files."""

@@ -1,0 +1,202 @@
+"""Makes a caller's arguments ready to be run: reads the files, checks the schema, finds the conversation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from mcp_router.app import App
+from mcp_router.errors import UnknownNameError
+from mcp_router.execution.answer_schema import AnswerSchema, answer_schema
+from mcp_router.execution.call import Ask
+from mcp_router.execution.judging import judge
+from mcp_router.execution.prefixes import WORTH_CACHING
+from mcp_router.files import FoundFile, Reading, Roots, SourceFile, fenced, read_file, read_files
+from mcp_router.ledger.connect import files_of
+from mcp_router.operations.arguments import GenerateArguments, RouteArguments
+from mcp_router.operations.classify import conversation, understood
+from mcp_router.routing.request import Task
+from mcp_router.settings import data_folder, default_path
+from providers.completion import Message, OnText
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prepared:
+    """A task with its words, ready to ask."""
+
+    task: Task
+    system: str | None
+    messages: tuple[Message, ...]
+    shared_prefix: bool
+    schema: AnswerSchema | None
+    skipped: tuple[str, ...] = ()
+    """Files a glob named that could not be read, and why."""
+
+
+def roots(app: App) -> Roots:
+    """The folders where files may be read and written."""
+    settings = app.settings
+    # Whoever could write these could raise a budget, or make what is spent forgotten.
+    own = (settings.path or default_path(), data_folder(), *files_of(settings.database_url))
+    return Roots.of(settings.allowed_roots, base=settings.working_folder, own=own)
+
+
+async def prepared(app: App, arguments: RouteArguments, *, client: str = "local") -> Prepared:
+    """Read what a call names and understand what it wants; spends nothing.
+
+    Raises:
+        BadInputError: A file, a name or the schema cannot be used.
+        LedgerError: The conversation may be stored, but cannot be read now.
+    """
+    ready = _begun(arguments)
+    if arguments.files:
+        reading = await read_files(arguments.files, roots(app), base=app.settings.working_folder)
+        # Files first: calls that ask several things of the same files then share their beginning.
+        ready = _with_files(ready, reading, files_first=True)
+    ready = replace(
+        ready, shared_prefix=app.prefixes.met_before(_beginning(ready), note=isinstance(arguments, GenerateArguments))
+    )
+    ready = await _continued(app, client, arguments.conversation_id, ready)
+    return _understood(app, arguments, ready)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EachFile:
+    """One instruction, ready to be put to any number of files."""
+
+    app: App
+    arguments: GenerateArguments
+    begun: _Begun
+
+    @property
+    def task(self) -> Task:
+        """The task before any file is put to it."""
+        return _understood(self.app, self.arguments, self.begun).task
+
+    async def prepared(self, found: FoundFile) -> tuple[Prepared, SourceFile]:
+        """Put the instruction to one file: the instruction comes first, since that is what the calls share.
+
+        Raises:
+            FileRefusedError: The file cannot be read.
+        """
+        source = await read_file(found)
+        ready = _with_files(self.begun, Reading(files=(source,)), files_first=False)
+        return _understood(self.app, self.arguments, ready), source
+
+
+async def each_file(app: App, arguments: GenerateArguments, *, client: str) -> EachFile:
+    """Make ready what the calls of a `per_file` have in common; spends nothing.
+
+    Raises:
+        BadInputError: A name or the schema cannot be used.
+        LedgerError: The conversation may be stored, but cannot be read now.
+    """
+    begun = _begun(arguments)
+    shared = len(begun.system or "") + len(begun.messages[-1].content) > WORTH_CACHING
+    begun = await _continued(app, client, arguments.conversation_id, replace(begun, shared_prefix=shared))
+    return EachFile(app=app, arguments=arguments, begun=begun)
+
+
+def ask_of(
+    ready: Prepared,
+    arguments: GenerateArguments,
+    *,
+    client: str,
+    call_id: str | None = None,
+    on_text: OnText | None = None,
+) -> Ask:
+    """Say what the router is to be asked."""
+    return Ask(
+        task=ready.task,
+        messages=ready.messages,
+        system=ready.system,
+        temperature=arguments.temperature,
+        response_schema=ready.schema.document if ready.schema is not None else None,
+        shared_prefix=ready.shared_prefix,
+        client=client,
+        call_id=call_id,
+        judge=judge(ready.schema, may_be_cut=arguments.max_output_tokens is not None),
+        on_text=on_text,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Begun:
+    """What is known of a call before it is understood."""
+
+    system: str | None
+    messages: tuple[Message, ...]
+    schema: AnswerSchema | None
+    files_characters: int = 0
+    shared_prefix: bool = False
+    prefer: str | None = None
+    skipped: tuple[str, ...] = ()
+
+
+def _begun(arguments: RouteArguments) -> _Begun:
+    system, messages = conversation(arguments)
+    schema = answer_schema(arguments.response_schema) if arguments.response_schema is not None else None
+    return _Begun(system=system, messages=messages, schema=schema)
+
+
+def _with_files(ready: _Begun, reading: Reading, *, files_first: bool) -> _Begun:
+    """Put files beside the instruction, which is the last message."""
+    if not ready.messages:
+        return ready
+    *before, last = ready.messages
+    files = fenced(reading.files)
+    first, second = (files, last.content) if files_first else (last.content, files)
+    whole = replace(
+        last,
+        content=f"{first}\n\n{second}",
+        attachments=reading.attachments,
+        shared_chars=len(first) if len(first) > WORTH_CACHING else 0,
+    )
+    return replace(ready, messages=(*before, whole), files_characters=len(files), skipped=reading.skipped)
+
+
+def _beginning(ready: _Begun) -> str:
+    """The part of a prompt that other calls may begin with too."""
+    first = ready.messages[0].content[: ready.messages[0].shared_chars] if ready.messages else ""
+    return (ready.system or "") + first
+
+
+async def _continued(app: App, client: str, conversation_id: str | None, ready: _Begun) -> _Begun:
+    """Put what was said so far before what is said now."""
+    if conversation_id is None:
+        return ready
+    earlier = await app.conversations.get(client, conversation_id)
+    if earlier is None:
+        where = "the ledger" if app.conversations.are_stored else "memory while the server runs"
+        hint = f"It is the call_id of an earlier answer, kept in {where}: otherwise send the messages themselves."
+        raise UnknownNameError("conversation", conversation_id, (), hint=hint)
+    *before, last = (replace(message, shared_chars=0) for message in earlier.messages)
+    worth = earlier.characters > WORTH_CACHING
+    # One mark after all that was said: vendors take few, and look up the longest beginning that they know.
+    last = replace(last, shared_chars=len(last.content) if worth else 0)
+    return replace(
+        ready,
+        system=ready.system or earlier.system,
+        messages=(*before, last, *ready.messages),
+        prefer=earlier.model,
+        shared_prefix=ready.shared_prefix or worth,
+    )
+
+
+def _understood(app: App, arguments: RouteArguments, ready: _Begun) -> Prepared:
+    task = understood(
+        arguments,
+        (ready.system, ready.messages),
+        app.routes,
+        most_per_call_usd=app.settings.configuration.budgets.per_call_usd,
+        files_characters=ready.files_characters,
+        shared_prefix=ready.shared_prefix,
+        prefer=ready.prefer,
+    )
+    return Prepared(
+        task=task,
+        system=ready.system,
+        messages=ready.messages,
+        shared_prefix=ready.shared_prefix,
+        schema=ready.schema,
+        skipped=ready.skipped,
+    )

@@ -1,0 +1,261 @@
+"""What recorded calls would have cost, and which would have been refused, under another routing table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+from mcp_router.app import App
+from mcp_router.errors import BadInputError
+from mcp_router.ledger.calendar import days_of
+from mcp_router.ledger.records import Limit, Recorded
+from mcp_router.money import number, usd
+from mcp_router.operations.arguments import Period
+from mcp_router.operations.costs import Json, span
+from mcp_router.routing.candidates import is_callers_choice
+from mcp_router.routing.fit import Candidate, Need
+from mcp_router.routing.plan import Plan, plan
+from mcp_router.routing.prices import cost_usd
+from mcp_router.routing.request import Access, Task, World
+from mcp_router.routing.routes import COMPLEXITIES, TIERS, USE_CASES, Complexity, Routes, Tier, UseCase
+from mcp_router.settings import load_routes
+from providers.completion import Usage
+
+_TOLD = 20
+"""Refused calls that are listed one by one; the rest are counted."""
+
+
+@dataclass(kw_only=True, slots=True)
+class Tally:
+    """What became of the calls of one cell."""
+
+    calls: int = 0
+    unanswered: int = 0
+    """Calls that nobody answered: without tokens there is nothing to price."""
+    unknown: int = 0
+    """Calls whose cost is unknown, then or under the other table: in neither sum."""
+    replayed: int = 0
+    paid_usd: Decimal = Decimal(0)
+    would_cost_usd: Decimal = Decimal(0)
+    refused: int = 0
+    refused_paid_usd: Decimal = Decimal(0)
+    asked: Counter[str] = field(default_factory=Counter[str])
+    """By model that answered."""
+    would_ask: Counter[str] = field(default_factory=Counter[str])
+    reasons: Counter[str] = field(default_factory=Counter[str])
+    """Why calls would have been refused, in a word or two."""
+
+    def view(self) -> Json:
+        """Show it."""
+        return {
+            "calls": self.calls,
+            "unanswered": self.unanswered,
+            "unknown_cost": self.unknown,
+            "replayed": self.replayed,
+            "paid_usd": number(self.paid_usd),
+            "would_cost_usd": number(self.would_cost_usd),
+            "difference_usd": number(self.would_cost_usd - self.paid_usd),
+            "refused": self.refused,
+            "refused_paid_usd": number(self.refused_paid_usd),
+            "refused_because": dict(self.reasons.most_common()),
+            "answered_by": dict(self.asked.most_common()),
+            "would_be_answered_by": dict(self.would_ask.most_common()),
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Refused:
+    """A call that the other table, or a budget under it, would not have admitted."""
+
+    kind: str
+    reason: str
+
+
+async def replay(app: App, table: Path, period: Period) -> Json:
+    """Route every recorded call of a period anew, beside what was paid.
+
+    Raises:
+        ConfigError: The table cannot be used; the text names file, key and what it may be.
+        BadInputError: The period is none that is recorded.
+    """
+    if period == "session":
+        raise BadInputError("A session is over when this begins: take today, 7d, 30d, month or all.")
+    overrides = load_routes(table)
+    routes = app.routes.merged(overrides, file=str(table))
+    catalog = await app.present()
+    routes.check(catalog, unlisted=app.unlisted)
+    named = {entry.provider for use_case, tier in _cells(overrides) for entry in routes.cell(use_case, tier)}
+    world = World(
+        catalog=catalog,
+        routes=routes,
+        now=datetime.now(UTC),
+        access=_with_keys(app.access(), named),
+        unlisted=app.unlisted,
+    )
+    run = _Run(world=world, limits=app.settings.limits(), per_call_usd=app.settings.configuration.budgets.per_call_usd)
+    async for chunk in app.ledger.cells(*span(period, datetime.now(UTC))):
+        for call in chunk:
+            run.replay(call)
+    missing = sorted(name for name in named if not app.access()[name].open)
+    return {"table": str(table), "period": period, **run.view()} | ({"keys_missing": missing} if missing else {})
+
+
+def _cells(overrides: Mapping[str, Mapping[str, object]]) -> Iterable[tuple[UseCase, Tier]]:
+    return ((use_case, tier) for use_case in USE_CASES for tier in TIERS if tier in overrides.get(use_case, {}))
+
+
+def _with_keys(access: Mapping[str, Access], named: Iterable[str]) -> Mapping[str, Access]:
+    """Whoever the table names can be asked, as if there were a key: a table is tried before keys are bought."""
+    opened = {name: replace(access[name], reason=None) for name in named if not access[name].retired}
+    return {**access, **opened}
+
+
+@dataclass(kw_only=True, slots=True)
+class _Run:
+    """One replay while it runs, the oldest call first."""
+
+    world: World
+    limits: tuple[Limit, ...]
+    per_call_usd: Decimal | None
+    total: Tally = field(default_factory=Tally)
+    cells: dict[str, Tally] = field(default_factory=dict[str, Tally])
+    refusals: list[Json] = field(default_factory=list[Json])
+    spent: Counter[tuple[str, int]] = field(default_factory=Counter[tuple[str, int]])
+    """Nano-dollars in this replay, by budget and the first day of its period."""
+
+    def replay(self, call: Recorded) -> None:
+        """Route one call anew."""
+        tallies = (self.total, self.cells.setdefault(f"{call.use_case}.{call.budget_tier}", Tally()))
+        outcome = self._routed(call)
+        for tally in tallies:
+            _note(tally, call, outcome)
+        if isinstance(outcome, Refused):
+            if len(self.refusals) < _TOLD:
+                self.refusals.append({"call_id": call.call_id, "reason": outcome.reason})
+        elif outcome is not None and outcome[1] is not None:
+            for key in self._budgets(call):
+                self.spent[key] += int(outcome[1].scaleb(9))
+
+    def view(self) -> Json:
+        """Show what came of it, the costliest cell first."""
+        ordered = sorted(self.cells.items(), key=lambda item: -item[1].paid_usd)
+        return {
+            **self.total.view(),
+            "cells": {name: tally.view() for name, tally in ordered},
+            "refusals": self.refusals,
+        }
+
+    def _routed(self, call: Recorded) -> tuple[str, Decimal | None] | Refused | None:
+        """Say who would have answered and at what cost, or why nobody; None where nobody did then."""
+        usage = _usage(call)
+        if usage is None:
+            return None
+        if is_callers_choice(call.why):
+            return call.model, call.cost_usd
+        at = datetime.fromtimestamp(call.started_at, UTC)
+        planned = plan(_task(call, usage, self.world.routes, self.per_call_usd), replace(self.world, now=at))
+        refused: Refused | None = None
+        for candidate in planned.candidates:
+            refusal = _cut(candidate, usage) or self._over_budget(call, candidate)
+            if refusal is None:
+                return candidate.model.id, _cost(call, candidate, usage, at)
+            refused = refused or refusal
+        return refused or _nobody(planned)
+
+    def _over_budget(self, call: Recorded, candidate: Candidate) -> Refused | None:
+        worst = candidate.fit.worst_usd or Decimal(0)
+        for limit, key in zip(self._limits(call), self._budgets(call), strict=True):
+            spent = Decimal(self.spent[key]).scaleb(-9)
+            if worst and spent + worst > limit.limit_usd:
+                reason = (
+                    f"the {limit.name} budget: {usd(spent)} of {usd(limit.limit_usd)} spent, up to {usd(worst)} more"
+                )
+                return Refused(kind=f"{limit.name} budget", reason=reason)
+        return None
+
+    def _limits(self, call: Recorded) -> list[Limit]:
+        return [limit for limit in self.limits if limit.client in (None, call.client)]
+
+    def _budgets(self, call: Recorded) -> list[tuple[str, int]]:
+        return [(limit.name, days_of(limit.period, call.started_at)[0]) for limit in self._limits(call)]
+
+
+def _usage(call: Recorded) -> Usage | None:
+    if call.outcome != "answered" or call.input_tokens is None or call.output_tokens is None:
+        return None
+    return Usage(
+        input_tokens=call.input_tokens,
+        output_tokens=call.output_tokens,
+        cache_read_tokens=call.cache_read_tokens or 0,
+        cache_write_tokens=call.cache_write_tokens or 0,
+        reasoning_tokens=call.reasoning_tokens or 0,
+        searches=call.searches or 0,
+    )
+
+
+def _task(call: Recorded, usage: Usage, routes: Routes, per_call_usd: Decimal | None) -> Task:
+    """The task as far as the ledger knows it: what a call was about and how long, never its words."""
+    use_case: UseCase = next(name for name in USE_CASES if name == call.use_case)
+    tier: Tier = next(name for name in TIERS if name == call.budget_tier)
+    complexity: Complexity = next(name for name in COMPLEXITIES if name == call.complexity)
+    ceiling = routes.ceilings[tier]
+    return Task(
+        use_case=use_case,
+        complexity=complexity,
+        budget_tier=tier,
+        ceiling_usd=ceiling if per_call_usd is None else min(ceiling, per_call_usd),
+        need=Need(
+            input_tokens=usage.input_tokens,
+            reference=routes.use_cases[use_case].reference,
+            max_output_tokens=max(1, usage.output_tokens - usage.reasoning_tokens),
+            features=frozenset({"web_search"} if use_case == "web_research" else ()),
+        ),
+    )
+
+
+def _cut(candidate: Candidate, usage: Usage) -> Refused | None:
+    visible, most = usage.output_tokens - usage.reasoning_tokens, candidate.fit.max_output_tokens
+    if visible <= most:
+        return None
+    return Refused(kind="cut", reason=f"{candidate.model.id}: an answer of {visible} tokens is cut at {most}")
+
+
+def _cost(call: Recorded, candidate: Candidate, usage: Usage, at: datetime) -> Decimal | None:
+    if candidate.model.id == call.model:
+        if call.attempts == 1:
+            return call.cost_usd  # as it was, with whatever the vendor itself said it cost
+    else:
+        usage = replace(usage, cache_read_tokens=0, cache_write_tokens=0)  # another vendor's cache was cold
+    thinking = candidate.fit.effort != "off"
+    return cost_usd(candidate.provider, candidate.model, usage, at=at, thinking=thinking)[0]
+
+
+def _nobody(planned: Plan) -> Refused:
+    for rejection in planned.rejected:
+        return Refused(kind=rejection.kind, reason=f"{rejection.model}: {rejection.reason}")
+    return Refused(kind="closed", reason="no model of the table can be asked")
+
+
+def _note(tally: Tally, call: Recorded, outcome: tuple[str, Decimal | None] | Refused | None) -> None:
+    tally.calls += 1
+    if outcome is None:
+        tally.unanswered += 1
+        return
+    tally.asked[call.model] += 1
+    if isinstance(outcome, Refused):
+        tally.refused += 1
+        tally.refused_paid_usd += call.cost_usd or Decimal(0)
+        tally.reasons[outcome.kind] += 1
+        return
+    model, cost = outcome
+    tally.would_ask[model] += 1
+    if cost is None or call.cost_usd is None:
+        tally.unknown += 1
+        return
+    tally.replayed += 1
+    tally.paid_usd += call.cost_usd
+    tally.would_cost_usd += cost

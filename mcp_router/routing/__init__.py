@@ -1,0 +1,1 @@
+"""Which models may answer, in which order, at what price; pure functions."""

@@ -1,0 +1,1 @@
+"""Scores what is inferred from prompts; what `eval` prints."""

@@ -1,0 +1,75 @@
+"""What a plan depends on: the task, and the world it is planned in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+from mcp_router.ledger.records import Bench
+from mcp_router.routing.catalog import Catalog
+from mcp_router.routing.fit import Need
+from mcp_router.routing.routes import Complexity, Routes, Tier, UseCase
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Task:
+    """A subtask with nothing left to guess."""
+
+    use_case: UseCase
+    complexity: Complexity
+    budget_tier: Tier
+    inferred: Mapping[str, float] = field(default_factory=dict[str, float])
+    """Which of the three the router chose itself, and how sure it was."""
+    risk: float = 0.0
+    """How likely a cheap model fails where a stronger one would not; 0 where the caller said how complex it is."""
+    pin: str | None = None
+    """`provider:model` or `provider`, where the caller insists."""
+    prefer: str | None = None
+    """The model that answered a conversation so far: first, while it can be had."""
+    ceiling_usd: Decimal
+    need: Need
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Access:
+    """Whether a provider can be asked at all."""
+
+    reason: str | None = None
+    """What to do so that it can; None where it can."""
+    key_scope: str = ""
+    """Names the key without telling it; benches of a key hang on it."""
+    retired: bool = False
+
+    @property
+    def open(self) -> bool:
+        """Whether it can be asked."""
+        return self.reason is None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Preference:
+    """How well a model did on a cell before."""
+
+    weight: float
+    """Above 0 moves it forward, below 0 back."""
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class World:
+    """Everything outside the task that a plan depends on."""
+
+    catalog: Catalog
+    routes: Routes
+    now: datetime
+    access: Mapping[str, Access]
+    benches: Mapping[str, Bench] = field(default_factory=dict[str, Bench])
+    """By scope; only those still in force."""
+    busy: Mapping[str, float] = field(default_factory=dict[str, float])
+    """By provider or model: seconds until one at its rate limit may be asked again."""
+    unlisted: frozenset[str] = frozenset()
+    """Providers where a model that the catalog does not know may run, at an unknown price."""
+    preferences: Mapping[str, Preference] = field(default_factory=dict[str, Preference])
+    """By model, where enough is known."""

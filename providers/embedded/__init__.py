@@ -1,0 +1,1 @@
+"""A small model inside the process, run by llama.cpp."""

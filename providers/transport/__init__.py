@@ -1,0 +1,1 @@
+"""HTTP exchange, error mapping, rate-limit headers, redaction, URLs."""

@@ -1,0 +1,170 @@
+"""One request and its answer, the same for every wire: send, read, name what went wrong."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing
+from dataclasses import dataclass, replace
+
+import anyio
+
+from providers.catalog import Model, Provider
+from providers.completion import Completion, OnText, Prompt
+from providers.errors import InvalidRequestError, ProviderError
+from providers.transport.error_mapping import Lost, Refused, loss, refusal
+from providers.transport.payload import Json, mapping, parsed
+from providers.transport.rate_limit_headers import limits
+
+_DRAIN_SECONDS = 0.05
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """What goes out."""
+
+    path: str
+    body: Json
+    content: bytes
+    """The body as JSON."""
+    stream: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """What comes in: the whole answer as one event, or a stream of them."""
+
+    headers: Mapping[str, str]
+    events: AsyncGenerator[Json, None]
+
+
+Send = Callable[[Request], AbstractAsyncContextManager[Answer]]
+"""Raises `Refused` or `Lost`, and nothing else."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Dialect:
+    """How a wire writes a prompt and reads an answer; pure functions."""
+
+    path: Callable[[Model, bool], str]
+    body: Callable[[Provider, Model, Prompt, bool], dict[str, object]]
+    read: Callable[[Provider, Model, Json], Completion]
+    """Raises `ProviderError`, or `Refused` for a failure that came as an answer."""
+    fold: Callable[[dict[str, object], Json], str]
+    """Adds an event to what came before, in the shape `read` reads, and returns the visible text it brought."""
+    must_stream: Callable[[Provider, Prompt], bool] = lambda _provider, _prompt: False
+
+
+class WireAdapter:
+    """Speaks one dialect over one client; it remembers the client and the key to keep out of error texts."""
+
+    def __init__(
+        self,
+        *,
+        provider: Provider,
+        dialect: Dialect,
+        send: Send,
+        close: Callable[[], Awaitable[None]],
+        secret: str | None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._provider = provider
+        self._dialect = dialect
+        self._send = send
+        self._close = close
+        self._secret = secret
+        self._clock = clock
+
+    async def complete(self, model: Model, prompt: Prompt, *, on_text: OnText | None = None) -> Completion:
+        """Ask once.
+
+        Raises:
+            ProviderError: Whatever went wrong.
+        """
+        request = self._request(model, prompt, stream=on_text is not None)
+        answer: Answer | None = None
+        try:
+            async with self._send(request) as answer:
+                whole = await self._gather(answer, request, on_text)
+            completion = self._dialect.read(self._provider, model, whole)
+            left = limits(answer.headers, now=self._clock())
+            return completion if left is None else replace(completion, limits=left)
+        # `from None`: the cause may quote the key or the prompt in a traceback.
+        except Refused as refused:
+            if answer is not None:
+                refused.headers = answer.headers
+            raise refusal(refused, secret=self._secret, prompt=prompt, now=self._clock()) from None
+        except Lost as lost:
+            raise loss(lost) from None
+        except ProviderError as error:
+            if error.limits is None and answer is not None:
+                error.limits = limits(answer.headers, now=self._clock())
+            raise
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._close()
+
+    def _request(self, model: Model, prompt: Prompt, *, stream: bool) -> Request:
+        stream = stream or self._dialect.must_stream(self._provider, prompt)
+        try:
+            body = self._dialect.body(self._provider, model, prompt, stream)
+            content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+        except (TypeError, ValueError, RecursionError) as exc:
+            message = f"the prompt cannot be written as JSON: {type(exc).__name__}"
+            raise InvalidRequestError(message) from None
+        return Request(path=self._dialect.path(model, stream), body=body, content=content, stream=stream)
+
+    async def _gather(self, answer: Answer, request: Request, on_text: OnText | None) -> Json:
+        whole: dict[str, object] = {}
+        async with aclosing(answer.events) as events:
+            async for event in events:
+                if not request.stream:
+                    return event
+                delta = self._dialect.fold(whole, event)
+                if delta and on_text is not None:
+                    await on_text(delta)
+                if whole.get("error"):
+                    break
+        return whole
+
+
+async def server_sent(chunks: AsyncIterator[bytes]) -> AsyncGenerator[Json, None]:
+    """The JSON of each server-sent event; comments and keep-alives are skipped.
+
+    Raises:
+        ValueError: An event is not JSON.
+    """
+    rest = b""
+    data: list[bytes] = []
+    async for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            event = _event(line.rstrip(b"\r"), data)
+            if event == b"[DONE]":
+                await _drain(chunks)
+                return
+            if event:
+                yield mapping(parsed(event))
+    last = _event(rest.rstrip(b"\r"), data) or b"\n".join(data)
+    if last.strip() and last.strip() != b"[DONE]":
+        yield mapping(parsed(last))
+
+
+def _event(line: bytes, data: list[bytes]) -> bytes:
+    if line.startswith(b"data:"):
+        data.append(line[5:].strip(b" "))
+        return b""
+    if line or not data:
+        return b""
+    event = b"\n".join(data).strip()
+    data.clear()
+    return event
+
+
+async def _drain(chunks: AsyncIterator[bytes]) -> None:
+    # Only a body read to its end leaves the connection free for the next request.
+    with anyio.move_on_after(_DRAIN_SECONDS):
+        async for _ in chunks:
+            pass

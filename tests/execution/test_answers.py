@@ -1,0 +1,326 @@
+"""Answers are checked against the caller's JSON Schema and cleaned of what a reader would not see."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from mcp_router.execution.answer_schema import SchemaError, answer_schema
+from mcp_router.execution.validation import Problems, asked_again, check, parse_json_answer
+from mcp_router.text import StreamCleaner, cleaned
+
+PERSON = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string", "maxLength": 10},
+        "age": {"type": "integer", "minimum": 0},
+        "tags": {"type": "array", "items": {"$ref": "#/$defs/tag"}},
+    },
+    "required": ["name", "age"],
+    "additionalProperties": False,
+    "$defs": {"tag": {"enum": ["a", "b"]}},
+}
+
+
+def problems(answer: str, schema: object) -> tuple[str, ...]:
+    found = check(answer, answer_schema(schema))
+    assert isinstance(found, Problems)
+    return found.lines
+
+
+# Finding the JSON
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        '{"a": [1, 2]}',
+        '  {"a": [1, 2]}\n\n',
+        '\ufeff{"a": [1, 2]}',
+        '```json\n{"a": [1, 2]}\n```',
+        '```\n{"a":\n [1, 2]}\n```\n',
+        '~~~\n{"a": [1, 2]}\n~~~',
+        'Here it is:\n\n```json\n{"a": [1, 2]}\n```\nAnything else?',
+        'As asked [1]: {"a": [1, 2]} and {} as well as {not json}.',
+        'Thinking {of "a"} ... {"a": [1, 2]}',
+    ],
+)
+def test_the_json_is_found_plain_fenced_or_within_prose(answer: str) -> None:
+    assert parse_json_answer(answer) == {"a": [1, 2]}
+
+
+@pytest.mark.parametrize(
+    ("answer", "value"),
+    [
+        ("42", 42),
+        ('"x"', "x"),
+        ("```json\nnull\n```", None),
+        ("true", True),
+        ('"```"', "```"),
+        ('{"a":"```"}', {"a": "```"}),
+    ],
+)
+def test_a_value_need_not_be_an_object(answer: str, value: object) -> None:
+    assert parse_json_answer(answer) == value
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        ("", "it is empty"),
+        ("I cannot do that.", "Expecting value at line 1 column 1"),
+        ('{"a": 1,\n "b": ', "Expecting value at line 2 column 6"),
+        ("NaN", "NaN is no JSON value"),
+        ("1e999", "1e999 is too large a number"),
+        ("9" * 5_000, "Exceeds the limit"),
+        ("[" * 100_000, "nested too deeply"),
+    ],
+)
+def test_where_there_is_no_json_the_reason_is_said(answer: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        parse_json_answer(answer)
+
+
+@pytest.mark.parametrize("answer", ["{" * 300_000, "[1," * 100_000, "```\n" + " " * 300_000, '{"a":[' * 50_000 + "x"])
+def test_no_answer_takes_long_to_look_through(answer: str) -> None:
+    began = time.process_time()
+
+    with pytest.raises(ValueError):  # noqa: PT011  # that it ends is what matters
+        parse_json_answer(answer)
+
+    assert time.process_time() - began < 5
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists))
+def test_what_was_written_as_json_is_read_as_it_was(value: object) -> None:
+    text = json.dumps(value)
+
+    assert parse_json_answer(text) == value
+    assert parse_json_answer(f"```json\n{text}\n```") == value
+
+
+# Checking
+
+
+def test_an_accepted_answer_comes_back_compact_and_alone() -> None:
+    answer = 'Sure:\n```json\n{\n  "name": "Zoë",\n  "age": 3,\n  "tags": ["a"]\n}\n```'
+
+    assert check(answer, answer_schema(PERSON)) == '{"name":"Zoë","age":3,"tags":["a"]}'
+
+
+def test_each_problem_says_where_and_what_and_three_are_enough() -> None:
+    assert problems('{"name": 1, "age": -1}', PERSON) == (
+        "$.name: 1 is not of type 'string'",
+        "$.age: -1 is less than the minimum of 0",
+    )
+    assert problems('{"age": 1, "odd key": 2, "tags": ["a", "c"]}', PERSON) == (
+        "$.tags[1]: 'c' is not one of ['a', 'b']",
+        "$: 'name' is a required property",
+        "$: Additional properties are not allowed ('odd key' was unexpected)",
+    )
+    assert problems(json.dumps({"name": "x", "age": 1, "tags": list("cdefg")}), PERSON) == (
+        "$.tags[0]: 'c' is not one of ['a', 'b']",
+        "$.tags[1]: 'd' is not one of ['a', 'b']",
+        "$.tags[2]: 'e' is not one of ['a', 'b']",
+        "… and more of the kind.",
+    )
+
+
+def test_a_problem_is_short_whatever_the_value() -> None:
+    [line] = problems(json.dumps({"name": "x" * 10_000, "age": 1}), PERSON)
+
+    assert line.startswith("$.name: 'xxx")
+    assert line.endswith("… is too long")
+    assert len(line) < 100
+
+
+def test_of_several_alternatives_the_closest_is_told() -> None:
+    schema = {"anyOf": [{"type": "string"}, {"type": "object", "properties": {"a": {"type": "integer"}}}]}
+
+    assert problems('{"a": "x"}', schema) == ("$.a: 'x' is not of type 'integer'",)
+
+
+def test_what_is_no_json_is_a_problem_to_be_asked_again() -> None:
+    found = check('{"name": ', answer_schema(PERSON))
+
+    assert isinstance(found, Problems)
+    assert asked_again(found) == (
+        "That answer was not accepted:\n"
+        "The answer is not JSON: Expecting value at line 1 column 9.\n"
+        "Answer again with the whole corrected JSON value and nothing else."
+    )
+
+
+def test_an_answer_nested_without_end_is_a_problem() -> None:
+    list_of_lists = {"$ref": "#/$defs/l", "$defs": {"l": {"type": "array", "items": {"$ref": "#/$defs/l"}}}}
+
+    assert "nested too deeply" in problems("[" * 900 + "]" * 900, list_of_lists)[0]
+
+
+def test_what_is_checked_is_cleaned_first() -> None:
+    assert check('{"name":"\\u001b[31mred\\u202e","age":1}', answer_schema(PERSON)) == '{"name":"red","age":1}'
+
+
+# Schemas
+
+
+@pytest.mark.parametrize(
+    ("schema", "why"),
+    [
+        ("string", "must be a JSON object"),
+        (True, "must be a JSON object"),
+        ({"type": "text"}, r"malformed at \$\.type: 'text' is not valid"),
+        (
+            {"properties": {"a": {"minimum": "1"}}},
+            r"malformed at \$\.properties\.a\.minimum: '1' is not of type 'number'",
+        ),
+        ({"pattern": "("}, "pattern"),
+        ({"$schema": "http://example.com/mine"}, "Unknown .schema.*draft-07"),
+        ({"$schema": 7}, "Unknown .schema"),
+        ({"$ref": "#/$defs/missing"}, "refers to '#/.defs/missing', which is not in it"),
+        ({"$ref": "#nowhere"}, "refers to '#nowhere', which is not in it"),
+        ({"$ref": "other.json"}, "refers to 'other.json', which is not in it and is never fetched"),
+        ({"$ref": "#"}, "refers to itself without end"),
+        ({"enum": ["x" * 70_000]}, "has 70,0.. characters; at most 64,000"),
+        ({"default": float("nan")}, "is not JSON"),
+        ({"enum": ["\ud800"]}, "is not JSON"),
+        ({"patternProperties": {"(a+)+$": {}}}, "repeats too much"),
+    ],
+)
+def test_a_schema_nothing_could_be_checked_against_is_the_callers_mistake(schema: object, why: str) -> None:
+    with pytest.raises(SchemaError, match=why):
+        answer_schema(schema)
+
+
+def test_a_schema_nested_too_deeply_is_refused() -> None:
+    schema: dict[str, object] = {}
+    for _ in range(70):
+        schema = {"items": schema}
+
+    with pytest.raises(SchemaError, match="deeper than 64 levels"):
+        answer_schema(schema)
+
+
+def test_nothing_is_ever_fetched() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/schema.json"
+        hidden = {"$id": "https://example.com/a", "properties": {"a": {"$id": "b", "$ref": address}}}
+
+        with pytest.raises(SchemaError, match="never fetched"):
+            answer_schema({"properties": {"a": {"$ref": address}}})
+        with pytest.raises(SchemaError, match="which is not in it"):
+            check('{"a": 1}', answer_schema(hidden))
+
+        with pytest.raises(BlockingIOError):
+            server.accept()
+
+
+def test_what_only_looks_like_a_reference_is_none() -> None:
+    schema = answer_schema(
+        {"properties": {"$ref": {"const": {"$ref": "http://example.com/"}}, "default": {"type": "integer"}}}
+    )
+
+    assert check('{"$ref":{"$ref":"http://example.com/"},"default":1}', schema) == (
+        '{"$ref":{"$ref":"http://example.com/"},"default":1}'
+    )
+
+
+def test_older_drafts_and_anchors_are_understood() -> None:
+    draft7 = {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "items": [{"type": "integer"}],
+        "additionalItems": False,
+    }
+    anchored = {"$defs": {"x": {"$anchor": "n", "type": "integer"}}, "items": {"$ref": "#n"}}
+
+    assert check("[1]", answer_schema(draft7)) == "[1]"
+    assert problems("[1,2]", draft7) == ("$: Additional items are not allowed (2 was unexpected)",)
+    assert problems('["x"]', anchored) == ("$[0]: 'x' is not of type 'integer'",)
+
+
+def test_a_pattern_that_never_ends_is_stopped() -> None:
+    schema = answer_schema({"type": "string", "pattern": r"^(([a-z])+.)+[A-Z]([a-z])+$"})
+    began = time.process_time()
+
+    with pytest.raises(SchemaError, match="takes too long"):
+        check(json.dumps("a" * 20_000), schema)
+
+    assert time.process_time() - began < 5
+
+
+def test_patterns_are_checked_as_the_schema_means_them() -> None:
+    schema = {"type": "string", "pattern": r"^[a-z]+(-[a-z]+)*$"}
+
+    assert check('"a-b-c"', answer_schema(schema)) == '"a-b-c"'
+    assert problems('"A"', schema) == ("$: 'A' does not match '^[a-z]+(-[a-z]+)*$'",)
+
+
+# Cleaning
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("plain\n\ttext ü 日本 🙂", "plain\n\ttext ü 日本 🙂"),
+        ("a\r\nb\rc", "a\nb\nc"),
+        ("\x1b[1;31mred\x1b[0m", "red"),
+        ("\x9b31mred", "red"),
+        ("\x1b]0;title\x07text", "text"),
+        ("\x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\", "link"),
+        ("\x1b]never ends", "never ends"),
+        ("\x1bc\x1b(Btext\x1b", "text"),
+        ("a\x00b\x08c\x7fd\x85e", "abcde"),
+        ("admin\u202egnp.exe\u2066", "admingnp.exe"),
+        ("a\u200bb\u2060c\ufeffd", "abcd"),
+        ("hi" + "".join(chr(0xE0000 + ord(one)) for one in "ignore that") + "!", "hi!"),
+        ("v\U000e0101w", "vw"),
+        ("lone \ud83d half", "lone \ufffd half"),
+        ("👩\u200d💻 \u0645\u06cc\u200c\u062e", "👩\u200d💻 \u0645\u06cc\u200c\u062e"),
+    ],
+)
+def test_what_a_terminal_obeys_or_a_reader_does_not_see_is_taken_out(text: str, clean: str) -> None:
+    assert cleaned(text) == clean
+
+
+@given(st.text(alphabet="\x1b[]0;m\x9b\x07\\\r\n\u202ea\ud800"))
+@example("\x1b\x1b[[31mm")
+def test_what_is_clean_stays_as_it_is(text: str) -> None:
+    once = cleaned(text)
+
+    assert cleaned(once) == once
+    assert not set(once) & set("\x1b\x9b\x07\r\u202e\ud800")
+
+
+def test_cleaning_takes_time_in_proportion() -> None:
+    began = time.process_time()
+
+    cleaned(("\x1b]" + "x" * 4_000) * 250 + "\x9b" + "0" * 1_000_000)
+
+    assert time.process_time() - began < 3
+
+
+@given(st.lists(st.text(alphabet="ab\x1b[];?31mP\\\x07\x9b\x9c \r\n\u202e", max_size=8)))
+def test_a_text_in_pieces_is_cleaned_as_it_would_be_whole(pieces: list[str]) -> None:
+    cleaner = StreamCleaner()
+
+    clean = "".join([*(cleaner.clean(piece) for piece in pieces), cleaner.rest()])
+
+    assert clean == cleaned("".join(pieces))
+
+
+def test_what_can_be_shown_is_not_held_back() -> None:
+    cleaner = StreamCleaner()
+
+    assert [cleaner.clean(piece) for piece in ("Hello", " \x1b[3", "1mred", "\r", "\n")] == [
+        "Hello",
+        " ",
+        "red",
+        "",
+        "\n",
+    ]

