@@ -72,6 +72,6 @@ def test_the_image_is_built_from_files_that_are_there_and_sent() -> None:
 
     assert [name for name in sent if not (ROOT / name).exists()] == []
     assert [name for name in copied if not any(one == name or one.startswith(f"{name}/") for one in sent)] == []
-    extras = re.findall(r"wanted\.py (.*) >", IMAGE)[0].split()
+    extras = re.findall(r"list_requirements\.py (.*) >", IMAGE)[0].split()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     assert set(extras) <= set(project["optional-dependencies"])

@@ -92,7 +92,7 @@ def test_every_client_is_in_the_guide_and_every_link_leads_somewhere() -> None:
 
 
 def test_what_is_said_to_have_been_tried_is_what_the_tests_ask_npm_for() -> None:
-    asked = (ROOT / "tests" / "clients.txt").read_text("utf-8")
+    asked = (ROOT / "tests" / "e2e" / "hosts.txt").read_text("utf-8")
     told = re.findall(r"^\| (?:Claude Code|Codex CLI|Gemini CLI|BMAD) \| ([\d.]+) \|", GUIDE, re.MULTILINE)
 
     assert len(told) == 4

@@ -39,7 +39,7 @@ from pathlib import Path
 
 import anyio
 from anyio.abc import SocketAttribute
-from tests.front import environment, front
+from tests.support.front import environment, front
 from tests.vendors import vendor_server
 
 CELL = '[routes.conversation]\\nstandard = ["openai:gpt-6-luna", "claude:claude-haiku-5-5"]'

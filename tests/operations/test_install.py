@@ -641,6 +641,9 @@ def test_a_start_loads_nothing_of_this() -> None:
 def _loaded_by_serving() -> set[str]:
     import subprocess  # noqa: PLC0415
 
-    script = "import sys, mcp_router.cli.parser, mcp_router.cli.commands.serve; mcp_router.cli.parser.create_parser(); print(*sys.modules)"
+    script = (
+        "import sys, mcp_router.cli.commands.serve; from mcp_router.cli.parser import create_parser; "
+        "create_parser(); print(*sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-P", "-c", script], capture_output=True, text=True, check=True)
     return set(done.stdout.split())

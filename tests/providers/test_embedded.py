@@ -365,7 +365,7 @@ import os, signal, sys
 import anyio
 from providers.catalog import Model
 from providers.completion import Message, Prompt
-from providers.embedded import EmbeddedAdapter
+from providers.embedded.adapter import EmbeddedAdapter
 
 assert "xllamacpp" not in sys.modules
 async def main():

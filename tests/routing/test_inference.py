@@ -118,17 +118,17 @@ def test_the_further_a_choice_stands_above_the_next_the_surer_it_is() -> None:
 def test_the_lexicon_that_ships_is_made_of_the_written_concepts_and_courtesies() -> None:
     written = runpy.run_path(str(ROOT / "benchmarks" / "inference" / "lexicon.py"))["shipped"]
 
-    assert (ROOT / "mcp_router" / "inference" / "lexicon.txt").read_text("utf-8") == written()
+    assert (ROOT / "mcp_router" / "routing" / "inference" / "lexicon.txt").read_text("utf-8") == written()
 
 
 def test_what_ships_is_small() -> None:
-    room = ROOT / "mcp_router" / "inference"
+    room = ROOT / "mcp_router" / "routing" / "inference"
 
     assert sum((room / name).stat().st_size for name in ("heads.bin", "lexicon.txt")) <= MOST_BYTES
 
 
 def test_a_prompt_scores_the_same_whatever_was_met_before() -> None:
-    model = parse((ROOT / "mcp_router" / "inference" / "heads.bin").read_bytes())
+    model = parse((ROOT / "mcp_router" / "routing" / "inference" / "heads.bin").read_bytes())
     reading = features.read("Classify this ticket as billing, bug or praise: the export crashes.")
     before = logits(model, reading)
     for number in range(30):
