@@ -25,9 +25,9 @@ from mcp_router.operations.arguments import (
     ProviderArguments,
     checked,
 )
-from mcp_router.operations.caller import caller_of
 from mcp_router.operations.explain import explanation
 from mcp_router.operations.generate import generate
+from mcp_router.server.request_caller import caller_from_request
 from providers.completion import OnText
 
 View = Callable[[Request], Awaitable[Json]]
@@ -39,7 +39,7 @@ def routes(app: App) -> list[Route]:
 
     async def providers(request: Request) -> Json:
         asked = checked(ProviderArguments, dict(request.query_params))
-        return await provider_views.providers(app, asked.provider, caller=caller_of(request))
+        return await provider_views.providers(app, asked.provider, caller=caller_from_request(request))
 
     async def use_cases(request: Request) -> Json:
         _nothing_asked(request)
@@ -47,11 +47,11 @@ def routes(app: App) -> list[Route]:
 
     async def costs(request: Request) -> Json:
         asked = checked(CostArguments, dict(request.query_params))
-        return await cost_reports.costs(app, asked, caller=caller_of(request))
+        return await cost_reports.costs(app, asked, caller=caller_from_request(request))
 
     async def explain(request: Request) -> Json:
         asked = checked(ExplainArguments, await _body(request))
-        return await explanation(app, asked, caller=caller_of(request))
+        return await explanation(app, asked, caller=caller_from_request(request))
 
     async def openapi(_request: Request) -> Json:
         return document()
@@ -101,7 +101,7 @@ async def _begun(app: App, request: Request) -> Response:
         return refusal(error.kind, str(error), 415)
     except BadInputError as error:
         return error_reply(error)
-    client = caller_of(request).name
+    client = caller_from_request(request).name
 
     async def work(on_text: OnText | None) -> Json:
         return await generate(app, arguments, client=client, on_text=on_text)

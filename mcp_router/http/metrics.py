@@ -22,7 +22,8 @@ from mcp_router.ledger.latency_histogram import within
 from mcp_router.ledger.ledger import LedgerError
 from mcp_router.ledger.records import Bench, BudgetState, GroupBy, Totals
 from mcp_router.operations import costs
-from mcp_router.operations.caller import Caller, caller_of
+from mcp_router.operations.caller import Caller
+from mcp_router.server.request_caller import caller_from_request
 
 SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 """Bounds of the histogram, each of which is one of the ledger's."""
@@ -59,7 +60,7 @@ class Metrics:
     async def __call__(self, request: Request) -> Response:
         """Answer a scrape."""
         try:
-            families = await _families(self._app, caller_of(request))
+            families = await _families(self._app, caller_from_request(request))
         except LedgerError as error:
             return error_reply(error)
         registry = CollectorRegistry(auto_describe=False)

@@ -1,19 +1,16 @@
-"""Who is asking: whoever started the server, or a client by its token."""
+"""The caller of an operation: the user of this machine, or a client by its token."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
-from starlette.requests import Request
-
 SEES_ALL = "sees_all"
-"""The scope of a client that may see what others spend."""
+"""Token scope of a client that can see what other clients spend."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Caller:
-    """Whose call it is, and how much of the ledger is theirs to see."""
+    """Who makes a call, and how much of the ledger they can see."""
 
     name: str
     """The `client` in ledger and budgets."""
@@ -21,12 +18,4 @@ class Caller:
 
 
 LOCAL = Caller(name="local", sees_all=True)
-"""Whoever started the server: stdio, and HTTP where no tokens are configured."""
-
-
-def caller_of(request: object) -> Caller:
-    """Say who sent a request; None is no HTTP request at all."""
-    user = request.scope.get("user") if isinstance(request, Request) else None
-    if not isinstance(user, AuthenticatedUser):
-        return LOCAL
-    return Caller(name=user.username, sees_all=SEES_ALL in user.scopes)
+"""The user who started the server: stdio, and HTTP without configured tokens."""

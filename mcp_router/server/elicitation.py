@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from mcp_router.errors import BudgetExceededError, Shortfall
 from mcp_router.execution.budget_increase import Leeway
 from mcp_router.money import number, usd
-from mcp_router.operations.caller import caller_of
+from mcp_router.server.request_caller import caller_from_request
 
 Context = ServerRequestContext[Any, Any]  # the SDK's own type parameters; nothing of ours rides on them
 Json = dict[str, object]
@@ -67,7 +67,7 @@ def _can_ask(ctx: Context) -> bool:
     forms = declared.elicitation if declared is not None else None
     shows = forms is not None and (forms.form is not None or forms.url is None)  # `{}` is older clients' word for forms
     reached = ctx.protocol_version in MODERN_PROTOCOL_VERSIONS or ctx.session.can_send_request
-    return shows and reached and caller_of(ctx.request).sees_all
+    return shows and reached and caller_from_request(ctx.request).sees_all
 
 
 def _question(short: Shortfall, refusal: str) -> types.ElicitRequest:

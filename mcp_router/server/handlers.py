@@ -25,9 +25,9 @@ from mcp_router.operations.arguments import (
     ProviderArguments,
     checked,
 )
-from mcp_router.operations.caller import caller_of
 from mcp_router.server import elicitation, prompts, resources
 from mcp_router.server.progress import Progress, signs_of_life
+from mcp_router.server.request_caller import caller_from_request
 from mcp_router.server.subscriptions import Announcer
 from mcp_router.server.tools import GENERATE, TOOLS
 from mcp_router.text import dumped
@@ -115,7 +115,7 @@ async def _call_tool(
 
 async def _read_resource(app: App, ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
     try:
-        return await resources.read(app, params.uri, caller=caller_of(ctx.request))
+        return await resources.read(app, params.uri, caller=caller_from_request(ctx.request))
     except UnknownNameError as error:
         raise MCPError(types.INVALID_PARAMS, str(error), {"uri": params.uri}) from error
     except (RouterError, LedgerError) as error:
@@ -123,7 +123,9 @@ async def _read_resource(app: App, ctx: Context, params: types.ReadResourceReque
 
 
 async def _complete(app: App, ctx: Context, params: types.CompleteRequestParams) -> types.CompleteResult:
-    return types.CompleteResult(completion=await resources.completed(app, params, caller=caller_of(ctx.request)))
+    return types.CompleteResult(
+        completion=await resources.completed(app, params, caller=caller_from_request(ctx.request))
+    )
 
 
 async def _list_tools(_ctx: Context, _params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
@@ -186,23 +188,23 @@ async def _generate(app: App, given: Json, ctx: Context, progress: Progress) -> 
     from mcp_router.operations import generate  # noqa: PLC0415
 
     arguments = checked(GenerateArguments, given)
-    client = caller_of(ctx.request).name
+    client = caller_from_request(ctx.request).name
     return await generate.generate(app, arguments, client=client, on_progress=progress.tell)
 
 
 async def _list_providers(app: App, given: Json, ctx: Context, _progress: Progress) -> Json:
     asked = checked(ProviderArguments, given)
-    return await providers.providers(app, asked.provider, caller=caller_of(ctx.request))
+    return await providers.providers(app, asked.provider, caller=caller_from_request(ctx.request))
 
 
 async def _explain_route(app: App, given: Json, ctx: Context, _progress: Progress) -> Json:
     from mcp_router.operations import explain  # noqa: PLC0415
 
-    return await explain.explanation(app, checked(ExplainArguments, given), caller=caller_of(ctx.request))
+    return await explain.explanation(app, checked(ExplainArguments, given), caller=caller_from_request(ctx.request))
 
 
 async def _cost_summary(app: App, given: Json, ctx: Context, _progress: Progress) -> Json:
-    return await costs.costs(app, checked(CostArguments, given), caller=caller_of(ctx.request))
+    return await costs.costs(app, checked(CostArguments, given), caller=caller_from_request(ctx.request))
 
 
 _TOOLS: dict[str, Tool] = {

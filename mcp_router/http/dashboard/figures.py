@@ -19,9 +19,10 @@ from mcp_router.money import number
 from mcp_router.operations import costs as cost_reports
 from mcp_router.operations import providers as provider_views
 from mcp_router.operations.arguments import Arguments, CostArguments, Period, checked
-from mcp_router.operations.caller import Caller, caller_of
+from mcp_router.operations.caller import Caller
 from mcp_router.operations.explain import attempt_view
 from mcp_router.routing.routes import COMPLEXITIES, TIERS, USE_CASES
+from mcp_router.server.request_caller import caller_from_request
 
 _GROUPS: tuple[GroupBy, ...] = ("provider", "model", "use_case", "budget_tier", "client")
 _MOST_DAYS = 366
@@ -51,14 +52,14 @@ def figures(app: App) -> Mapping[str, View]:
 
     async def overview(request: Request) -> Json:
         period = checked(CostArguments, dict(request.query_params)).period
-        return await _overview(app, caller_of(request), period)
+        return await _overview(app, caller_from_request(request), period)
 
     async def daily(request: Request) -> Json:
-        return await _daily(app, caller_of(request), checked(DailyArguments, dict(request.query_params)))
+        return await _daily(app, caller_from_request(request), checked(DailyArguments, dict(request.query_params)))
 
     async def calls(request: Request) -> Json:
         page = checked(PageArguments, dict(request.query_params))
-        return await _calls(app, caller_of(request), page)
+        return await _calls(app, caller_from_request(request), page)
 
     async def providers(_request: Request) -> Json:
         return await provider_views.providers(app)
