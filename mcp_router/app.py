@@ -27,10 +27,10 @@ from mcp_router.ledger.ledger import Ledger, LedgerError
 from mcp_router.ledger.records import Rate
 from mcp_router.routing import routes as tables
 from mcp_router.routing.catalog import Catalog
-from mcp_router.routing.feedback import Learning
+from mcp_router.routing.feedback import Feedback
 from mcp_router.routing.own import own_providers
 from mcp_router.routing.request import Access
-from mcp_router.routing.routes import Routes
+from mcp_router.routing.routes import RoutingTable
 from mcp_router.settings import Settings
 from providers.catalog import Provider
 
@@ -69,10 +69,10 @@ class App:
         return Catalog.with_shipped(own_providers(self.settings))
 
     @cached_property
-    def routes(self) -> Routes:
+    def routes(self) -> RoutingTable:
         """The shipped table with the user's cells."""
         where = str(self.settings.path or "config.toml")
-        return tables.shipped().merged(self.settings.configuration.routes, file=where)
+        return tables.load_shipped().merge(self.settings.configuration.routes, file=where)
 
     @cached_property
     def baseline(self) -> Baseline:
@@ -122,10 +122,10 @@ class App:
         return Connections(self.door)
 
     @cached_property
-    def learning(self) -> Learning | None:
+    def learning(self) -> Feedback | None:
         """What earlier answers teach; None where the user wants none of it."""
         wanted = self.settings.configuration.learn_from_outcomes
-        return Learning(ledger=self.ledger, clock=time.time) if wanted else None
+        return Feedback(ledger=self.ledger, clock=time.time) if wanted else None
 
     @cached_property
     def leeway(self) -> Leeway:

@@ -22,8 +22,8 @@ from mcp_router.operations.install import jsonc, toml_tables
 from mcp_router.operations.install.entries import Variables, entry
 from mcp_router.operations.install.hosts import CLIENTS, SERVER, Client
 from mcp_router.operations.install.server_command import COMMAND, Command
-from mcp_router.routing.routes import TIERS, USE_CASES, Entry, Routes, Tier, UseCase
-from mcp_router.routing.routes import shipped as shipped_routes
+from mcp_router.routing.routes import TIERS, USE_CASES, RouteEntry, RoutingTable, Tier, UseCase
+from mcp_router.routing.routes import load_shipped as shipped_routes
 from mcp_router.server.handlers import INSTRUCTIONS
 from mcp_router.server.tools import TOOLS
 from mcp_router.text import dumped
@@ -81,7 +81,7 @@ def cells() -> str:
     return table(
         ("use case", "budget tier", "asked in this order"),
         (
-            (f"`{name}`", f"`{tier}`", ", ".join(_entry(entry) for entry in routes.cell(name, tier)))
+            (f"`{name}`", f"`{tier}`", ", ".join(_entry(entry) for entry in routes.route(name, tier)))
             for name in USE_CASES
             for tier in TIERS
         ),
@@ -211,17 +211,17 @@ def _json(value: object) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 
-def _defaults(routes: Routes, tier: Tier) -> str:
+def _defaults(routes: RoutingTable, tier: Tier) -> str:
     return ", ".join(f"`{name}`" for name in USE_CASES if routes.use_cases[name].default_tier == tier)
 
 
-def _entry(entry: Entry) -> str:
+def _entry(entry: RouteEntry) -> str:
     thinks = "" if entry.thinking == "off" else f" ({entry.thinking})"
     return f"`{entry.model}`{thinks}"
 
 
-def _asked(routes: Routes, name: UseCase) -> str:
-    entries = routes.cell(name, routes.use_cases[name].default_tier)
+def _asked(routes: RoutingTable, name: UseCase) -> str:
+    entries = routes.route(name, routes.use_cases[name].default_tier)
     return ", ".join(f"`{entry.model}`" for entry in entries if entry.model not in ("local", "embedded"))
 
 

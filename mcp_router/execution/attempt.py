@@ -29,7 +29,7 @@ from mcp_router.ledger.records import (
     Rate,
     RateRefusal,
 )
-from mcp_router.routing.feedback import Learning, taught
+from mcp_router.routing.feedback import Feedback, counts_for
 from mcp_router.routing.fit import Candidate
 from mcp_router.routing.prices import cost_usd
 from providers.catalog import Model, Provider
@@ -71,7 +71,7 @@ class Desk:
     session: str
     clock: Callable[[], float]
     """Seconds since the epoch."""
-    learning: Learning | None = None
+    learning: Feedback | None = None
     """None where outcomes shall teach nothing."""
     tracer: Tracer | None = None
     """Makes a span of every attempt; None where nobody asks for traces."""
@@ -148,7 +148,7 @@ class Desk:
             client=call.ask.client,
             model=candidate.model.id,
             amount_usd=candidate.fit.worst_usd or Decimal(0),
-            tokens=call.ask.task.need.input_tokens + candidate.fit.max_output_tokens,
+            tokens=call.ask.task.requirements.input_tokens + candidate.fit.max_output_tokens,
             now=now,
             expires_at=now + timeout + _LEASE_SPARE,
         )
@@ -229,7 +229,7 @@ class _Record:
             return None
         ask = self.call.ask
         checked = ask.response_schema is not None
-        return taught(ask.task, attempt.model, checked=checked, error=attempt.error, first=attempt.number == 1)
+        return counts_for(ask.task, attempt.model, checked=checked, error=attempt.error, first=attempt.number == 1)
 
     def _attempt(
         self, outcome: Outcome, usage: Usage | None, error: ProviderError | None, completion: Completion | None

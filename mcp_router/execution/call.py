@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from mcp_router.ledger.records import Attempt, Bench, BudgetRefusal, RateRefusal
 from mcp_router.routing.plan import Rejection
-from mcp_router.routing.request import Task
+from mcp_router.routing.request import RoutingRequest
 from providers.completion import Completion, Message, OnText, Usage
 from providers.errors import ProviderError
 
@@ -36,7 +36,7 @@ Judge = Callable[[Completion], Completion | RejectedError]
 class Ask:
     """A task and the words that go with it."""
 
-    task: Task
+    task: RoutingRequest
     messages: tuple[Message, ...]
     system: str | None = None
     temperature: float | None = None

@@ -24,7 +24,7 @@ from mcp_router.ledger.records import Bench, BudgetRefusal, RateRefusal
 from mcp_router.routing import tokens
 from mcp_router.routing.fit import Candidate, Fit, NoFit, fit
 from mcp_router.routing.plan import Plan, Rejection
-from mcp_router.routing.request import World
+from mcp_router.routing.request import RoutingState
 from providers.catalog import Model
 from providers.completion import Completion, Message
 
@@ -46,7 +46,7 @@ class Walk:
     deadline_seconds: float
     call: Call
     plan: Plan
-    world: World
+    world: RoutingState
     remembered: dict[str, Bench]
 
     failures: list[tuple[Candidate, Failed]] = field(default_factory=list[tuple[Candidate, Failed]])
@@ -145,7 +145,7 @@ class Walk:
             candidate.provider,
             candidate.model,
             effort=candidate.fit.effort,
-            need=replace(task.need, input_tokens=task.need.input_tokens + more_tokens),
+            need=replace(task.requirements, input_tokens=task.requirements.input_tokens + more_tokens),
             ceiling_usd=task.ceiling_usd - self.call.spent_usd,
             now=self.world.now,
             unpriced_ok=candidate.model.provider in self.world.unlisted,
@@ -234,7 +234,7 @@ def _kin(one: Model, other: Model) -> bool:
     return one.lineage == other.lineage if known else one.provider == other.provider
 
 
-def _is_rate(candidate: Candidate, world: World) -> bool:
+def _is_rate(candidate: Candidate, world: RoutingState) -> bool:
     bench = world.benches.get(f"model:{candidate.model.id}")
     if f"provider:{candidate.model.provider}" in world.benches:
         return False

@@ -20,8 +20,8 @@ from mcp_router.ledger.ledger import Ledger
 from mcp_router.ledger.records import Bench
 from mcp_router.routing.catalog import Catalog
 from mcp_router.routing.plan import Plan, plan
-from mcp_router.routing.request import Access, Task, World
-from mcp_router.routing.routes import Routes
+from mcp_router.routing.request import Access, RoutingRequest, RoutingState
+from mcp_router.routing.routes import RoutingTable
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,7 +30,7 @@ class Ground:
 
     catalog: Callable[[], Awaitable[Catalog]]
     """The catalog of the moment."""
-    routes: Routes
+    routes: RoutingTable
     access: Callable[[], Mapping[str, Access]]
     unlisted: frozenset[str]
     deadline_seconds: float
@@ -48,14 +48,14 @@ class Router:
         """Where it is all written down."""
         return self.desk.ledger
 
-    async def world(self, task: Task | None = None) -> tuple[World, dict[str, Bench]]:
+    async def world(self, task: RoutingRequest | None = None) -> tuple[RoutingState, dict[str, Bench]]:
         """Look around: who is benched or busy now, what was learnt of a task's cell, which benches are remembered."""
         now = self.desk.clock()
         catalog = await self.ground.catalog()
         limited = [name for name in catalog.providers if name in self.desk.rates]
         standing = await self.ledger.standing(now, limited)
         remembered = {bench.scope: bench for bench in standing.benches}
-        world = World(
+        world = RoutingState(
             catalog=catalog,
             routes=self.ground.routes,
             now=datetime.fromtimestamp(now, UTC),
@@ -67,7 +67,7 @@ class Router:
         )
         return world, remembered
 
-    async def plan(self, task: Task) -> Plan:
+    async def plan(self, task: RoutingRequest) -> Plan:
         """Plan a task as `generate` would at this moment; spends nothing.
 
         Raises:

@@ -7,9 +7,9 @@ from decimal import Decimal
 
 from mcp_router.operations.arguments import RouteArguments
 from mcp_router.routing import tokens
-from mcp_router.routing.fit import Need
-from mcp_router.routing.request import Task
-from mcp_router.routing.routes import Complexity, Routes, Tier, UseCase
+from mcp_router.routing.fit import Requirements
+from mcp_router.routing.request import RoutingRequest
+from mcp_router.routing.routes import Complexity, RoutingTable, Tier, UseCase
 from providers.catalog import Feature
 from providers.completion import Message
 
@@ -17,7 +17,7 @@ Conversation = tuple[str | None, tuple[Message, ...]]
 """System text and messages."""
 
 
-def conversation(arguments: RouteArguments) -> Conversation:
+def to_conversation(arguments: RouteArguments) -> Conversation:
     """Bring a prompt, or messages, into one form; system messages join the system text."""
     if arguments.messages is None:
         messages = (Message(role="user", content=arguments.prompt),) if arguments.prompt is not None else ()
@@ -30,16 +30,16 @@ def conversation(arguments: RouteArguments) -> Conversation:
     return "\n\n".join(system) or None, messages
 
 
-def understood(
+def classify(
     arguments: RouteArguments,
     said: Conversation,
-    routes: Routes,
+    routes: RoutingTable,
     *,
     most_per_call_usd: Decimal | None,
     files_characters: int = 0,
     shared_prefix: bool = False,
     prefer: str | None = None,
-) -> Task:
+) -> RoutingRequest:
     """Fill in what the caller left out, and say so in `inferred`.
 
     `files_characters` is how much of the last message is files, which say nothing of what is wanted; `prefer` is the
@@ -50,8 +50,8 @@ def understood(
     ceiling = routes.ceilings[tier]
     for tighter in (arguments.max_cost_usd, most_per_call_usd):
         ceiling = ceiling if tighter is None else min(ceiling, tighter)
-    reference = routes.use_cases[use_case].reference
-    return Task(
+    reference = routes.use_cases[use_case].typical_usage
+    return RoutingRequest(
         use_case=use_case,
         complexity=complexity,
         budget_tier=tier,
@@ -60,9 +60,9 @@ def understood(
         pin=arguments.model,
         prefer=prefer,
         ceiling_usd=ceiling,
-        need=Need(
+        requirements=Requirements(
             input_tokens=tokens.count_prompt(system, messages) if messages else reference.input_tokens,
-            reference=reference,
+            typical_usage=reference,
             max_output_tokens=arguments.max_output_tokens,
             features=_features(use_case, messages, arguments.response_schema is not None),
             shared_prefix=shared_prefix,
@@ -71,7 +71,7 @@ def understood(
 
 
 def _choices(
-    arguments: RouteArguments, messages: tuple[Message, ...], routes: Routes, files_characters: int
+    arguments: RouteArguments, messages: tuple[Message, ...], routes: RoutingTable, files_characters: int
 ) -> tuple[UseCase, Complexity, Tier, dict[str, float], float]:
     inferred: dict[str, float] = {}
     risk = 0.0

@@ -12,7 +12,7 @@ from mcp_router.errors import ConfigError, RouterError
 from mcp_router.execution.call import Ask
 from mcp_router.ledger.ledger import LedgerError
 from mcp_router.operations.arguments import RouteArguments
-from mcp_router.operations.classify import conversation, understood
+from mcp_router.operations.classify import classify, to_conversation
 from mcp_router.operations.companions import companions
 from mcp_router.operations.findings import Finding
 from mcp_router.routing.plan import retires_soon
@@ -68,9 +68,9 @@ def _tables(app: App) -> Iterator[Finding]:
     except ConfigError as error:
         yield Finding(state="wrong", what="routing tables", found=str(error))
         return
-    yield Finding(state="ok", what="routing tables", found=f"{len(app.routes.cells)} cells, every model known")
+    yield Finding(state="ok", what="routing tables", found=f"{len(app.routes.routes)} cells, every model known")
     today = datetime.now(UTC).date()
-    for (use_case, tier), cell in app.routes.cells.items():
+    for (use_case, tier), cell in app.routes.routes.items():
         for entry in cell.entries:
             if entry.name is None:
                 continue
@@ -114,8 +114,8 @@ async def _one_token(app: App, name: str) -> Finding:
         model=name,
         max_output_tokens=16,
     )
-    said = conversation(arguments)
-    task = understood(arguments, said, app.routes, most_per_call_usd=None)
+    said = to_conversation(arguments)
+    task = classify(arguments, said, app.routes, most_per_call_usd=None)
     try:
         generation = await app.router.generate(Ask(task=task, messages=said[1], client="doctor"))
     except (RouterError, LedgerError) as error:

@@ -14,7 +14,7 @@ from mcp_router.operations.caller import LOCAL, Caller
 from mcp_router.operations.prepare import prepared, roots
 from mcp_router.routing.fit import Candidate
 from mcp_router.routing.plan import Plan, Rejection
-from mcp_router.routing.request import Task
+from mcp_router.routing.request import RoutingRequest
 
 Json = dict[str, object]
 _HINT = "A call's id is in the result of generate; file N of a per_file call is ID.N."
@@ -52,7 +52,7 @@ def plan_view(plan: Plan, app: App) -> Json:
     }
 
 
-def _chosen(task: Task, what: str, value: str) -> Json:
+def _chosen(task: RoutingRequest, what: str, value: str) -> Json:
     if what not in task.inferred:
         return {"value": value, "inferred": False}
     return {"value": value, "inferred": True, "confidence": round(task.inferred[what], 2)}

@@ -13,8 +13,8 @@ from mcp_router.execution.prefixes import WORTH_CACHING
 from mcp_router.files import FoundFile, Reading, Roots, SourceFile, fenced, read_file, read_files
 from mcp_router.ledger.connect import files_of
 from mcp_router.operations.arguments import GenerateArguments, RouteArguments
-from mcp_router.operations.classify import conversation, understood
-from mcp_router.routing.request import Task
+from mcp_router.operations.classify import classify, to_conversation
+from mcp_router.routing.request import RoutingRequest
 from mcp_router.settings import data_folder, default_path
 from providers.completion import Message, OnText
 
@@ -23,7 +23,7 @@ from providers.completion import Message, OnText
 class Prepared:
     """A task with its words, ready to ask."""
 
-    task: Task
+    task: RoutingRequest
     system: str | None
     messages: tuple[Message, ...]
     shared_prefix: bool
@@ -68,7 +68,7 @@ class EachFile:
     begun: _Begun
 
     @property
-    def task(self) -> Task:
+    def task(self) -> RoutingRequest:
         """The task before any file is put to it."""
         return _understood(self.app, self.arguments, self.begun).task
 
@@ -133,7 +133,7 @@ class _Begun:
 
 
 def _begun(arguments: RouteArguments) -> _Begun:
-    system, messages = conversation(arguments)
+    system, messages = to_conversation(arguments)
     schema = answer_schema(arguments.response_schema) if arguments.response_schema is not None else None
     return _Begun(system=system, messages=messages, schema=schema)
 
@@ -183,7 +183,7 @@ async def _continued(app: App, client: str, conversation_id: str | None, ready: 
 
 
 def _understood(app: App, arguments: RouteArguments, ready: _Begun) -> Prepared:
-    task = understood(
+    task = classify(
         arguments,
         (ready.system, ready.messages),
         app.routes,

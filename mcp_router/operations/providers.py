@@ -12,7 +12,7 @@ from mcp_router.operations.caller import LOCAL, Caller
 from mcp_router.operations.costs import book_of, latency
 from mcp_router.routing.plan import retires_soon
 from mcp_router.routing.prices import price_at
-from mcp_router.routing.request import World
+from mcp_router.routing.request import RoutingState
 from mcp_router.routing.routes import TIERS, USE_CASES, UseCase
 from providers.catalog import Model, Provider
 
@@ -37,7 +37,7 @@ async def providers(app: App, name: str | None = None, *, caller: Caller = LOCAL
     }
 
 
-def _status(provider: Provider, world: World) -> Json:
+def _status(provider: Provider, world: RoutingState) -> Json:
     access = world.access[provider.name]
     if access.retired:
         return {"name": provider.name, "status": "retired", "reason": access.reason}
@@ -48,7 +48,7 @@ def _status(provider: Provider, world: World) -> Json:
     return {"name": provider.name, "status": "active"}
 
 
-def _trouble(provider: Provider, world: World) -> str | None:
+def _trouble(provider: Provider, world: RoutingState) -> str | None:
     scopes = _scopes(provider, world)
     benches = [bench for scope, bench in world.benches.items() if scope in scopes]
     benches += [bench for scope, bench in world.benches.items() if scope.startswith(f"model:{provider.name}:")]
@@ -63,7 +63,7 @@ def _trouble(provider: Provider, world: World) -> str | None:
     return None
 
 
-def _scopes(provider: Provider, world: World) -> tuple[str, str]:
+def _scopes(provider: Provider, world: RoutingState) -> tuple[str, str]:
     return f"provider:{provider.name}", world.access[provider.name].key_scope
 
 
@@ -78,12 +78,12 @@ def _open_s(bench: Bench, now: float) -> int:
     return max(0, round(bench.until - now))
 
 
-def _living(provider: Provider, world: World) -> list[Model]:
+def _living(provider: Provider, world: RoutingState) -> list[Model]:
     today = world.now.date()
     return [model for model in provider.models if model.retires is None or model.retires > today]
 
 
-async def _details(app: App, provider: Provider, world: World, caller: Caller) -> Json:
+async def _details(app: App, provider: Provider, world: RoutingState, caller: Caller) -> Json:
     now = world.now.timestamp()
     rate = app.rates.get(provider.name)
     standing = await app.ledger.standing(now)
@@ -180,7 +180,7 @@ def route(app: App, use_case: str) -> Json:
         "tiers": {
             tier: [
                 {"model": entry.model, "thinking": entry.thinking} | ({"note": entry.note} if entry.note else {})
-                for entry in app.routes.cell(name, tier)
+                for entry in app.routes.route(name, tier)
             ]
             for tier in TIERS
         },

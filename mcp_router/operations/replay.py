@@ -17,11 +17,11 @@ from mcp_router.money import number, usd
 from mcp_router.operations.arguments import Period
 from mcp_router.operations.costs import Json, span
 from mcp_router.routing.candidates import is_callers_choice
-from mcp_router.routing.fit import Candidate, Need
+from mcp_router.routing.fit import Candidate, Requirements
 from mcp_router.routing.plan import Plan, plan
 from mcp_router.routing.prices import cost_usd
-from mcp_router.routing.request import Access, Task, World
-from mcp_router.routing.routes import COMPLEXITIES, TIERS, USE_CASES, Complexity, Routes, Tier, UseCase
+from mcp_router.routing.request import Access, RoutingRequest, RoutingState
+from mcp_router.routing.routes import COMPLEXITIES, TIERS, USE_CASES, Complexity, RoutingTable, Tier, UseCase
 from mcp_router.settings import load_routes
 from providers.completion import Usage
 
@@ -85,11 +85,11 @@ async def replay(app: App, table: Path, period: Period) -> Json:
     if period == "session":
         raise BadInputError("A session is over when this begins: take today, 7d, 30d, month or all.")
     overrides = load_routes(table)
-    routes = app.routes.merged(overrides, file=str(table))
+    routes = app.routes.merge(overrides, file=str(table))
     catalog = await app.present()
     routes.check(catalog, unlisted=app.unlisted)
-    named = {entry.provider for use_case, tier in _cells(overrides) for entry in routes.cell(use_case, tier)}
-    world = World(
+    named = {entry.provider for use_case, tier in _cells(overrides) for entry in routes.route(use_case, tier)}
+    world = RoutingState(
         catalog=catalog,
         routes=routes,
         now=datetime.now(UTC),
@@ -118,7 +118,7 @@ def _with_keys(access: Mapping[str, Access], named: Iterable[str]) -> Mapping[st
 class _Run:
     """One replay while it runs, the oldest call first."""
 
-    world: World
+    world: RoutingState
     limits: tuple[Limit, ...]
     per_call_usd: Decimal | None
     total: Tally = field(default_factory=Tally)
@@ -197,20 +197,20 @@ def _usage(call: Recorded) -> Usage | None:
     )
 
 
-def _task(call: Recorded, usage: Usage, routes: Routes, per_call_usd: Decimal | None) -> Task:
+def _task(call: Recorded, usage: Usage, routes: RoutingTable, per_call_usd: Decimal | None) -> RoutingRequest:
     """The task as far as the ledger knows it: what a call was about and how long, never its words."""
     use_case: UseCase = next(name for name in USE_CASES if name == call.use_case)
     tier: Tier = next(name for name in TIERS if name == call.budget_tier)
     complexity: Complexity = next(name for name in COMPLEXITIES if name == call.complexity)
     ceiling = routes.ceilings[tier]
-    return Task(
+    return RoutingRequest(
         use_case=use_case,
         complexity=complexity,
         budget_tier=tier,
         ceiling_usd=ceiling if per_call_usd is None else min(ceiling, per_call_usd),
-        need=Need(
+        requirements=Requirements(
             input_tokens=usage.input_tokens,
-            reference=routes.use_cases[use_case].reference,
+            typical_usage=routes.use_cases[use_case].typical_usage,
             max_output_tokens=max(1, usage.output_tokens - usage.reasoning_tokens),
             features=frozenset({"web_search"} if use_case == "web_research" else ()),
         ),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mcp_router.errors import UnknownNameError
-from mcp_router.routing.request import Task, World
-from mcp_router.routing.routes import TIERS, Entry
+from mcp_router.routing.request import RoutingRequest, RoutingState
+from mcp_router.routing.routes import TIERS, RouteEntry
 from providers.catalog import Model, Provider
 from providers.completion import Effort
 
@@ -22,7 +22,7 @@ Listed = Iterator[tuple[Model, Effort, str]]
 """Models, each with how much it may think and why it is considered."""
 
 
-def named(task: Task, world: World) -> Listed:
+def list_route(task: RoutingRequest, world: RoutingState) -> Listed:
     """List who the task's cell names, or whom the caller insists on.
 
     Raises:
@@ -31,9 +31,9 @@ def named(task: Task, world: World) -> Listed:
     if task.pin is None:
         if task.prefer is not None:
             before = _as_in_tables(task, world, task.prefer)
-            yield model_of(before, world), before.thinking, "answered this conversation so far"
+            yield find_model(before, world), before.thinking, "answered this conversation so far"
         why = f"{task.use_case} at {task.budget_tier}"
-        for entry in world.routes.cell(task.use_case, task.budget_tier):
+        for entry in world.routes.route(task.use_case, task.budget_tier):
             for model, thinking in _spelled_out(entry, task, world):
                 yield model, thinking, why
         return
@@ -43,7 +43,7 @@ def named(task: Task, world: World) -> Listed:
         yield model, thinking, why
 
 
-def fillers(task: Task, world: World) -> Listed:
+def list_fillers(task: RoutingRequest, world: RoutingState) -> Listed:
     """List who else may be asked where the cell gives too few: from the use case's other tiers, the nearest first,
     then from any provider that can be asked, those first that come closest in strength to what the cell would have
     asked; and last those that are much weaker. Of a provider that is pinned, its other models.
@@ -54,8 +54,8 @@ def fillers(task: Task, world: World) -> Listed:
             for model in _usable(world.catalog.provider(task.pin)):
                 yield model, "off", why
         return
-    cell = world.routes.cell(task.use_case, task.budget_tier)
-    aim = next((strength for entry in cell if (strength := model_of(entry, world).strength)), 0)
+    cell = world.routes.route(task.use_case, task.budget_tier)
+    aim = next((strength for entry in cell if (strength := find_model(entry, world).strength)), 0)
     much_weaker: list[tuple[Model, Effort, str]] = []
     for where, found in (("another tier", _inside(task, world)), ("outside the table", _outside(task, world, aim))):
         why = f"from {where} of {task.use_case}: too few of this cell's models can be asked"
@@ -70,20 +70,20 @@ def fillers(task: Task, world: World) -> Listed:
 _Found = Iterator[tuple[Model, Effort]]
 
 
-def _inside(task: Task, world: World) -> _Found:
+def _inside(task: RoutingRequest, world: RoutingState) -> _Found:
     opened = {name for name, access in world.access.items() if access.open}
     for entry in _nearest(task, world):
         if entry.provider in opened:
             yield from _spelled_out(entry, task, world)
 
 
-def _outside(task: Task, world: World, aim: int) -> _Found:
-    thinking = world.routes.cell(task.use_case, task.budget_tier)[0].thinking
+def _outside(task: RoutingRequest, world: RoutingState, aim: int) -> _Found:
+    thinking = world.routes.route(task.use_case, task.budget_tier)[0].thinking
     for model in sorted(_anybody(world), key=lambda model: abs(model.strength - aim)):
         yield model, thinking
 
 
-def model_of(entry: Entry, world: World) -> Model:
+def find_model(entry: RouteEntry, world: RoutingState) -> Model:
     """Look up what an entry names; a nameless model where nobody knows what its provider serves.
 
     Raises:
@@ -105,15 +105,15 @@ def is_callers_choice(why: str) -> bool:
     return why.startswith(_PINNED) or _ASKED_FOR in why
 
 
-def _spelled_out(entry: Entry, task: Task, world: World) -> list[tuple[Model, Effort]]:
+def _spelled_out(entry: RouteEntry, task: RoutingRequest, world: RoutingState) -> list[tuple[Model, Effort]]:
     """Say which models a provider alone means: those that the tables ask for this use case, or all it has."""
     if entry.name is not None:
-        return [(model_of(entry, world), entry.thinking)]
+        return [(find_model(entry, world), entry.thinking)]
     in_tables = [one for one in _nearest(task, world) if one.provider == entry.provider and one.name is not None]
     if in_tables:
-        return [(model_of(one, world), one.thinking) for one in in_tables]
+        return [(find_model(one, world), one.thinking) for one in in_tables]
     usable = _usable(world.catalog.provider(entry.provider))
-    return [(model, entry.thinking) for model in usable or [model_of(entry, world)]]
+    return [(model, entry.thinking) for model in usable or [find_model(entry, world)]]
 
 
 def _usable(provider: Provider) -> list[Model]:
@@ -124,7 +124,7 @@ def _usable(provider: Provider) -> list[Model]:
     return sorted(models, key=lambda model: -model.strength)
 
 
-def _anybody(world: World) -> Iterator[Model]:
+def _anybody(world: RoutingState) -> Iterator[Model]:
     for name, access in world.access.items():
         provider = world.catalog.providers[name] if access.open else None
         if provider is not None and name != LAST_RESORT and not provider.servers:
@@ -139,13 +139,13 @@ def _is_usable(model: Model) -> bool:
     return not model.deprecated and not model.only_by_name
 
 
-def _as_in_tables(task: Task, world: World, name: str) -> Entry:
+def _as_in_tables(task: RoutingRequest, world: RoutingState, name: str) -> RouteEntry:
     """Let a model that is named think as much as the tables let it."""
-    return next((entry for entry in _nearest(task, world) if entry.model == name), Entry(model=name))
+    return next((entry for entry in _nearest(task, world) if entry.model == name), RouteEntry(model=name))
 
 
-def _nearest(task: Task, world: World) -> Iterator[Entry]:
+def _nearest(task: RoutingRequest, world: RoutingState) -> Iterator[RouteEntry]:
     """All entries of a use case: its own tier's, then those of the tiers beside it, the cheaper side first."""
     own = TIERS.index(task.budget_tier)
     for tier in sorted(TIERS, key=lambda tier: abs(TIERS.index(tier) - own)):
-        yield from world.routes.cell(task.use_case, tier)
+        yield from world.routes.route(task.use_case, tier)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mcp_router.ledger.ledger import Ledger
 from mcp_router.ledger.records import CellLesson, Lesson
-from mcp_router.routing.request import Preference, Task
+from mcp_router.routing.request import Preference, RoutingRequest
 
 FRESH_SECONDS = 30.0
 """What was learnt is read again after so long: a call more or less changes no order."""
@@ -26,7 +26,7 @@ _UNUSABLE = frozenset({"invalid_answer", "empty"})
 Cell = tuple[str, str, str]
 
 
-def taught(task: Task, model: str, *, checked: bool, error: str | None, first: bool) -> Lesson | None:
+def counts_for(task: RoutingRequest, model: str, *, checked: bool, error: str | None, first: bool) -> Lesson | None:
     """Say what an attempt that ended teaches; None for nothing. `checked` is whether its answer had to satisfy a
     schema, `error` the kind of its failure, `first` whether nobody was asked before it.
     """
@@ -39,7 +39,7 @@ def taught(task: Task, model: str, *, checked: bool, error: str | None, first: b
 
 
 @dataclass(kw_only=True, slots=True)
-class Learning:
+class Feedback:
     """What was learnt, as every call sees it without asking the database again."""
 
     ledger: Ledger
@@ -47,7 +47,7 @@ class Learning:
     _read_at: float | None = None
     _cells: Mapping[Cell, Mapping[str, Preference]] | None = None
 
-    async def preferences(self, task: Task) -> Mapping[str, Preference]:
+    async def preferences(self, task: RoutingRequest) -> Mapping[str, Preference]:
         """Say which models did better or worse in a task's cell than the others there."""
         now = self.clock()
         if self._cells is None or self._read_at is None or not 0 <= now - self._read_at < FRESH_SECONDS:

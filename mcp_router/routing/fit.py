@@ -10,7 +10,7 @@ from typing import Literal
 from mcp_router.money import usd
 from mcp_router.routing import tokens
 from mcp_router.routing.prices import Quote, Tariff, tariff
-from mcp_router.routing.routes import Reference
+from mcp_router.routing.routes import TypicalUsage
 from providers.catalog import Feature, Model, Provider
 from providers.completion import Effort
 
@@ -31,12 +31,12 @@ _NO_PRICE = (
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Need:
+class Requirements:
     """What a task asks of a model."""
 
     input_tokens: int
     """Estimated by `tokens.count_prompt`."""
-    reference: Reference
+    typical_usage: TypicalUsage
     """What tasks of its use case usually come to."""
     max_output_tokens: int | None = None
     """What the caller set, visible tokens only."""
@@ -82,7 +82,7 @@ def fit(
     model: Model,
     *,
     effort: Effort,
-    need: Need,
+    need: Requirements,
     ceiling_usd: Decimal,
     now: datetime,
     unpriced_ok: bool = False,
@@ -114,15 +114,17 @@ class _Till:
     tariff: Tariff | None
     """What the model asks for tokens from now until the longest attempt has ended; None at an unknown price."""
     effort: Effort
-    need: Need
+    need: Requirements
     ceiling_usd: Decimal
     unpriced_ok: bool
 
     def fit(self, searches: int) -> Fit | NoFit:
         """Fit the task with so many searches."""
         need, effort, ceiling_usd = self.need, self.effort, self.ceiling_usd
-        hidden = need.reference.hidden_tokens if effort != "off" else 0
-        least = min(need.max_output_tokens or _LEAST_OUTPUT * 64, max(_LEAST_OUTPUT, need.reference.output_tokens // 4))
+        hidden = need.typical_usage.hidden_tokens if effort != "off" else 0
+        least = min(
+            need.max_output_tokens or _LEAST_OUTPUT * 64, max(_LEAST_OUTPUT, need.typical_usage.output_tokens // 4)
+        )
         least += hidden // 2
         room = _room(self.model, need, least)
         if isinstance(room, NoFit):
@@ -140,10 +142,10 @@ class _Till:
         wanted = _wanted(need, effort)
         if need.max_output_tokens is None:
             # Half the ceiling leaves the other half for a fallback after an attempt that was billed for nothing.
-            wanted = min(wanted, max(held.affords(ceiling_usd / 2), need.reference.output_tokens + hidden))
+            wanted = min(wanted, max(held.affords(ceiling_usd / 2), need.typical_usage.output_tokens + hidden))
         output = min(wanted, most, room)
         likely = self._quote(need.input_tokens, min(1, searches))
-        expected = min(output, (need.max_output_tokens or need.reference.output_tokens) + hidden)
+        expected = min(output, (need.max_output_tokens or need.typical_usage.output_tokens) + hidden)
         return Fit(
             effort=effort,
             max_output_tokens=output,
@@ -160,7 +162,7 @@ class _Till:
         )
 
 
-def _missing(provider: Provider, model: Model, need: Need) -> str | None:
+def _missing(provider: Provider, model: Model, need: Requirements) -> str | None:
     for feature in sorted(need.features):
         if feature == "web_search":
             # The user's own server may well search by itself; nobody else does unasked.
@@ -175,13 +177,13 @@ def _missing(provider: Provider, model: Model, need: Need) -> str | None:
     return None
 
 
-def _searches(provider: Provider, need: Need) -> tuple[int, ...]:
+def _searches(provider: Provider, need: Requirements) -> tuple[int, ...]:
     if "web_search" not in need.features or provider.search is None:
         return (0,)
     return _SEARCHES if provider.search.bounded else (1,)
 
 
-def _room(model: Model, need: Need, least: int) -> int | NoFit:
+def _room(model: Model, need: Requirements, least: int) -> int | NoFit:
     """Say how many output tokens window and model leave."""
     room = model.max_output or 1_000_000
     if model.max_input is not None and need.input_tokens > model.max_input:
@@ -198,12 +200,12 @@ def _room(model: Model, need: Need, least: int) -> int | NoFit:
     return room
 
 
-def _wanted(need: Need, effort: Effort) -> int:
-    visible = need.max_output_tokens or max(256, min(8_192, 4 * need.reference.output_tokens))
-    return visible + need.reference.hidden_tokens * _THINKING_ROOM[effort]
+def _wanted(need: Requirements, effort: Effort) -> int:
+    visible = need.max_output_tokens or max(256, min(8_192, 4 * need.typical_usage.output_tokens))
+    return visible + need.typical_usage.hidden_tokens * _THINKING_ROOM[effort]
 
 
-def _unpriced(need: Need, effort: Effort, room: int, searches: int) -> Fit:
+def _unpriced(need: Requirements, effort: Effort, room: int, searches: int) -> Fit:
     return Fit(
         effort=effort,
         max_output_tokens=min(_wanted(need, effort), room),

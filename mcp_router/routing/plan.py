@@ -14,7 +14,7 @@ from mcp_router.ledger.records import Bench
 from mcp_router.routing import candidates
 from mcp_router.routing.candidates import LAST_RESORT
 from mcp_router.routing.fit import Candidate, Fit, Misfit, NoFit, fit
-from mcp_router.routing.request import Task, World
+from mcp_router.routing.request import RoutingRequest, RoutingState
 from mcp_router.routing.routes import Complexity
 from providers.catalog import Model
 from providers.completion import Effort
@@ -50,21 +50,21 @@ class Rejection:
 class Plan:
     """Who is asked, in order, and who is not."""
 
-    task: Task
+    task: RoutingRequest
     candidates: tuple[Candidate, ...]
     rejected: tuple[Rejection, ...]
     waiting: tuple[tuple[Candidate, float], ...] = ()
     """Those who could answer if one waited, with the seconds; asked only when nobody else is left."""
 
 
-def plan(task: Task, world: World) -> Plan:
+def plan(task: RoutingRequest, world: RoutingState) -> Plan:
     """Plan a task. Pure: the same task in the same world gives the same plan.
 
     Raises:
         UnknownNameError: The pin names a provider or model that nobody has.
     """
-    desk = _Desk(task=task, world=world)
-    for model, thinking, why in candidates.named(task, world):
+    desk = _PlanBuilder(task=task, world=world)
+    for model, thinking, why in candidates.list_route(task, world):
         desk.consider(model, thinking, why)
     if desk.is_short:
         desk.fill()
@@ -77,11 +77,11 @@ def plan(task: Task, world: World) -> Plan:
 
 
 @dataclass(kw_only=True, slots=True)
-class _Desk:
+class _PlanBuilder:
     """Collects what becomes of each entry while one plan is made."""
 
-    task: Task
-    world: World
+    task: RoutingRequest
+    world: RoutingState
     candidates: list[Candidate] = field(default_factory=list[Candidate])
     rejected: list[Rejection] = field(default_factory=list[Rejection])
     waiting: list[tuple[Candidate, float]] = field(default_factory=list[tuple[Candidate, float]])
@@ -113,7 +113,7 @@ class _Desk:
         worth a word only where nobody does.
         """
         rejected = len(self.rejected)
-        for model, thinking, why in candidates.fillers(self.task, self.world):
+        for model, thinking, why in candidates.list_fillers(self.task, self.world):
             if not self.is_short:
                 break
             if model.id not in self.seen and _closed(model, self.world) is None:
@@ -150,14 +150,14 @@ class _Desk:
             self.world.catalog.provider(model.provider),
             model,
             effort=model.effort_for(_effort(wanted, self.task.complexity)),
-            need=self.task.need,
+            need=self.task.requirements,
             ceiling_usd=self.task.ceiling_usd,
             now=self.world.now,
             unpriced_ok=model.provider in self.world.unlisted,
         )
 
 
-def _closed(model: Model, world: World) -> Rejection | None:
+def _closed(model: Model, world: RoutingState) -> Rejection | None:
     """Say why a model cannot be asked at all, whatever the task."""
     access = world.access[model.provider]
     if access.reason is not None:
@@ -175,7 +175,7 @@ def _closed(model: Model, world: World) -> Rejection | None:
     )
 
 
-def _held_back(model: Model, world: World) -> Rejection | None:
+def _held_back(model: Model, world: RoutingState) -> Rejection | None:
     for scope in (f"model:{model.id}", f"provider:{model.provider}"):
         if (bench := world.benches.get(scope)) is not None:
             reason, seconds = f"benched {_until(bench, world)}: {bench.reason}", bench.until - world.now.timestamp()
@@ -186,7 +186,7 @@ def _held_back(model: Model, world: World) -> Rejection | None:
     return None
 
 
-def _until(bench: Bench, world: World) -> str:
+def _until(bench: Bench, world: RoutingState) -> str:
     return f"for {max(1, round(bench.until - world.now.timestamp()))} s more"
 
 
@@ -196,7 +196,7 @@ def _effort(wanted: Effort, complexity: Complexity) -> Effort:
     return _STRONGER.get(wanted, wanted) if complexity == "complex" else wanted
 
 
-def _ordered(candidates: list[Candidate], task: Task, world: World) -> list[Candidate]:
+def _ordered(candidates: list[Candidate], task: RoutingRequest, world: RoutingState) -> list[Candidate]:
     """Keep the table's order, or the cheapest first, or the strongest first; the last resort always last."""
 
     def rank(candidate: Candidate) -> tuple[bool, bool, float, float]:
@@ -211,7 +211,7 @@ def _ordered(candidates: list[Candidate], task: Task, world: World) -> list[Cand
     return _one_step_up(ordered) if _is_risky(task) else ordered
 
 
-def _is_risky(task: Task) -> bool:
+def _is_risky(task: RoutingRequest) -> bool:
     return task.risk >= HIGH_RISK and task.use_case in _RISKY and task.pin is None and task.prefer is None
 
 
@@ -229,7 +229,7 @@ def _is_last_resort(candidate: Candidate) -> bool:
     return candidate.model.provider == LAST_RESORT
 
 
-def _with_warnings(why: str, model: Model, world: World) -> str:
+def _with_warnings(why: str, model: Model, world: RoutingState) -> str:
     if retires_soon(model, world.now.date()):
         why = f"{why}; it retires on {model.retires}"
     preference = world.preferences.get(model.id)

@@ -9,12 +9,12 @@ from decimal import Decimal
 
 from mcp_router.ledger.records import Bench
 from mcp_router.routing.catalog import Catalog
-from mcp_router.routing.fit import Need
-from mcp_router.routing.routes import Complexity, Routes, Tier, UseCase
+from mcp_router.routing.fit import Requirements
+from mcp_router.routing.routes import Complexity, RoutingTable, Tier, UseCase
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Task:
+class RoutingRequest:
     """A subtask with nothing left to guess."""
 
     use_case: UseCase
@@ -29,7 +29,7 @@ class Task:
     prefer: str | None = None
     """The model that answered a conversation so far: first, while it can be had."""
     ceiling_usd: Decimal
-    need: Need
+    requirements: Requirements
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,11 +58,11 @@ class Preference:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class World:
+class RoutingState:
     """Everything outside the task that a plan depends on."""
 
     catalog: Catalog
-    routes: Routes
+    routes: RoutingTable
     now: datetime
     access: Mapping[str, Access]
     benches: Mapping[str, Bench] = field(default_factory=dict[str, Bench])

@@ -40,7 +40,7 @@ T = TypeVar("T", bound=str)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Reference:
+class TypicalUsage:
     """A typical request of a use case: what estimates are made with before the prompt is known."""
 
     input_tokens: int
@@ -57,11 +57,11 @@ class UseCaseRow:
     name: UseCase
     about: str
     default_tier: Tier
-    reference: Reference
+    typical_usage: TypicalUsage
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
+class RouteEntry:
     """One candidate of a cell."""
 
     model: str
@@ -83,36 +83,36 @@ class Entry:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Cell:
+class Route:
     """The candidates of one use case in one tier, in the order they are tried."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[RouteEntry, ...]
     origin: str
     """The file that says so."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Routes:
+class RoutingTable:
     """The whole table."""
 
     ceilings: Mapping[Tier, Decimal]
     """The most one call may cost in a tier, in US dollars, all its attempts together."""
     use_cases: Mapping[UseCase, UseCaseRow]
-    cells: Mapping[tuple[UseCase, Tier], Cell]
+    routes: Mapping[tuple[UseCase, Tier], Route]
 
-    def cell(self, use_case: UseCase, tier: Tier) -> tuple[Entry, ...]:
+    def route(self, use_case: UseCase, tier: Tier) -> tuple[RouteEntry, ...]:
         """The candidates of a cell, first one first."""
-        return self.cells[use_case, tier].entries
+        return self.routes[use_case, tier].entries
 
-    def merged(
+    def merge(
         self, overrides: Mapping[str, Mapping[str, Sequence[str | Mapping[str, str]]]], *, file: str = "config.toml"
-    ) -> Routes:
+    ) -> RoutingTable:
         """The same table with the cells replaced that `overrides` names.
 
         Raises:
             ConfigError: A use case, a tier or a key is unknown.
         """
-        return replace(self, cells={**self.cells, **_cells(overrides, file)}) if overrides else self
+        return replace(self, routes={**self.routes, **_cells(overrides, file)}) if overrides else self
 
     def check(self, catalog: Catalog, *, unlisted: Collection[str] = ()) -> None:
         """Refuse cells that name what there is not. Providers in `unlisted` may serve models we do not know;
@@ -121,7 +121,7 @@ class Routes:
         Raises:
             ConfigError: The text names file, key, and the names there are.
         """
-        for (use_case, tier), cell in self.cells.items():
+        for (use_case, tier), cell in self.routes.items():
             for number, entry in enumerate(cell.entries):
                 try:
                     provider = catalog.provider(entry.provider)
@@ -132,14 +132,14 @@ class Routes:
 
 
 @cache
-def shipped() -> Routes:
+def load_shipped() -> RoutingTable:
     """The table this package comes with."""
     text = (files("mcp_router.routing") / SHIPPED).read_text("utf-8")
     tables = tomllib.loads(text, parse_float=Decimal)
-    return Routes(
+    return RoutingTable(
         ceilings={tier: Decimal(str(tables["tiers"][tier]["ceiling_usd"])) for tier in TIERS},
         use_cases={name: _use_case(name, Table(SHIPPED, tables["use_cases"][name])) for name in USE_CASES},
-        cells=_cells(tables["routes"], SHIPPED),
+        routes=_cells(tables["routes"], SHIPPED),
     )
 
 
@@ -149,7 +149,7 @@ def _use_case(name: UseCase, row: Table) -> UseCaseRow:
         name=name,
         about=row.text("about"),
         default_tier=row.word("default_tier", TIERS),
-        reference=Reference(
+        typical_usage=TypicalUsage(
             input_tokens=reference.count("input_tokens") or 0,
             output_tokens=reference.count("output_tokens") or 0,
             hidden_tokens=reference.count("hidden_tokens") or 0,
@@ -160,8 +160,8 @@ def _use_case(name: UseCase, row: Table) -> UseCaseRow:
 
 def _cells(
     tables: Mapping[str, Mapping[str, Sequence[str | Mapping[str, str]]]], file: str
-) -> dict[tuple[UseCase, Tier], Cell]:
-    found: dict[tuple[UseCase, Tier], Cell] = {}
+) -> dict[tuple[UseCase, Tier], Route]:
+    found: dict[tuple[UseCase, Tier], Route] = {}
     for use_case_name, tiers in tables.items():
         use_case: UseCase = _known("use case", use_case_name, USE_CASES, f"{file}: routes")
         for tier_name, listed in tiers.items():
@@ -170,7 +170,7 @@ def _cells(
             if not listed:
                 raise ConfigError(f"{file}: {where}: it is empty. Name at least one model, or leave the key out.")
             entries = tuple(_entry(f"{where}[{number}]", entry, file) for number, entry in enumerate(listed))
-            found[use_case, tier] = Cell(entries=entries, origin=file)
+            found[use_case, tier] = Route(entries=entries, origin=file)
     return found
 
 
@@ -181,10 +181,12 @@ def _known(what: str, name: str, known: tuple[T, ...], where: str) -> T:
     raise ConfigError(f"{where}: {UnknownNameError(what, name, [str(one) for one in known])}")
 
 
-def _entry(where: str, listed: str | Mapping[str, str], file: str) -> Entry:
+def _entry(where: str, listed: str | Mapping[str, str], file: str) -> RouteEntry:
     try:
         row = Table(where, {"model": listed} if isinstance(listed, str) else listed)
-        entry = Entry(model=row.text("model"), thinking=row.word("thinking", EFFORTS, "off"), note=row.text("note", ""))
+        entry = RouteEntry(
+            model=row.text("model"), thinking=row.word("thinking", EFFORTS, "off"), note=row.text("note", "")
+        )
         row.finish()
     except RowError as exc:
         raise ConfigError(f"{file}: {exc}") from exc

@@ -15,9 +15,9 @@ from mcp_router.cli import main
 from mcp_router.ledger.connect import open_ledger
 from mcp_router.ledger.records import CellLesson, Lesson
 from mcp_router.routing import routes
-from mcp_router.routing.feedback import ENOUGH, ENOUGH_PINS, FRESH_SECONDS, Learning, preferences
-from mcp_router.routing.fit import Need
-from mcp_router.routing.request import Task
+from mcp_router.routing.feedback import ENOUGH, ENOUGH_PINS, FRESH_SECONDS, Feedback, preferences
+from mcp_router.routing.fit import Requirements
+from mcp_router.routing.request import RoutingRequest
 from tests.support.front import Front, environment, front
 from tests.support.ledgers import NOON, an_attempt
 from tests.vendors import Vendors, vendor_server
@@ -27,12 +27,14 @@ TASK = {"prompt": "Name a river.", **CELL}
 SCHEMA = {"type": "object", "properties": {"river": {"type": "string"}}, "required": ["river"]}
 FIRST, SECOND = "groq:openai/gpt-oss-120b", "openai:gpt-6-luna"
 
-A_TASK = Task(
+A_TASK = RoutingRequest(
     use_case="conversation",
     budget_tier="standard",
     complexity="medium",
     ceiling_usd=Decimal("0.01"),
-    need=Need(input_tokens=10, reference=routes.shipped().use_cases["conversation"].reference),
+    requirements=Requirements(
+        input_tokens=10, typical_usage=routes.load_shipped().use_cases["conversation"].typical_usage
+    ),
 )
 
 
@@ -141,7 +143,7 @@ def test_what_was_learnt_is_forgotten_on_command(tmp_path: Path, capsys: pytest.
 async def test_lessons_are_read_again_only_after_a_while(tmp_path: Path) -> None:
     ledger = await open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite3'}")
     now = [NOON]
-    learning = Learning(ledger=ledger, clock=lambda: now[0])
+    learning = Feedback(ledger=ledger, clock=lambda: now[0])
     unknown = await learning.preferences(A_TASK)
     for number in range(12):
         attempt = an_attempt(str(number), model=SECOND, started_at=NOON, **CELL)

@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 
 from mcp_router.routing import routes
 from mcp_router.routing.catalog import Catalog
-from mcp_router.routing.fit import Candidate, Need
+from mcp_router.routing.fit import Candidate, Requirements
 from mcp_router.routing.inference import infer
 from mcp_router.routing.inference.features import read
 from mcp_router.routing.inference.heads import heads
 from mcp_router.routing.plan import HIGH_RISK, plan
-from mcp_router.routing.request import Access, Task, World
+from mcp_router.routing.request import Access, RoutingRequest, RoutingState
 from mcp_router.routing.routes import COMPLEXITIES, TIERS, USE_CASES, Complexity, Tier, UseCase
 
 CATALOG = Catalog.with_shipped()
-SHIPPED = routes.shipped()
+SHIPPED = routes.load_shipped()
 NAMES = sorted(set(CATALOG.providers) - {"embedded"})
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -27,17 +27,17 @@ NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 def candidates(
     use_case: UseCase, tier: Tier, complexity: Complexity, keys: frozenset[str], risk: float
 ) -> tuple[Candidate, ...]:
-    reference = SHIPPED.use_cases[use_case].reference
-    task = Task(
+    reference = SHIPPED.use_cases[use_case].typical_usage
+    task = RoutingRequest(
         use_case=use_case,
         complexity=complexity,
         budget_tier=tier,
         risk=risk,
         ceiling_usd=SHIPPED.ceilings[tier],
-        need=Need(input_tokens=reference.input_tokens, reference=reference),
+        requirements=Requirements(input_tokens=reference.input_tokens, typical_usage=reference),
     )
     access = {name: Access(reason=None if name in keys else f"no key for {name}") for name in (*NAMES, "embedded")}
-    return plan(task, World(catalog=CATALOG, routes=SHIPPED, now=NOON, access=access)).candidates
+    return plan(task, RoutingState(catalog=CATALOG, routes=SHIPPED, now=NOON, access=access)).candidates
 
 
 @settings(deadline=None)  # a busy machine is no defect

@@ -11,24 +11,24 @@ from mcp_router.errors import ConfigError
 from mcp_router.routing import routes
 from mcp_router.routing.catalog import Catalog
 from mcp_router.routing.prices import tariff
-from mcp_router.routing.routes import TIERS, USE_CASES, Entry, Tier, UseCase
+from mcp_router.routing.routes import TIERS, USE_CASES, RouteEntry, Tier, UseCase
 from providers.catalog import Model
 from providers.registry import provider_from_table
 
 CATALOG = Catalog.with_shipped()
-SHIPPED = routes.shipped()
+SHIPPED = routes.load_shipped()
 PEAK = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
 NEXT_WEEK = date(2026, 12, 1)
 USEFUL = 20
 """Output tokens that a label needs."""
 
 CELLS = [(use_case, tier) for use_case in USE_CASES for tier in TIERS]
-ENTRIES = [(use_case, tier, entry) for use_case, tier in CELLS for entry in SHIPPED.cell(use_case, tier)]
+ENTRIES = [(use_case, tier, entry) for use_case, tier in CELLS for entry in SHIPPED.route(use_case, tier)]
 MODELS = [(use_case, tier, entry) for use_case, tier, entry in ENTRIES if entry.name is not None]
 
 
 def named(value: object) -> str:
-    return value.model if isinstance(value, Entry) else str(value)
+    return value.model if isinstance(value, RouteEntry) else str(value)
 
 
 def test_the_tiers_cost_what_the_contract_says() -> None:
@@ -60,14 +60,14 @@ def test_each_use_case_has_the_default_tier_of_the_contract() -> None:
 
 @pytest.mark.parametrize(("use_case", "tier"), CELLS)
 def test_every_cell_ends_with_the_model_that_needs_no_key(use_case: UseCase, tier: Tier) -> None:
-    cell = SHIPPED.cell(use_case, tier)
+    cell = SHIPPED.route(use_case, tier)
 
-    assert cell[-1] == Entry(model="embedded")
+    assert cell[-1] == RouteEntry(model="embedded")
     assert len({entry.model for entry in cell}) == len(cell) >= 2
 
 
 @pytest.mark.parametrize("entry", sorted({entry for *_, entry in MODELS}, key=named), ids=named)
-def test_every_model_of_a_cell_is_there_and_stays(entry: Entry) -> None:
+def test_every_model_of_a_cell_is_there_and_stays(entry: RouteEntry) -> None:
     model = CATALOG.model(entry.model)
 
     assert model.name == entry.name
@@ -77,9 +77,11 @@ def test_every_model_of_a_cell_is_there_and_stays(entry: Entry) -> None:
 
 
 @pytest.mark.parametrize(("use_case", "tier", "entry"), MODELS, ids=named)
-def test_every_model_of_a_cell_fits_its_tier_or_says_when_it_does(use_case: UseCase, tier: Tier, entry: Entry) -> None:
+def test_every_model_of_a_cell_fits_its_tier_or_says_when_it_does(
+    use_case: UseCase, tier: Tier, entry: RouteEntry
+) -> None:
     model = CATALOG.model(entry.model)
-    reference = SHIPPED.use_cases[use_case].reference
+    reference = SHIPPED.use_cases[use_case].typical_usage
     needed = reference.output_tokens + (reference.hidden_tokens if entry.thinking != "off" else 0)
 
     output = affordable(model, SHIPPED.ceilings[tier], reference.input_tokens, reference.searches)
@@ -89,7 +91,7 @@ def test_every_model_of_a_cell_fits_its_tier_or_says_when_it_does(use_case: UseC
 
 
 @pytest.mark.parametrize(("tier", "entry"), [(tier, entry) for _, tier, entry in MODELS], ids=named)
-def test_every_model_of_a_cell_is_useful_there_for_some_request(tier: Tier, entry: Entry) -> None:
+def test_every_model_of_a_cell_is_useful_there_for_some_request(tier: Tier, entry: RouteEntry) -> None:
     model = CATALOG.model(entry.model)
 
     output = affordable(model, SHIPPED.ceilings[tier], 200, 0)
@@ -114,14 +116,14 @@ def test_a_users_cell_replaces_the_shipped_one_and_no_other() -> None:
     )
     overrides = {"classification": {"economy": ["my_vllm:qwen3", {"model": "qwen:qwen3.8-flash", "thinking": "low"}]}}
 
-    merged = SHIPPED.merged(overrides)
+    merged = SHIPPED.merge(overrides)
 
     merged.check(Catalog.with_shipped([own]))
-    assert merged.cell("classification", "economy") == (
-        Entry(model="my_vllm:qwen3"),
-        Entry(model="qwen:qwen3.8-flash", thinking="low"),
+    assert merged.route("classification", "economy") == (
+        RouteEntry(model="my_vllm:qwen3"),
+        RouteEntry(model="qwen:qwen3.8-flash", thinking="low"),
     )
-    assert [cell for cell in CELLS if merged.cell(*cell) != SHIPPED.cell(*cell)] == [("classification", "economy")]
+    assert [cell for cell in CELLS if merged.route(*cell) != SHIPPED.route(*cell)] == [("classification", "economy")]
 
 
 @pytest.mark.parametrize(
@@ -147,16 +149,16 @@ def test_a_users_table_that_cannot_be_names_the_file_the_key_and_the_names_there
     overrides: dict[str, dict[str, list[str | dict[str, str]]]], told: str
 ) -> None:
     with pytest.raises(ConfigError) as caught:
-        SHIPPED.merged(overrides, file="my.toml").check(CATALOG)
+        SHIPPED.merge(overrides, file="my.toml").check(CATALOG)
 
     assert told in str(caught.value)
 
 
 def test_a_server_of_ones_own_may_serve_models_nobody_listed() -> None:
-    merged = SHIPPED.merged({"analysis": {"economy": ["local:llama3.2:3b", "groq:brand/new"]}})
+    merged = SHIPPED.merge({"analysis": {"economy": ["local:llama3.2:3b", "groq:brand/new"]}})
 
     merged.check(CATALOG, unlisted={"groq"})
 
-    assert merged.cell("analysis", "economy")[0].name == "llama3.2:3b"
+    assert merged.route("analysis", "economy")[0].name == "llama3.2:3b"
     with pytest.raises(ConfigError):
         merged.check(CATALOG)

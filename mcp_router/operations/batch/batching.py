@@ -101,8 +101,8 @@ def _pattern(item: Item) -> str | None:
 
 def _refuse_too_much(count: int, each: EachFile) -> None:
     """Keep answers that together no host would show out of a result: they would be paid for and lost."""
-    need = each.task.need
-    length = need.max_output_tokens or need.reference.output_tokens
+    need = each.task.requirements
+    length = need.max_output_tokens or need.typical_usage.output_tokens
     most = min(LISTED, max(AT_ONCE, _MOST_IN_RESULT // length))
     if count > most:
         raise BadInputError(
