@@ -109,29 +109,29 @@ class Connection:
         provider, key = self._provider, self._key
         match wire:
             case "openai_chat":
-                from providers.wires.openai_chat import open_wire  # noqa: PLC0415
+                from providers.wires.openai_chat import create_adapter  # noqa: PLC0415
 
-                return open_wire(provider, key=key, base_url=url)
+                return create_adapter(provider, key=key, base_url=url)
             case "openai_responses":
-                from providers.wires.openai_responses import open_wire  # noqa: PLC0415
+                from providers.wires.openai_responses import create_adapter  # noqa: PLC0415
 
-                return open_wire(provider, key=key, base_url=url)
+                return create_adapter(provider, key=key, base_url=url)
             case "groq_chat":
-                from providers.wires.groq_chat import open_wire  # noqa: PLC0415
+                from providers.wires.groq_chat import create_adapter  # noqa: PLC0415
 
-                return open_wire(provider, key=key, base_url=url)
+                return create_adapter(provider, key=key, base_url=url)
             case "mistral_chat":
-                from providers.wires.mistral_chat import open_wire  # noqa: PLC0415
+                from providers.wires.mistral_chat import create_adapter  # noqa: PLC0415
 
-                return open_wire(provider, key=key, base_url=url)
+                return create_adapter(provider, key=key, base_url=url)
             case "anthropic_messages":
-                from providers.wires.anthropic_messages import open_wire  # noqa: PLC0415
+                from providers.wires.anthropic_messages import create_adapter  # noqa: PLC0415
 
-                return open_wire(provider, key=key, base_url=url)
+                return create_adapter(provider, key=key, base_url=url)
             case "gemini_generate":
-                from providers.wires.gemini_generate import open_wire  # noqa: PLC0415
+                from providers.wires.gemini_generate import create_adapter  # noqa: PLC0415
 
-                return open_wire(provider, key=key, base_url=url)
+                return create_adapter(provider, key=key, base_url=url)
             case "embedded":
                 from providers.embedded.adapter import EmbeddedAdapter  # noqa: PLC0415
 

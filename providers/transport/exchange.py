@@ -48,11 +48,11 @@ class Dialect:
     """How a wire writes a prompt and reads an answer; pure functions."""
 
     path: Callable[[Model, bool], str]
-    body: Callable[[Provider, Model, Prompt, bool], dict[str, object]]
-    read: Callable[[Provider, Model, Json], Completion]
+    build_request: Callable[[Provider, Model, Prompt, bool], dict[str, object]]
+    parse_response: Callable[[Provider, Model, Json], Completion]
     """Raises `ProviderError`, or `Refused` for a failure that came as an answer."""
-    fold: Callable[[dict[str, object], Json], str]
-    """Adds an event to what came before, in the shape `read` reads, and returns the visible text it brought."""
+    accumulate: Callable[[dict[str, object], Json], str]
+    """Adds an event to the answer so far, in the shape `parse_response` expects; returns its visible text."""
     must_stream: Callable[[Provider, Prompt], bool] = lambda _provider, _prompt: False
 
 
@@ -87,7 +87,7 @@ class WireAdapter:
         try:
             async with self._send(request) as answer:
                 whole = await self._gather(answer, request, on_text)
-            completion = self._dialect.read(self._provider, model, whole)
+            completion = self._dialect.parse_response(self._provider, model, whole)
             left = limits(answer.headers, now=self._clock())
             return completion if left is None else replace(completion, limits=left)
         # `from None`: the cause may quote the key or the prompt in a traceback.
@@ -109,7 +109,7 @@ class WireAdapter:
     def _request(self, model: Model, prompt: Prompt, *, stream: bool) -> Request:
         stream = stream or self._dialect.must_stream(self._provider, prompt)
         try:
-            body = self._dialect.body(self._provider, model, prompt, stream)
+            body = self._dialect.build_request(self._provider, model, prompt, stream)
             content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
         except (TypeError, ValueError, RecursionError) as exc:
             message = f"the prompt cannot be written as JSON: {type(exc).__name__}"
@@ -122,7 +122,7 @@ class WireAdapter:
             async for event in events:
                 if not request.stream:
                     return event
-                delta = self._dialect.fold(whole, event)
+                delta = self._dialect.accumulate(whole, event)
                 if delta and on_text is not None:
                     await on_text(delta)
                 if whole.get("error"):

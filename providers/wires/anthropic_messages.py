@@ -1,41 +1,55 @@
-"""Wire: Messages, by the anthropic SDK.
+"""Messages through the anthropic SDK.
 
 https://platform.claude.com/docs/en/api/messages
+https://platform.claude.com/docs/en/build-with-claude/streaming
 """
 
 from __future__ import annotations
 
+from typing import cast
+
 from providers.catalog import Model, Provider
-from providers.completion import Attachment, Effort, Message, Prompt
+from providers.completion import Attachment, Completion, Effort, FinishReason, Message, Prompt, Usage
+from providers.errors import ContentFilterError
+from providers.transport.error_mapping import Refused
 from providers.transport.exchange import Dialect, WireAdapter
+from providers.transport.payload import Json, count, distinct, dug, listed, mapping, text
 from providers.transport.urls import without_version
 from providers.wires import request_options
-from providers.wires.anthropic_answers import fold, read
+from providers.wires.finish_reasons import REFUSED, map_finish_reason, require_text
 
-_KEYLESS = "none"
+_NO_KEY = "none"
 _CACHED: dict[str, object] = {"cache_control": {"type": "ephemeral"}}
 _SEARCH_TYPES = {"web_search": "web_search_20250305"}
-"""Tools carry their version in their type; one that is already written so is sent as it is."""
+"""Tools have their version in their type; a type that is not here is sent unchanged."""
+_FINISH_REASONS = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "tool_use": "stop",
+    "max_tokens": "length",
+    # The vendor paused a long turn of searches: like an answer cut at its limit, the text is unfinished.
+    "pause_turn": "length",
+}
 
 
-def open_wire(provider: Provider, *, key: str | None, base_url: str) -> WireAdapter:
-    """Messages at `<base_url>/v1/messages`."""
-    import anthropic  # noqa: PLC0415 - an SDK is loaded at first use of its wire
+def create_adapter(provider: Provider, *, key: str | None, base_url: str) -> WireAdapter:
+    """Create an adapter for `<base_url>/v1/messages`."""
+    import anthropic  # noqa: PLC0415 - load an SDK at first use of its wire
     import httpx2  # noqa: PLC0415
 
     from providers.transport.aiohttp_transport import WholeAddresses  # noqa: PLC0415
     from providers.transport.aiohttp_transport import client as carried  # noqa: PLC0415
-    from providers.wires.sdk import Faults, sender  # noqa: PLC0415
+    from providers.wires.sdk import Faults, create_sender  # noqa: PLC0415
 
     class AsyncAnthropic(WholeAddresses, anthropic.AsyncAnthropic):
-        """By the SDK's own name, which it tells the vendor."""
+        """The SDK sends its class name to the vendor: keep it."""
 
     client = AsyncAnthropic(
         http_client=carried(),
-        api_key=key or _KEYLESS,
+        api_key=key or _NO_KEY,
         base_url=without_version(base_url),
         timeout=None,
-        max_retries=0,  # the router owns retries, so every attempt is counted
+        max_retries=0,  # the router owns retries, so that it counts every attempt
         default_headers=dict(provider.headers),
     )
     faults = Faults(
@@ -43,74 +57,159 @@ def open_wire(provider: Provider, *, key: str | None, base_url: str) -> WireAdap
         unsent=(httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.UnsupportedProtocol, httpx2.InvalidURL),
         cut=(anthropic.APIError, httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL, OSError),
     )
-    send = sender(client, response=httpx2.Response, faults=faults)
+    send = create_sender(client, response=httpx2.Response, faults=faults)
     return WireAdapter(provider=provider, dialect=DIALECT, send=send, close=client.close, secret=key)
 
 
-def body(provider: Provider, model: Model, prompt: Prompt, stream: bool) -> dict[str, object]:
-    """What is posted. Temperature is never sent: this API version refuses it."""
-    search = request_options.search(provider, prompt, "anthropic_messages")
-    by = request_options.schema_by(provider, model, prompt)
-    if by != "nothing" and (search is not None or not request_options.strict(prompt.response_schema)):
-        # Search results cite, which this field forbids; and it takes closed, plain schemas only.
-        by = "words"
-    system = request_options.system_text(prompt, by)
-    built: dict[str, object] = {
+def build_request(provider: Provider, model: Model, prompt: Prompt, stream: bool) -> dict[str, object]:
+    """Return the request body, without a temperature: this API version refuses it."""
+    search = request_options.choose_search(provider, prompt, "anthropic_messages")
+    mode = request_options.choose_schema_mode(provider, model, prompt)
+    if mode != "none" and (search is not None or not request_options.is_strict_schema(prompt.response_schema)):
+        # The field excludes citations, so searches; and it accepts only closed, plain schemas.
+        mode = "words"
+    system = request_options.build_system_text(prompt, mode)
+    body: dict[str, object] = {
         "model": model.name,
         "max_tokens": prompt.max_output_tokens,
-        "messages": _turns(prompt, whole_first=not system),
-        **_thinking(model, prompt.effort),
+        "messages": _build_messages(prompt, cache_first=not system),
+        **_build_thinking(model, prompt.effort),
     }
     if system:
-        built["system"] = [{"type": "text", "text": system, **_CACHED}] if prompt.shared_prefix else system
+        body["system"] = [{"type": "text", "text": system, **_CACHED}] if prompt.shared_prefix else system
     output: dict[str, object] = {}
-    level = request_options.dialled(model, prompt.effort)
+    level = request_options.choose_effort_level(model, prompt.effort)
     if level:
         output["effort"] = level
-    if by == "json_schema":
+    if mode == "json_schema":
         output["format"] = {"type": "json_schema", "schema": prompt.response_schema}
     if output:
-        built["output_config"] = output
+        body["output_config"] = output
     if search is not None:
         kind = _SEARCH_TYPES.get(search.tool, search.tool)
-        built["tools"] = [{"type": kind, "name": "web_search", "max_uses": prompt.max_searches}]
-    return {**built, "stream": True} if stream else built
+        body["tools"] = [{"type": kind, "name": "web_search", "max_uses": prompt.max_searches}]
+    return {**body, "stream": True} if stream else body
 
 
-def _thinking(model: Model, effort: Effort) -> dict[str, object]:
+def _build_thinking(model: Model, effort: Effort) -> dict[str, object]:
     # https://platform.claude.com/docs/en/build-with-claude/adaptive-thinking
     off = model.thinking.off
     if effort == "off":
         return {} if off in {None, "omit"} else {"thinking": {"type": off}}
-    if model.thinking.default == "off" and request_options.dialled(model, effort):
+    if model.thinking.default == "off" and request_options.choose_effort_level(model, effort):
         return {"thinking": {"type": "adaptive"}}
     return {}
 
 
-def _turns(prompt: Prompt, *, whole_first: bool) -> list[dict[str, object]]:
+def _build_messages(prompt: Prompt, *, cache_first: bool) -> list[dict[str, object]]:
     if not prompt.shared_prefix:
-        return [_message(message, 0) for message in prompt.messages]
-    marked = [message.shared_chars for message in prompt.messages]
-    if whole_first and not any(marked):
-        marked[0] = len(prompt.messages[0].content)
-    return [_message(message, kept) for message, kept in zip(prompt.messages, marked, strict=True)]
+        return [_build_message(message, 0) for message in prompt.messages]
+    shared = [message.shared_chars for message in prompt.messages]
+    if cache_first and not any(shared):
+        shared[0] = len(prompt.messages[0].content)
+    return [_build_message(message, chars) for message, chars in zip(prompt.messages, shared, strict=True)]
 
 
-def _message(message: Message, kept: int) -> dict[str, object]:
-    if not message.attachments and not kept:
+def _build_message(message: Message, shared_chars: int) -> dict[str, object]:
+    if not message.attachments and not shared_chars:
         return {"role": message.role, "content": message.content}
-    pieces = ((message.content[:kept], True), (message.content[kept:], False))
-    said = [_text(piece, cached=cached) for piece, cached in pieces if piece]
-    return {"role": message.role, "content": [*map(_block, message.attachments), *said]}
+    pieces = ((message.content[:shared_chars], True), (message.content[shared_chars:], False))
+    texts = [_build_text(piece, cached=cached) for piece, cached in pieces if piece]
+    return {"role": message.role, "content": [*map(_build_attachment, message.attachments), *texts]}
 
 
-def _text(content: str, *, cached: bool) -> dict[str, object]:
+def _build_text(content: str, *, cached: bool) -> dict[str, object]:
     return {"type": "text", "text": content, **(_CACHED if cached else {})}
 
 
-def _block(attachment: Attachment) -> dict[str, object]:
-    source = {"type": "base64", "media_type": attachment.media_type, "data": request_options.encoded(attachment)}
+def _build_attachment(attachment: Attachment) -> dict[str, object]:
+    source = {"type": "base64", "media_type": attachment.media_type, "data": request_options.to_base64(attachment)}
     return {"type": "image" if request_options.is_image(attachment) else "document", "source": source}
 
 
-DIALECT = Dialect(path=lambda _model, _stream: "/v1/messages", body=body, read=read, fold=fold)
+def parse_response(_provider: Provider, model: Model, answer: Json) -> Completion:
+    """Return the completion in a whole answer.
+
+    Raises:
+        ProviderError: The answer is refused, empty or incomplete.
+        Refused: The answer carries an error.
+    """
+    usage = parse_usage(mapping(answer.get("usage")))
+    if answer.get("error"):
+        raise Refused(None, {}, {"error": answer["error"]}, usage)
+    blocks = [mapping(block) for block in listed(answer.get("content"))]
+    content = "".join(text(block.get("text")) for block in blocks if block.get("type") == "text")
+    finish = _map_finish_reason(text(answer.get("stop_reason")), content, usage)
+    return Completion(
+        text=require_text(content, finish, usage),
+        model=text(answer.get("model")) or model.name,
+        finish_reason=finish,
+        usage=usage,
+        citations=distinct([text(dug(cited, "url")) for block in blocks for cited in listed(block.get("citations"))]),
+    )
+
+
+def accumulate(whole: dict[str, object], event: Json) -> str:
+    """Add an event to the answer so far; return the visible text it brought."""
+    match event.get("type"):
+        case "message_start":
+            whole |= mapping(event.get("message"))
+            whole["content"] = []
+        case "content_block_start":
+            blocks = cast("list[object]", whole.setdefault("content", []))
+            block = dict(mapping(event.get("content_block")))
+            blocks.append(block | {"citations": [*listed(block.get("citations"))]})
+            return text(block.get("text")) if block.get("type") == "text" else ""
+        case "content_block_delta":
+            return _append_delta(whole, mapping(event.get("delta")))
+        case "message_delta":
+            whole["stop_reason"] = dug(event, "delta", "stop_reason")
+            counted = {name: value for name, value in mapping(event.get("usage")).items() if value is not None}
+            whole["usage"] = {**mapping(whole.get("usage")), **counted}
+        case "error":
+            whole["error"] = event.get("error") or "unknown"
+        case _:
+            pass
+    return ""
+
+
+def parse_usage(usage: Json) -> Usage | None:
+    """Return the counted tokens: the vendor's three counts of input are disjoint, ours are inclusive."""
+    fresh, produced = count(usage.get("input_tokens")), count(usage.get("output_tokens"))
+    if fresh is None or produced is None:
+        return None
+    written = count(usage.get("cache_creation_input_tokens")) or 0
+    cached = count(usage.get("cache_read_input_tokens")) or 0
+    return Usage(
+        input_tokens=fresh + written + cached,
+        output_tokens=produced,
+        cache_read_tokens=cached,
+        cache_write_tokens=written,
+        reasoning_tokens=count(dug(usage, "output_tokens_details", "thinking_tokens")) or 0,
+        searches=count(dug(usage, "server_tool_use", "web_search_requests")) or 0,
+    )
+
+
+def _map_finish_reason(reason: str, content: str, usage: Usage | None) -> FinishReason:
+    if reason == "refusal":
+        raise ContentFilterError(REFUSED, usage=usage)
+    return map_finish_reason(_FINISH_REASONS.get(reason, reason), content, usage)
+
+
+def _append_delta(whole: dict[str, object], delta: Json) -> str:
+    blocks = listed(whole.get("content"))
+    if delta.get("type") == "citations_delta" and blocks:
+        cast("list[object]", mapping(blocks[-1])["citations"]).append(delta.get("citation"))
+    piece = text(delta.get("text")) if delta.get("type") == "text_delta" else ""
+    if piece:
+        # A block per piece: joining strings at each step would take quadratic time.
+        cast("list[object]", whole.setdefault("content", [])).append({"type": "text", "text": piece, "citations": []})
+    return piece
+
+
+DIALECT = Dialect(
+    path=lambda _model, _stream: "/v1/messages",
+    build_request=build_request,
+    parse_response=parse_response,
+    accumulate=accumulate,
+)

@@ -1,4 +1,4 @@
-"""Wire: Gemini's own generateContent, over plain httpx; its search is offered nowhere else.
+"""Gemini's generateContent through plain httpx; only this endpoint searches the web.
 
 https://ai.google.dev/api/generate-content
 """
@@ -7,32 +7,39 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.parse import quote
 
 from providers.catalog import Model, Provider
-from providers.completion import Attachment, Message, Prompt
+from providers.completion import Attachment, Completion, Message, Prompt, Usage
+from providers.errors import ContentFilterError
 from providers.transport.error_mapping import Refused
 from providers.transport.exchange import Answer, Dialect, Request, WireAdapter
+from providers.transport.payload import Json, count, distinct, dug, listed, mapping, text
 from providers.transport.urls import gemini_native
 from providers.wires import request_options
-from providers.wires.gemini_answers import fold, read
-from providers.wires.sdk import Faults, events, renamed
+from providers.wires.finish_reasons import REFUSED, map_finish_reason, require_text
+from providers.wires.sdk import Faults, read_events, renamed
 
 if TYPE_CHECKING:
     import httpx
 
-_ERROR = 400
+_MIN_ERROR_STATUS = 400
+_FINISH_REASONS = {
+    "STOP": "stop",
+    "MAX_TOKENS": "length",
+    **dict.fromkeys(("SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII"), "content_filter"),
+}
 
 
-def open_wire(provider: Provider, *, key: str | None, base_url: str) -> WireAdapter:
-    """GenerateContent at `<base_url>/models/<model>:generateContent`."""
-    import httpx  # noqa: PLC0415 - as late as any SDK
+def create_adapter(provider: Provider, *, key: str | None, base_url: str) -> WireAdapter:
+    """Create an adapter for `<base_url>/models/<model>:generateContent`."""
+    import httpx  # noqa: PLC0415 - load it at first use of its wire
 
     client = httpx.AsyncClient(
         base_url=gemini_native(base_url),
         headers={"x-goog-api-key": key or "", "content-type": "application/json", **provider.headers},
-        timeout=None,  # noqa: S113 - time is the router's
+        timeout=None,  # noqa: S113 - the router owns deadlines
         follow_redirects=True,
     )
     faults = Faults(
@@ -42,73 +49,139 @@ def open_wire(provider: Provider, *, key: str | None, base_url: str) -> WireAdap
     )
 
     def send(request: Request) -> AbstractAsyncContextManager[Answer]:
-        return _sent(client, faults, request)
+        return _send(client, faults, request)
 
     return WireAdapter(provider=provider, dialect=DIALECT, send=send, close=client.aclose, secret=key)
 
 
-def body(provider: Provider, model: Model, prompt: Prompt, _stream: bool) -> dict[str, object]:
-    """What is posted."""
-    search = request_options.search(provider, prompt, "gemini_generate")
-    by = request_options.schema_by(provider, model, prompt)
-    if by == "json_schema" and search is not None:
-        by = "words"  # the 2.5 models refuse a schema beside a tool
-    config: dict[str, object] = {"maxOutputTokens": prompt.max_output_tokens, **_thinking(model, prompt)}
-    temperature = request_options.temperature(model, prompt)
+def build_request(provider: Provider, model: Model, prompt: Prompt, _stream: bool) -> dict[str, object]:
+    """Return the request body."""
+    search = request_options.choose_search(provider, prompt, "gemini_generate")
+    mode = request_options.choose_schema_mode(provider, model, prompt)
+    if mode == "json_schema" and search is not None:
+        mode = "words"  # the 2.5 models refuse a schema beside a tool
+    config: dict[str, object] = {"maxOutputTokens": prompt.max_output_tokens, **_build_thinking(model, prompt)}
+    temperature = request_options.choose_temperature(model, prompt)
     if temperature is not None:
         config["temperature"] = temperature
-    if by == "json_schema":
+    if mode == "json_schema":
         config |= {"responseMimeType": "application/json", "responseJsonSchema": prompt.response_schema}
-    built: dict[str, object] = {
-        "contents": [_content(message) for message in prompt.messages],
+    body: dict[str, object] = {
+        "contents": [_build_content(message) for message in prompt.messages],
         "generationConfig": config,
     }
-    system = request_options.system_text(prompt, by)
+    system = request_options.build_system_text(prompt, mode)
     if system:
-        built["systemInstruction"] = {"parts": [{"text": system}]}
+        body["systemInstruction"] = {"parts": [{"text": system}]}
     if search is not None:
-        built["tools"] = [{search.tool: {}}]
-    return built
+        body["tools"] = [{search.tool: {}}]
+    return body
 
 
-def _thinking(model: Model, prompt: Prompt) -> dict[str, object]:
+def _build_thinking(model: Model, prompt: Prompt) -> dict[str, object]:
     # https://ai.google.dev/gemini-api/docs/thinking: 2.5 models take a budget, later ones a level.
     if model.thinking.default == "none":
         return {}
     if prompt.effort == "off":
         return {} if model.thinking.off is None else {"thinkingConfig": {"thinkingBudget": 0}}
-    level = request_options.dialled(model, prompt.effort)
+    level = request_options.choose_effort_level(model, prompt.effort)
     return {"thinkingConfig": {"thinkingLevel": level}} if level else {}
 
 
-def _content(message: Message) -> dict[str, object]:
+def _build_content(message: Message) -> dict[str, object]:
     role = "user" if message.role == "user" else "model"
-    return {"role": role, "parts": [*map(_part, message.attachments), {"text": message.content}]}
+    return {"role": role, "parts": [*map(_build_part, message.attachments), {"text": message.content}]}
 
 
-def _part(attachment: Attachment) -> dict[str, object]:
-    return {"inlineData": {"mimeType": attachment.media_type, "data": request_options.encoded(attachment)}}
+def _build_part(attachment: Attachment) -> dict[str, object]:
+    return {"inlineData": {"mimeType": attachment.media_type, "data": request_options.to_base64(attachment)}}
 
 
-def _path(model: Model, stream: bool) -> str:
+def _build_path(model: Model, stream: bool) -> str:
     verb = "streamGenerateContent?alt=sse" if stream else "generateContent"
     return f"/models/{quote(model.name, safe='')}:{verb}"
 
 
 @asynccontextmanager
-async def _sent(client: httpx.AsyncClient, faults: Faults, request: Request) -> AsyncGenerator[Answer, None]:
+async def _send(client: httpx.AsyncClient, faults: Faults, request: Request) -> AsyncGenerator[Answer, None]:
     with renamed(faults):
         outgoing = client.build_request("POST", request.path, content=request.content)
         response = await client.send(outgoing, stream=True)
     try:
         with renamed(faults):
-            if response.status_code >= _ERROR or not request.stream:
+            if response.status_code >= _MIN_ERROR_STATUS or not request.stream:
                 await response.aread()
-        if response.status_code >= _ERROR:
+        if response.status_code >= _MIN_ERROR_STATUS:
             raise Refused(response.status_code, response.headers, response.content)
-        yield Answer(headers=response.headers, events=events(response, faults, stream=request.stream))
+        yield Answer(headers=response.headers, events=read_events(response, faults, stream=request.stream))
     finally:
         await response.aclose()
 
 
-DIALECT = Dialect(path=_path, body=body, read=read, fold=fold)
+def parse_response(_provider: Provider, model: Model, answer: Json) -> Completion:
+    """Return the completion in a whole answer.
+
+    Raises:
+        ProviderError: The answer is blocked, empty or incomplete.
+        Refused: The answer carries an error.
+    """
+    usage = parse_usage(answer)
+    if answer.get("error"):
+        raise Refused(None, {}, {"error": answer["error"]}, usage)
+    if text(dug(answer, "promptFeedback", "blockReason")):
+        raise ContentFilterError(REFUSED, usage=usage)
+    candidate = mapping(dug(answer, "candidates", 0))
+    content = _extract_text(candidate)
+    reason = text(candidate.get("finishReason"))
+    finish = map_finish_reason(_FINISH_REASONS.get(reason, reason), content, usage)
+    chunks = listed(dug(candidate, "groundingMetadata", "groundingChunks"))
+    return Completion(
+        text=require_text(content, finish, usage),
+        model=text(answer.get("modelVersion")) or model.name,
+        finish_reason=finish,
+        usage=usage,
+        citations=distinct([text(dug(chunk, "web", "uri")) for chunk in chunks]),
+    )
+
+
+def accumulate(whole: dict[str, object], chunk: Json) -> str:
+    """Add a chunk to the answer so far; return the visible text it brought."""
+    for name in ("error", "promptFeedback", "usageMetadata", "modelVersion"):
+        if chunk.get(name):
+            whole[name] = chunk[name]
+    candidate = mapping(dug(chunk, "candidates", 0))
+    if not candidate:
+        return ""
+    if "candidates" not in whole:
+        parts: dict[str, list[object]] = {"parts": []}
+        whole["candidates"] = [{"content": parts}]
+    so_far = cast("dict[str, object]", dug(whole, "candidates", 0))
+    for name in ("finishReason", "groundingMetadata"):
+        if candidate.get(name):
+            so_far[name] = candidate[name]
+    cast("list[object]", dug(so_far, "content", "parts")).extend(listed(dug(candidate, "content", "parts")))
+    return _extract_text(candidate)
+
+
+def parse_usage(answer: Json) -> Usage | None:
+    """Return the counted tokens: the vendor counts thoughts outside its output, tool results outside its input."""
+    usage = mapping(answer.get("usageMetadata"))
+    given = count(usage.get("promptTokenCount"))
+    if given is None:
+        return None
+    thoughts = count(usage.get("thoughtsTokenCount")) or 0
+    return Usage(
+        input_tokens=given + (count(usage.get("toolUsePromptTokenCount")) or 0),
+        output_tokens=(count(usage.get("candidatesTokenCount")) or 0) + thoughts,
+        cache_read_tokens=count(usage.get("cachedContentTokenCount")) or 0,
+        reasoning_tokens=thoughts,
+        searches=len(listed(dug(answer, "candidates", 0, "groundingMetadata", "webSearchQueries"))),
+    )
+
+
+def _extract_text(candidate: Json) -> str:
+    parts = map(mapping, listed(dug(candidate, "content", "parts")))
+    return "".join(text(part.get("text")) for part in parts if not part.get("thought"))
+
+
+DIALECT = Dialect(path=_build_path, build_request=build_request, parse_response=parse_response, accumulate=accumulate)

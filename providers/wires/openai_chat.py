@@ -1,125 +1,152 @@
-"""Wire: Chat Completions, by the openai SDK; serves most rows.
+"""Chat Completions through the openai SDK; most providers use this wire.
 
 https://developers.openai.com/api/reference/resources/chat
 """
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from providers.catalog import Model, Provider
-from providers.completion import Attachment, Message, Prompt
+from providers.completion import Attachment, Effort, Message, Prompt
 from providers.transport.exchange import Dialect, WireAdapter
 from providers.wires import request_options
-from providers.wires.chat_answers import fold, read
-from providers.wires.chat_thinking import thinking
+from providers.wires.chat_completions import accumulate, parse_response
+from providers.wires.request_options import SchemaMode, choose_effort_level
 
-KEYLESS = "none"
-"""SDKs insist on a key; servers that need none ignore it."""
-
-
-def open_wire(provider: Provider, *, key: str | None, base_url: str) -> WireAdapter:
-    """Chat Completions at `<base_url>/chat/completions`."""
-    return opened(provider, DIALECT, key=key, base_url=base_url)
+NO_KEY = "none"
+"""SDKs require a key; servers that need none ignore it."""
 
 
-def opened(provider: Provider, dialect: Dialect, *, key: str | None, base_url: str) -> WireAdapter:
-    """Any dialect that the openai SDK carries."""
-    # The SDK uses httpx2, but looks at httpx wherever that is loaded. Groq's SDK loads it, maybe in another thread, and
-    # half loaded it breaks every request of this one; so it is loaded before the first.
+def create_adapter(provider: Provider, *, key: str | None, base_url: str) -> WireAdapter:
+    """Create an adapter for `<base_url>/chat/completions`."""
+    return create_sdk_adapter(provider, DIALECT, key=key, base_url=base_url)
+
+
+def create_sdk_adapter(provider: Provider, dialect: Dialect, *, key: str | None, base_url: str) -> WireAdapter:
+    """Create an adapter for any dialect the openai SDK can send."""
+    # The SDK inspects httpx if it is loaded; half loaded by Groq's SDK in another thread, it breaks every request.
     import httpx  # noqa: F401, PLC0415 # pyright: ignore[reportUnusedImport]
-    import httpx2  # noqa: PLC0415 - an SDK is loaded at first use of its wire
+    import httpx2  # noqa: PLC0415 - load an SDK at first use of its wire
     import openai  # noqa: PLC0415
 
     from providers.transport.aiohttp_transport import WholeAddresses  # noqa: PLC0415
     from providers.transport.aiohttp_transport import client as carried  # noqa: PLC0415
-    from providers.wires.sdk import Faults, sender  # noqa: PLC0415
+    from providers.wires.sdk import Faults, create_sender  # noqa: PLC0415
 
     class AsyncOpenAI(WholeAddresses, openai.AsyncOpenAI):
-        """By the SDK's own name, which it tells the vendor."""
+        """The SDK sends its class name to the vendor: keep it."""
 
-    shown = key or KEYLESS
+    bearer = key or NO_KEY
     client = AsyncOpenAI(
         http_client=carried(),
-        api_key=shown,
+        api_key=bearer,
         base_url=base_url,
         timeout=None,
-        max_retries=0,  # the router owns retries, so every attempt is counted
-        # Said outright, so that an Authorization from OPENAI_CUSTOM_HEADERS never replaces this provider's key.
-        default_headers={"Authorization": f"Bearer {shown}", **provider.headers},
+        max_retries=0,  # the router owns retries, so that it counts every attempt
+        # Explicit: an Authorization in OPENAI_CUSTOM_HEADERS must not replace this provider's key.
+        default_headers={"Authorization": f"Bearer {bearer}", **provider.headers},
     )
     if httpx2.URL(base_url).host != "api.openai.com":
-        # The SDK takes them from the environment; they are no other vendor's business.
+        # The SDK reads them from the environment; other vendors must not see them.
         client.organization = client.project = None
     faults = Faults(
         status=openai.APIStatusError,
         unsent=(httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.UnsupportedProtocol, httpx2.InvalidURL),
         cut=(openai.APIError, httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL, OSError),
     )
-    send = sender(client, response=httpx2.Response, faults=faults)
+    send = create_sender(client, response=httpx2.Response, faults=faults)
     return WireAdapter(provider=provider, dialect=dialect, send=send, close=client.close, secret=key)
 
 
-def body(provider: Provider, model: Model, prompt: Prompt, stream: bool) -> dict[str, object]:
-    """What is posted."""
-    by = request_options.schema_by(provider, model, prompt)
-    built: dict[str, object] = {
+def build_request(
+    provider: Provider, model: Model, prompt: Prompt, stream: bool, *, schema_mode: SchemaMode | None = None
+) -> dict[str, object]:
+    """Return the request body; `schema_mode` overrides the row's way to ask for JSON."""
+    mode = schema_mode or request_options.choose_schema_mode(provider, model, prompt)
+    body: dict[str, object] = {
         "model": model.name,
-        "messages": messages(prompt, request_options.system_text(prompt, by)),
+        "messages": _build_messages(prompt, request_options.build_system_text(prompt, mode)),
         provider.max_tokens_field: prompt.max_output_tokens,
-        **thinking(provider, model, prompt.effort),
-        **response_format(prompt, by),
+        **_build_thinking(provider, model, prompt.effort),
+        **build_response_format(prompt, mode),
     }
-    temperature = request_options.temperature(model, prompt)
+    temperature = request_options.choose_temperature(model, prompt)
     if temperature is not None:
-        built["temperature"] = temperature
-    search = request_options.search(provider, prompt, "openai_chat")
+        body["temperature"] = temperature
+    search = request_options.choose_search(provider, prompt, "openai_chat")
     if search is not None:
         bound = {"parameters": {"max_uses": prompt.max_searches}} if search.bounded else {}
-        built["tools"] = [{"type": search.tool, **bound}]
+        body["tools"] = [{"type": search.tool, **bound}]
     if stream:
-        built |= {"stream": True, "stream_options": {"include_usage": True}}
-    return built
+        body |= {"stream": True, "stream_options": {"include_usage": True}}
+    return body
 
 
-def messages(prompt: Prompt, system: str | None) -> list[dict[str, object]]:
-    """The conversation, the system text first."""
-    told: list[dict[str, object]] = [{"role": "system", "content": system}] if system else []
-    return [*told, *({"role": message.role, "content": _content(message)} for message in prompt.messages)]
-
-
-def response_format(prompt: Prompt, by: request_options.SchemaBy) -> dict[str, object]:
-    """The field that asks for JSON, where there is one."""
-    if by == "json_object":
+def build_response_format(prompt: Prompt, mode: SchemaMode) -> dict[str, object]:
+    """Return the field that asks for JSON, or no field."""
+    if mode == "json_object":
         return {"response_format": {"type": "json_object"}}
-    if by != "json_schema":
+    if mode != "json_schema":
         return {}
     schema = prompt.response_schema
-    named = {"name": "answer", "schema": schema, "strict": request_options.strict(schema)}
+    named = {"name": "answer", "schema": schema, "strict": request_options.is_strict_schema(schema)}
     return {"response_format": {"type": "json_schema", "json_schema": named}}
 
 
-def _content(message: Message) -> object:
+def _build_messages(prompt: Prompt, system: str | None) -> list[dict[str, object]]:
+    leading: list[dict[str, object]] = [{"role": "system", "content": system}] if system else []
+    return [*leading, *({"role": message.role, "content": _build_content(message)} for message in prompt.messages)]
+
+
+def _build_content(message: Message) -> object:
     if not message.attachments:
         return message.content
-    return [*map(_part, message.attachments), {"type": "text", "text": message.content}]
+    return [*map(_build_part, message.attachments), {"type": "text", "text": message.content}]
 
 
-def _part(attachment: Attachment) -> dict[str, object]:
-    url = request_options.data_url(attachment)
+def _build_part(attachment: Attachment) -> dict[str, object]:
+    url = request_options.to_data_url(attachment)
     if request_options.is_image(attachment):
         return {"type": "image_url", "image_url": {"url": url}}
     return {"type": "file", "file": {"filename": attachment.name, "file_data": url}}
 
 
+def _build_thinking(provider: Provider, model: Model, effort: Effort) -> dict[str, object]:
+    """Return the fields that set the effort: every vendor has its own."""
+    if model.thinking.default == "none":
+        return {}
+    level = choose_effort_level(model, effort)
+    is_off = effort == "off" and model.thinking.off not in {None, "omit"}
+    dial: dict[str, object] = {"reasoning_effort": level} if level is not None else {}
+    match provider.thinking_field:
+        case "none":
+            return {}
+        case "reasoning_effort":
+            return {"reasoning_effort": "none"} if is_off else dial
+        case "openrouter_reasoning":
+            return {"reasoning": {"effort": "none" if is_off else level}} if is_off or level else {}
+        case "thinking_type":
+            switch: dict[str, object] = {"thinking": {"type": "disabled" if is_off else "enabled"}}
+        case "enable_thinking":
+            switch = {"enable_thinking": not is_off}
+        case _:
+            assert_never(provider.thinking_field)
+    # A model that always thinks, or whose switch is unknown, gets no switch.
+    has_switch = model.thinking.off is not None or model.thinking.default == "on"
+    return {**(switch if is_off or has_switch else {}), **dial}
+
+
 def _must_stream(provider: Provider, prompt: Prompt) -> bool:
-    # Some hybrid Qwen models refuse to think in one piece.
+    # Some hybrid Qwen models think only while streaming.
     # https://www.alibabacloud.com/help/en/model-studio/deep-thinking
     return provider.thinking_field == "enable_thinking" and prompt.effort != "off"
 
 
 DIALECT = Dialect(
     path=lambda _model, _stream: "/chat/completions",
-    body=body,
-    read=read,
-    fold=fold,
+    build_request=build_request,
+    parse_response=parse_response,
+    accumulate=accumulate,
     must_stream=_must_stream,
 )

@@ -1,4 +1,4 @@
-"""Wire: Responses, by the openai SDK; Perplexity speaks it, and others search or answer on it.
+"""Responses through the openai SDK: the wire of Perplexity, and of other vendors for searches or some models.
 
 https://developers.openai.com/api/reference/resources/responses and https://docs.perplexity.ai/docs/agent-api
 """
@@ -6,78 +6,185 @@ https://developers.openai.com/api/reference/resources/responses and https://docs
 from __future__ import annotations
 
 from providers.catalog import Model, Provider
-from providers.completion import Attachment, Effort, Message, Prompt
+from providers.completion import Attachment, Completion, Effort, FinishReason, Message, Prompt, Usage
+from providers.errors import BrokenAnswerError, ContentFilterError
+from providers.transport.error_mapping import Refused
 from providers.transport.exchange import Dialect, WireAdapter
+from providers.transport.payload import Json, count, distinct, dug, listed, mapping, text
 from providers.wires import openai_chat, request_options
-from providers.wires.responses_answers import fold, read
+from providers.wires.chat_completions import extract_text
+from providers.wires.finish_reasons import REFUSED, map_finish_reason, require_text
+from providers.wires.reported_cost import parse_reported_cost
 
-_LEAST_OUTPUT = 16
-"""Fewer tokens are a 400 on this endpoint."""
+_MIN_OUTPUT_TOKENS = 16
+"""The endpoint answers 400 to fewer."""
+_FINAL_EVENTS = {"response.completed", "response.incomplete", "response.failed", "response.cancelled"}
+_INCOMPLETE_REASONS = {"max_output_tokens": "length", "max_tokens": "length", "content_filter": "content_filter"}
 
 
-def open_wire(provider: Provider, *, key: str | None, base_url: str) -> WireAdapter:
-    """Responses at `<base_url>/responses`."""
-    return openai_chat.opened(provider, DIALECT, key=key, base_url=base_url)
+def create_adapter(provider: Provider, *, key: str | None, base_url: str) -> WireAdapter:
+    """Create an adapter for `<base_url>/responses`."""
+    return openai_chat.create_sdk_adapter(provider, DIALECT, key=key, base_url=base_url)
 
 
-def body(provider: Provider, model: Model, prompt: Prompt, stream: bool) -> dict[str, object]:
-    """What is posted."""
-    by = request_options.schema_by(provider, model, prompt)
-    built: dict[str, object] = {
+def build_request(provider: Provider, model: Model, prompt: Prompt, stream: bool) -> dict[str, object]:
+    """Return the request body."""
+    mode = request_options.choose_schema_mode(provider, model, prompt)
+    body: dict[str, object] = {
         "model": model.name,
-        "input": [_item(message) for message in prompt.messages],
-        "max_output_tokens": max(prompt.max_output_tokens, _LEAST_OUTPUT),
-        **_reasoning(model, prompt.effort),
-        **_format(provider, prompt, by),
+        "input": [_build_item(message) for message in prompt.messages],
+        "max_output_tokens": max(prompt.max_output_tokens, _MIN_OUTPUT_TOKENS),
+        **_build_reasoning(model, prompt.effort),
+        **_build_format(provider, prompt, mode),
     }
     if provider.keeps_responses:
-        built["store"] = False
-    system = request_options.system_text(prompt, by)
+        body["store"] = False
+    system = request_options.build_system_text(prompt, mode)
     if system:
-        built["instructions"] = system
-    temperature = request_options.temperature(model, prompt)
+        body["instructions"] = system
+    temperature = request_options.choose_temperature(model, prompt)
     if temperature is not None:
-        built["temperature"] = temperature
-    search = request_options.search(provider, prompt, "openai_responses")
+        body["temperature"] = temperature
+    search = request_options.choose_search(provider, prompt, "openai_responses")
     if search is not None:
-        built["tools"] = [{"type": search.tool}]
+        body["tools"] = [{"type": search.tool}]
         if search.bounded:
-            built["max_tool_calls"] = prompt.max_searches
-    return {**built, "stream": True} if stream else built
+            body["max_tool_calls"] = prompt.max_searches
+    return {**body, "stream": True} if stream else body
 
 
-def _item(message: Message) -> dict[str, object]:
+def _build_item(message: Message) -> dict[str, object]:
     kind = "input_text" if message.role == "user" else "output_text"
-    said = {"type": kind, "text": message.content}
-    return {"type": "message", "role": message.role, "content": [*map(_part, message.attachments), said]}
+    content = {"type": kind, "text": message.content}
+    return {"type": "message", "role": message.role, "content": [*map(_build_part, message.attachments), content]}
 
 
-def _part(attachment: Attachment) -> dict[str, object]:
-    url = request_options.data_url(attachment)
+def _build_part(attachment: Attachment) -> dict[str, object]:
+    url = request_options.to_data_url(attachment)
     if request_options.is_image(attachment):
         return {"type": "input_image", "image_url": url}
     return {"type": "input_file", "filename": attachment.name, "file_data": url}
 
 
-def _reasoning(model: Model, effort: Effort) -> dict[str, object]:
+def _build_reasoning(model: Model, effort: Effort) -> dict[str, object]:
     if model.thinking.default == "none":
         return {}
     if effort == "off":
         return {} if model.thinking.off in {None, "omit"} else {"reasoning": {"effort": "none"}}
-    level = request_options.dialled(model, effort)
+    level = request_options.choose_effort_level(model, effort)
     return {"reasoning": {"effort": level}} if level else {}
 
 
-def _format(provider: Provider, prompt: Prompt, by: request_options.SchemaBy) -> dict[str, object]:
+def _build_format(provider: Provider, prompt: Prompt, mode: request_options.SchemaMode) -> dict[str, object]:
     if provider.responses_schema == "response_format":
-        return openai_chat.response_format(prompt, by)
-    if by == "json_object":
+        return openai_chat.build_response_format(prompt, mode)
+    if mode == "json_object":
         return {"text": {"format": {"type": "json_object"}}}
-    if by != "json_schema":
+    if mode != "json_schema":
         return {}
     schema = prompt.response_schema
-    named = {"type": "json_schema", "name": "answer", "schema": schema, "strict": request_options.strict(schema)}
+    named = {
+        "type": "json_schema",
+        "name": "answer",
+        "schema": schema,
+        "strict": request_options.is_strict_schema(schema),
+    }
     return {"text": {"format": named}}
 
 
-DIALECT = Dialect(path=lambda _model, _stream: "/responses", body=body, read=read, fold=fold)
+def parse_response(provider: Provider, model: Model, answer: Json) -> Completion:
+    """Return the completion in a whole answer.
+
+    Raises:
+        ProviderError: The answer is refused, empty or incomplete.
+        Refused: The answer carries an error.
+    """
+    usage = parse_usage(provider, answer)
+    if answer.get("error") or answer.get("status") == "failed":
+        raise Refused(None, {}, {"error": answer.get("error") or {}}, usage)
+    output = [mapping(item) for item in listed(answer.get("output"))]
+    parts = [mapping(part) for item in output if item.get("type") == "message" for part in listed(item.get("content"))]
+    content = extract_text(parts)
+    finish = _map_status(answer, content, usage)
+    if not content and any(part.get("type") == "refusal" for part in parts):
+        raise ContentFilterError(REFUSED, usage=usage)
+    return Completion(
+        text=require_text(content, finish, usage),
+        model=text(answer.get("model")) or model.name,
+        finish_reason=finish,
+        usage=usage,
+        citations=_parse_citations(output, parts),
+    )
+
+
+def accumulate(whole: dict[str, object], event: Json) -> str:
+    """Keep the whole answer when it comes; return the visible text of an event before it."""
+    kind = text(event.get("type"))
+    if kind in _FINAL_EVENTS:
+        whole |= mapping(event.get("response"))
+    elif kind in {"error", "response.error"}:
+        whole["error"] = event.get("error") or event
+    elif kind == "response.output_text.delta":
+        return text(event.get("delta"))
+    return ""
+
+
+def parse_usage(provider: Provider, answer: Json) -> Usage | None:
+    """Return the counted tokens; the vendors' counts are inclusive, as ours are."""
+    usage = mapping(answer.get("usage"))
+    given, produced = count(usage.get("input_tokens")), count(usage.get("output_tokens"))
+    if given is None or produced is None:
+        return None
+    details = mapping(usage.get("input_tokens_details"))
+    return Usage(
+        input_tokens=given,
+        output_tokens=produced,
+        cache_read_tokens=_find_count(details, "cached_tokens", "cache_read_input_tokens"),
+        cache_write_tokens=_find_count(details, "cache_write_tokens", "cache_creation_input_tokens"),
+        reasoning_tokens=count(dug(usage, "output_tokens_details", "reasoning_tokens")) or 0,
+        searches=_count_searches(usage, answer),
+        reported_cost_usd=parse_reported_cost(provider, answer),
+    )
+
+
+def _map_status(answer: Json, content: str, usage: Usage | None) -> FinishReason:
+    status = text(answer.get("status"))
+    if status == "completed":
+        return "stop"
+    if status == "incomplete":
+        reason = text(dug(answer, "incomplete_details", "reason"))
+        return map_finish_reason(_INCOMPLETE_REASONS.get(reason, reason), content, usage)
+    if not status:
+        raise BrokenAnswerError("the answer ended before it was completed", usage=usage)
+    raise BrokenAnswerError(f"the answer ended with status {status[:40]!r}", usage=usage)
+
+
+def _find_count(details: Json, *names: str) -> int:
+    return next((found for name in names if (found := count(details.get(name)))), 0)
+
+
+def _count_searches(usage: Json, answer: Json) -> int:
+    # Perplexity counts searches; at other vendors each one is an item of the output.
+    invoked = count(dug(usage, "tool_calls_details", "search_web", "invocation"))
+    if invoked is not None:
+        return invoked
+    return sum(dug(item, "type") == "web_search_call" for item in listed(answer.get("output")))
+
+
+def _parse_citations(output: list[Json], parts: list[Json]) -> tuple[str, ...]:
+    cited = [text(dug(note, "url")) for part in parts for note in listed(part.get("annotations"))]
+    found = [
+        text(dug(result, "url"))
+        for item in output
+        if item.get("type") == "search_results"
+        for result in listed(item.get("results"))
+    ]
+    return distinct([*cited, *found])
+
+
+DIALECT = Dialect(
+    path=lambda _model, _stream: "/responses",
+    build_request=build_request,
+    parse_response=parse_response,
+    accumulate=accumulate,
+)

@@ -1,4 +1,4 @@
-"""What every dialect asks in its own words: temperature, effort, and an answer in JSON."""
+"""Request options common to all wires: temperature, effort, search, and the answer's JSON schema."""
 
 from __future__ import annotations
 
@@ -10,38 +10,39 @@ from providers.catalog import Model, Provider, Search, Wire
 from providers.completion import Attachment, Effort, Prompt
 from providers.transport.payload import listed, mapping
 
-SchemaBy = Literal["json_schema", "json_object", "words", "nothing"]
+SchemaMode = Literal["json_schema", "json_object", "words", "none"]
+"""How a model is asked for JSON: by one of two fields, in words, or not at all."""
 
-_STRICT_WORDS = {
+_STRICT_KEYWORDS = {
     *("type", "properties", "required", "additionalProperties", "items", "enum", "const", "anyOf", "$ref", "$defs"),
     *("title", "description"),
 }
-"""What every vendor's strict mode knows; anything else is checked by whoever asked."""
+"""What every vendor's strict mode supports; the router validates the rest."""
 
 
-def temperature(model: Model, prompt: Prompt) -> float | None:
-    """The temperature to send, or None where there is none or the model refuses it."""
+def choose_temperature(model: Model, prompt: Prompt) -> float | None:
+    """Return the temperature to send, or None if there is none or the model refuses it."""
     if model.temperature == "no" or (model.temperature == "not_while_thinking" and prompt.effort != "off"):
         return None
     return prompt.temperature
 
 
-def dialled(model: Model, effort: Effort) -> Effort | None:
-    """The effort, where this model has such a step on its dial."""
+def choose_effort_level(model: Model, effort: Effort) -> Effort | None:
+    """Return the effort if the model has this level, otherwise None."""
     return effort if effort in model.thinking.efforts else None
 
 
-def search(provider: Provider, prompt: Prompt, wire: Wire) -> Search | None:
-    """The search to offer on this wire, or None."""
+def choose_search(provider: Provider, prompt: Prompt, wire: Wire) -> Search | None:
+    """Return the search to offer on this wire, or None."""
     if prompt.max_searches < 1 or provider.search is None or provider.search.wire != wire:
         return None
     return provider.search
 
 
-def schema_by(provider: Provider, model: Model, prompt: Prompt) -> SchemaBy:
-    """How this model is asked for JSON: its vendor's own field, or words where it has none."""
+def choose_schema_mode(provider: Provider, model: Model, prompt: Prompt) -> SchemaMode:
+    """Return how to ask this model for JSON: by its vendor's field, or in words if it has none."""
     if prompt.response_schema is None:
-        return "nothing"
+        return "none"
     if provider.schema == "json_schema" and "json_schema" in model.features:
         return "json_schema"
     if provider.schema != "none" and "json_object" in model.features:
@@ -49,19 +50,19 @@ def schema_by(provider: Provider, model: Model, prompt: Prompt) -> SchemaBy:
     return "words"
 
 
-def system_text(prompt: Prompt, by: SchemaBy) -> str | None:
-    """The system text, with the schema told in words where no field carries it."""
-    if by in {"nothing", "json_schema"}:
+def build_system_text(prompt: Prompt, mode: SchemaMode) -> str | None:
+    """Return the system text, with the schema in words unless a field carries it."""
+    if mode in {"none", "json_schema"}:
         return prompt.system
     schema = json.dumps(prompt.response_schema, ensure_ascii=False)
-    told = f"Answer with one JSON value that satisfies this JSON Schema, and with nothing else:\n{schema}"
-    return f"{prompt.system}\n\n{told}" if prompt.system else told
+    instruction = f"Answer with one JSON value that satisfies this JSON Schema, and with nothing else:\n{schema}"
+    return f"{prompt.system}\n\n{instruction}" if prompt.system else instruction
 
 
-def strict(schema: object) -> bool:
-    """Whether a schema keeps to what strict modes take: closed objects, every property required, plain words."""
+def is_strict_schema(schema: object) -> bool:
+    """Return whether strict modes accept a schema: closed objects, every property required, plain keywords."""
     node = mapping(schema)
-    if not node or not set(node) <= _STRICT_WORDS:
+    if not node or not set(node) <= _STRICT_KEYWORDS:
         return False
     if node.get("type") == "object" or "properties" in node:
         names = mapping(node.get("properties"))
@@ -73,19 +74,19 @@ def strict(schema: object) -> bool:
         *listed(node.get("anyOf")),
         *([node["items"]] if "items" in node else []),
     ]
-    return all(strict(part) for part in below)
+    return all(is_strict_schema(part) for part in below)
 
 
-def encoded(attachment: Attachment) -> str:
-    """An attachment's bytes in base64."""
+def to_base64(attachment: Attachment) -> str:
+    """Return an attachment's bytes in base64."""
     return base64.b64encode(attachment.data).decode()
 
 
-def data_url(attachment: Attachment) -> str:
-    """An attachment as a URL that carries it."""
-    return f"data:{attachment.media_type};base64,{encoded(attachment)}"
+def to_data_url(attachment: Attachment) -> str:
+    """Return an attachment as a data URL."""
+    return f"data:{attachment.media_type};base64,{to_base64(attachment)}"
 
 
 def is_image(attachment: Attachment) -> bool:
-    """An image, and not a document."""
+    """Return whether an attachment is an image; otherwise it is a document."""
     return attachment.media_type.startswith("image/")

@@ -1,4 +1,4 @@
-"""Sends through the SDKs that one generator made (openai, anthropic, groq): their pool, their headers, raw JSON."""
+"""Raw requests through the clients of generated SDKs (openai, anthropic, groq): their pool and headers, JSON bodies."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from providers.transport.error_mapping import Lost, Refused
 from providers.transport.exchange import Answer, Request, Send, server_sent
 from providers.transport.payload import Json, mapping, parsed
 
-CUT = "the connection was cut before the answer was complete"
+CUT = "the connection closed before the answer was complete"
 GARBLED = "the answer is not valid JSON"
-UNREACHED = "no connection: {why}"
+UNREACHED = "cannot connect: {why}"
 
 
 class RawResponse(Protocol):
-    """What httpx and httpx2 have in common."""
+    """The part of a response that httpx and httpx2 share."""
 
     @property
     def status_code(self) -> int:
@@ -26,62 +26,63 @@ class RawResponse(Protocol):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """The headers, found in whichever case."""
+        """The headers; names are case-insensitive."""
         ...
 
     @property
     def content(self) -> bytes:
-        """The whole body, once it is read."""
+        """The whole body, after it is read."""
         ...
 
     def aiter_bytes(self) -> AsyncIterator[bytes]:
-        """The body as it comes."""
+        """Yield the body as it arrives."""
         ...
 
     async def aclose(self) -> None:
-        """Give the connection back, or close it when the body is unread."""
+        """Return the connection to the pool, or close it if the body is unread."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Faults:
-    """The classes an SDK and its HTTP library raise."""
+    """The exception classes of an SDK and its HTTP library."""
 
     status: type[Exception]
-    """Carries `.response`."""
+    """Has the attribute `response`."""
     unsent: tuple[type[Exception], ...]
-    """Nothing can have reached the vendor."""
+    """The vendor cannot have received the request."""
     cut: tuple[type[Exception], ...]
+    """The connection broke at any point."""
 
 
-def sender(client: Any, *, response: type, faults: Faults) -> Send:  # noqa: ANN401 - three SDKs, no common type
-    """Send with the SDK's own client; `response` is its HTTP library's class for a raw answer."""
+def create_sender(client: Any, *, response: type, faults: Faults) -> Send:  # noqa: ANN401 - three SDKs, no common type
+    """Return a function that sends with the SDK's client; `response` is its HTTP library's response class."""
     base_url = str(client.base_url).rstrip("/")
 
     def send(request: Request) -> AbstractAsyncContextManager[Answer]:
-        return _sent(client, response, faults, request, f"{base_url}{request.path}")
+        return _send(client, response, faults, request, f"{base_url}{request.path}")
 
     return send
 
 
-_NOTHING_BESIDE: dict[str, object] = {"headers": {}, "timeout": None, "max_retries": 0}
-"""As the clients are set up. Unsaid, each would be copied from its default with every request."""
+_OPTIONS: dict[str, object] = {"headers": {}, "timeout": None, "max_retries": 0}
+"""The clients' settings. Left out, the SDK copies its defaults with every request."""
 
 
 @asynccontextmanager
-async def _sent(client: Any, cast_to: type, faults: Faults, request: Request, url: str) -> AsyncGenerator[Answer, None]:  # noqa: ANN401
+async def _send(client: Any, cast_to: type, faults: Faults, request: Request, url: str) -> AsyncGenerator[Answer, None]:  # noqa: ANN401
     with renamed(faults):
         response: RawResponse = await client.post(
-            url, content=request.content, cast_to=cast_to, stream=request.stream, options=_NOTHING_BESIDE
+            url, content=request.content, cast_to=cast_to, stream=request.stream, options=_OPTIONS
         )
     try:
-        yield Answer(headers=response.headers, events=events(response, faults, stream=request.stream))
+        yield Answer(headers=response.headers, events=read_events(response, faults, stream=request.stream))
     finally:
         await response.aclose()
 
 
-async def events(response: RawResponse, faults: Faults, *, stream: bool) -> AsyncGenerator[Json, None]:
-    """The answer as one event, or its events as they come."""
+async def read_events(response: RawResponse, faults: Faults, *, stream: bool) -> AsyncGenerator[Json, None]:
+    """Yield the answer as one event, or its events as they arrive."""
     with renamed(faults):
         if not stream:
             yield mapping(parsed(response.content))
@@ -92,11 +93,11 @@ async def events(response: RawResponse, faults: Faults, *, stream: bool) -> Asyn
 
 @contextmanager
 def renamed(faults: Faults) -> Generator[None, None, None]:
-    """Turns what an SDK raises into `Refused` and `Lost`.
+    """Translate an SDK's exceptions into `Refused` and `Lost`.
 
     Raises:
         Refused: The vendor answered with an error.
-        Lost: The answer did not arrive, or is none.
+        Lost: The answer did not arrive, or is not JSON.
     """
     try:
         yield
@@ -106,11 +107,11 @@ def renamed(faults: Faults) -> Generator[None, None, None]:
     except faults.cut as exc:
         for cause in (exc, exc.__cause__):  # the SDKs wrap their HTTP library's error
             if isinstance(cause, faults.unsent):
-                raise Lost(UNREACHED.format(why=_why(cause)), sent=False) from None
+                raise Lost(UNREACHED.format(why=_describe_cause(cause)), sent=False) from None
         raise Lost(CUT, sent=True) from None
     except ValueError:
         raise Lost(GARBLED, sent=True) from None
 
 
-def _why(exc: BaseException) -> str:
+def _describe_cause(exc: BaseException) -> str:
     return "timed out" if "Timeout" in type(exc).__name__ else "refused or unreachable"

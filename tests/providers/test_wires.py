@@ -434,7 +434,7 @@ def test_rates_are_read_in_every_spelling(headers: dict[str, str], found: Limits
     ],
 )
 def test_strict_schemas_are_told_from_loose_ones(schema: dict[str, Any], fits: bool) -> None:
-    assert request_options.strict(schema) is fits
+    assert request_options.is_strict_schema(schema) is fits
 
 
 async def test_a_prompt_that_is_no_text_is_the_callers_mistake(vendors: Vendors) -> None:

@@ -1,0 +1,46 @@
+"""Cost in US dollars, as far as a vendor reports it in the answer."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import assert_never
+
+from providers.catalog import Provider
+from providers.transport.payload import Json, count, dug, listed, mapping, money
+
+_TICKS_PER_USD = 10_000_000_000
+"""https://docs.x.ai/developers/pricing"""
+_NANO_CREDITS_PER_USD = 100_000_000_000
+"""A credit is a cent. https://docs.github.com/en/copilot/reference/copilot-billing/models-and-pricing"""
+
+
+def parse_reported_cost(provider: Provider, answer: Json) -> Decimal | None:
+    """Return the cost in US dollars, or None if this vendor reports none."""
+    usage = mapping(answer.get("usage"))
+    match provider.reported_cost:
+        case "none":
+            return None
+        case "usage_cost":
+            return money(usage.get("cost"))
+        case "usage_cost_total":
+            return money(dug(usage, "cost", "total_cost"))
+        case "usd_ticks":
+            ticks = money(usage.get("cost_in_usd_ticks"))
+            return None if ticks is None else ticks / _TICKS_PER_USD
+        case "copilot":
+            return _sum_credits(mapping(answer.get("copilot_usage") or usage.get("copilot_usage")))
+        case _:
+            assert_never(provider.reported_cost)
+
+
+def _sum_credits(usage: Json) -> Decimal | None:
+    # Each kind of token has a price per batch of tokens.
+    total = Decimal(0)
+    details = [mapping(detail) for detail in listed(usage.get("token_details"))]
+    for detail in details:
+        price, size = money(detail.get("cost_per_batch")), money(detail.get("batch_size"))
+        tokens = count(detail.get("token_count"))
+        if price is None or not size or tokens is None:
+            return None
+        total += price * tokens / size
+    return total / _NANO_CREDITS_PER_USD if details else None
