@@ -12,9 +12,9 @@ from starlette.types import Receive, Scope, Send
 
 from mcp_router.app import App
 from mcp_router.errors import BadInputError, RouterError
-from mcp_router.http.openapi import document
-from mcp_router.http.responses import Json, error_reply, refusal, reply
-from mcp_router.http.streaming import CallReply
+from mcp_router.http.openapi import create_document
+from mcp_router.http.responses import Json, error_response, json_response, response_from_error
+from mcp_router.http.streaming import CallResponse
 from mcp_router.ledger.ledger import LedgerError
 from mcp_router.operations import costs as cost_reports
 from mcp_router.operations import providers as provider_views
@@ -23,59 +23,59 @@ from mcp_router.operations.arguments import (
     ExplainArguments,
     GenerateArguments,
     ProviderArguments,
-    checked,
+    parse_arguments,
 )
 from mcp_router.operations.explain import explanation
 from mcp_router.operations.generate import generate
-from mcp_router.server.request_caller import caller_from_request
+from mcp_router.server.callers import caller_from_request
 from providers.completion import OnText
 
 View = Callable[[Request], Awaitable[Json]]
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def routes(app: App) -> list[Route]:
+def create_routes(app: App) -> list[Route]:
     """Publish an app's calls and figures."""
 
     async def providers(request: Request) -> Json:
-        asked = checked(ProviderArguments, dict(request.query_params))
+        asked = parse_arguments(ProviderArguments, dict(request.query_params))
         return await provider_views.providers(app, asked.provider, caller=caller_from_request(request))
 
     async def use_cases(request: Request) -> Json:
-        _nothing_asked(request)
+        _reject_parameters(request)
         return provider_views.use_cases(app) | provider_views.budget_tiers(app)
 
     async def costs(request: Request) -> Json:
-        asked = checked(CostArguments, dict(request.query_params))
+        asked = parse_arguments(CostArguments, dict(request.query_params))
         return await cost_reports.costs(app, asked, caller=caller_from_request(request))
 
     async def explain(request: Request) -> Json:
-        asked = checked(ExplainArguments, await _body(request))
+        asked = parse_arguments(ExplainArguments, await _parse_body(request))
         return await explanation(app, asked, caller=caller_from_request(request))
 
     async def openapi(_request: Request) -> Json:
-        return document()
+        return create_document()
 
     return [
-        Route("/api/llm/providers", answered(providers), methods=["GET"]),
-        Route("/api/llm/use-cases", answered(use_cases), methods=["GET"]),
-        Route("/api/llm/cost-summary", answered(costs), methods=["GET"]),
-        Route("/api/llm/explain", answered(explain), methods=["POST"]),
+        Route("/api/llm/providers", to_endpoint(providers), methods=["GET"]),
+        Route("/api/llm/use-cases", to_endpoint(use_cases), methods=["GET"]),
+        Route("/api/llm/cost-summary", to_endpoint(costs), methods=["GET"]),
+        Route("/api/llm/explain", to_endpoint(explain), methods=["POST"]),
         Route("/api/llm/generate", _Generate(app), methods=["POST"]),
-        Route("/api/openapi.json", answered(openapi), methods=["GET"]),
+        Route("/api/openapi.json", to_endpoint(openapi), methods=["GET"]),
     ]
 
 
-def answered(view: View) -> Endpoint:
+def to_endpoint(view: View) -> Endpoint:
     """Answer with a view, or with why there is none."""
 
     async def endpoint(request: Request) -> Response:
         try:
-            return reply(await view(request))
-        except _WrongTypeError as error:
-            return refusal(error.kind, str(error), 415)
+            return json_response(await view(request))
+        except _UnsupportedMediaTypeError as error:
+            return error_response(error.kind, str(error), 415)
         except (RouterError, LedgerError) as error:
-            return error_reply(error)
+            return response_from_error(error)
 
     return endpoint
 
@@ -88,28 +88,28 @@ class _Generate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        answer = await _begun(self._app, Request(scope, receive))
+        answer = await _start_call(self._app, Request(scope, receive))
         await answer(scope, receive, send)
 
 
-async def _begun(app: App, request: Request) -> Response:
+async def _start_call(app: App, request: Request) -> Response:
     try:
-        body = await _body(request)
-        stream = _flag("stream", body.pop("stream", False))
-        arguments = checked(GenerateArguments, body)
-    except _WrongTypeError as error:
-        return refusal(error.kind, str(error), 415)
+        body = await _parse_body(request)
+        stream = _parse_flag("stream", body.pop("stream", False))
+        arguments = parse_arguments(GenerateArguments, body)
+    except _UnsupportedMediaTypeError as error:
+        return error_response(error.kind, str(error), 415)
     except BadInputError as error:
-        return error_reply(error)
+        return response_from_error(error)
     client = caller_from_request(request).name
 
     async def work(on_text: OnText | None) -> Json:
         return await generate(app, arguments, client=client, on_text=on_text)
 
-    return CallReply(work, stream=stream or _wants_events(request))
+    return CallResponse(work, stream=stream or _wants_events(request))
 
 
-def _flag(name: str, given: object) -> bool:
+def _parse_flag(name: str, given: object) -> bool:
     if not isinstance(given, bool):
         raise BadInputError(f"{name}: it is true or false.")
     return given
@@ -120,13 +120,13 @@ def _wants_events(request: Request) -> bool:
     return "text/event-stream" in kinds
 
 
-class _WrongTypeError(BadInputError):
+class _UnsupportedMediaTypeError(BadInputError):
     """The body is of a type that is not taken."""
 
 
-async def _body(request: Request) -> dict[str, object]:
+async def _parse_body(request: Request) -> dict[str, object]:
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise _WrongTypeError("Send the arguments as JSON, with Content-Type: application/json.")
+        raise _UnsupportedMediaTypeError("Send the arguments as JSON, with Content-Type: application/json.")
     try:
         body: object = json.loads(await request.body())
     except (ValueError, RecursionError) as exc:
@@ -136,6 +136,6 @@ async def _body(request: Request) -> dict[str, object]:
     return {str(name): value for name, value in body.items()}  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType] -- it came from JSON
 
 
-def _nothing_asked(request: Request) -> None:
+def _reject_parameters(request: Request) -> None:
     if request.query_params:
         raise BadInputError("This takes no parameters.")

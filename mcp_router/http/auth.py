@@ -13,13 +13,13 @@ from mcp_router.ledger.queries.rollups import OWNERS
 from mcp_router.operations.caller import Caller
 from mcp_router.settings import ClientSettings, Settings
 
-_SHORT = 20
+_MIN_TOKEN_CHARS = 20
 _BEARER = "bearer "
 
 logger = logging.getLogger(__name__)
 
 
-class Tokens:
+class ClientTokens:
     """Who may come in, by the SHA-256 of their token."""
 
     def __init__(self, callers: Mapping[bytes, Caller]) -> None:
@@ -28,7 +28,7 @@ class Tokens:
     def __bool__(self) -> bool:
         return bool(self._callers)
 
-    def caller(self, authorization: str | None) -> Caller | None:
+    def find_caller(self, authorization: str | None) -> Caller | None:
         """Say whose token an `Authorization` header bears; None where it is nobody's."""
         scheme, token = (authorization or "")[: len(_BEARER)], (authorization or "")[len(_BEARER) :]
         given = hashlib.sha256(token.strip().encode()).digest()
@@ -40,7 +40,7 @@ class Tokens:
         return found if scheme.lower() == _BEARER else None
 
 
-def tokens(settings: Settings) -> Tokens:
+def load_tokens(settings: Settings) -> ClientTokens:
     """Read the clients' tokens.
 
     Raises:
@@ -48,7 +48,7 @@ def tokens(settings: Settings) -> Tokens:
     """
     callers: dict[bytes, Caller] = {}
     for name, client in settings.configuration.clients.items():
-        known = _hash(name, client, settings)
+        known = _hash_token(name, client, settings)
         if known is None:
             continue
         if name in OWNERS:
@@ -56,10 +56,10 @@ def tokens(settings: Settings) -> Tokens:
         if known in callers:
             raise ConfigError(f"{settings.path}: clients.{name}: it has the same token as {callers[known].name}.")
         callers[known] = Caller(name=name, sees_all=client.sees_all)
-    return Tokens(callers)
+    return ClientTokens(callers)
 
 
-def _hash(name: str, client: ClientSettings, settings: Settings) -> bytes | None:
+def _hash_token(name: str, client: ClientSettings, settings: Settings) -> bytes | None:
     if client.token_sha256 is not None and client.token_env is not None:
         raise ConfigError(f"{settings.path}: clients.{name}: it has token_sha256 and token_env: leave one of them out.")
     if client.token_sha256 is not None:
@@ -69,12 +69,14 @@ def _hash(name: str, client: ClientSettings, settings: Settings) -> bytes | None
     token = settings.environ.get(client.token_env, "").strip()
     if not token:
         raise ConfigError(f"{settings.path}: clients.{name}: its token_env {client.token_env} is not set.")
-    if len(token) < _SHORT:
-        logger.warning("the token of client %s is shorter than %d characters: it may be guessed", name, _SHORT)
+    if len(token) < _MIN_TOKEN_CHARS:
+        logger.warning(
+            "the token of client %s is shorter than %d characters: it may be guessed", name, _MIN_TOKEN_CHARS
+        )
     return hashlib.sha256(token.encode()).digest()
 
 
-def refuse_strangers(host: str, known: Tokens, settings: Settings) -> None:
+def require_tokens(host: str, known: ClientTokens, settings: Settings) -> None:
     """Serve an address that others can reach only where clients have tokens.
 
     Raises:

@@ -17,22 +17,22 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mcp_router.app import App
-from mcp_router.http.responses import error_reply
+from mcp_router.http.responses import response_from_error
 from mcp_router.ledger.latency_histogram import within
 from mcp_router.ledger.ledger import LedgerError
 from mcp_router.ledger.records import Bench, BudgetState, GroupBy, Totals
 from mcp_router.operations import costs
 from mcp_router.operations.caller import Caller
-from mcp_router.server.request_caller import caller_from_request
+from mcp_router.server.callers import caller_from_request
 
-SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+BUCKET_BOUNDS_S = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 """Bounds of the histogram, each of which is one of the ledger's."""
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
-_MODEL = ("provider", "model")
-_MOST_UNLISTED = 20
+_MODEL_LABELS = ("provider", "model")
+_MAX_UNLISTED_MODELS = 20
 """Of one provider's models that nobody lists: the rest are told together."""
 _OTHER = "other"
-_MOST_BENCHES = 200
+_MAX_BREAKERS = 200
 Groups = Mapping[str, Totals]
 
 
@@ -60,15 +60,15 @@ class Metrics:
     async def __call__(self, request: Request) -> Response:
         """Answer a scrape."""
         try:
-            families = await _families(self._app, caller_from_request(request))
+            families = await _collect_families(self._app, caller_from_request(request))
         except LedgerError as error:
-            return error_reply(error)
+            return response_from_error(error)
         registry = CollectorRegistry(auto_describe=False)
-        registry.register(_Read(families))
+        registry.register(_FixedCollector(families))
         return Response(generate_latest(registry), media_type=_TEXT, headers={"Cache-Control": "no-store"})
 
 
-class _Read(Collector):
+class _FixedCollector(Collector):
     def __init__(self, families: Sequence[Metric]) -> None:
         self._families = families
 
@@ -76,7 +76,7 @@ class _Read(Collector):
         return self._families
 
 
-async def _families(app: App, caller: Caller) -> list[Metric]:
+async def _collect_families(app: App, caller: Caller) -> list[Metric]:
     now = time.time()
 
     async def groups(by: GroupBy) -> Groups:
@@ -85,33 +85,33 @@ async def _families(app: App, caller: Caller) -> list[Metric]:
 
     limits = [limit for limit in app.settings.limits() if caller.sees_all or limit.client == caller.name]
     return [
-        *_of_calls(await groups("use_case")),
-        *_of_attempts(_few(await groups("model"), {model.id for model in app.catalog.models()})),
-        *_of_budgets(await app.ledger.budgets(limits, now)),
-        _of_benches((await app.ledger.standing(now)).benches, now),
+        *_create_call_metrics(await groups("use_case")),
+        *_create_attempt_metrics(_merge_unlisted(await groups("model"), {model.id for model in app.catalog.models()})),
+        *_create_budget_metrics(await app.ledger.budgets(limits, now)),
+        _create_breaker_metric((await app.ledger.standing(now)).benches, now),
     ]
 
 
-def _few(by_model: Groups, listed: Container[str]) -> Groups:
+def _merge_unlisted(by_model: Groups, listed: Container[str]) -> Groups:
     """Put a provider's models together that nobody lists, but for those asked most: callers choose their names."""
     unlisted = sorted((name for name in by_model if name not in listed), key=lambda name: -by_model[name].attempts)
     seen, together = Counter[str](), defaultdict[str, list[Totals]](list)
     for name in unlisted:
         provider = name.partition(":")[0]
         seen[provider] += 1
-        together[name if seen[provider] <= _MOST_UNLISTED else f"{provider}:{_OTHER}"].append(by_model[name])
+        together[name if seen[provider] <= _MAX_UNLISTED_MODELS else f"{provider}:{_OTHER}"].append(by_model[name])
     return {name: totals for name, totals in by_model.items() if name in listed} | {
-        name: _together(totals) for name, totals in together.items()
+        name: _sum_totals(totals) for name, totals in together.items()
     }
 
 
-def _together(several: Sequence[Totals]) -> Totals:
+def _sum_totals(several: Sequence[Totals]) -> Totals:
     latencies = tuple(sum(counts) for counts in zip(*(totals.latencies for totals in several), strict=True))
     sums = {name: sum(getattr(totals, name) for totals in several) for name in _SUMMED}
     return replace(several[0], **sums, latencies=latencies)
 
 
-def _of_calls(by_use_case: Groups) -> Iterator[Metric]:
+def _create_call_metrics(by_use_case: Groups) -> Iterator[Metric]:
     calls = CounterMetricFamily("mcp_router_calls", "Calls that asked a model", labels=["use_case"])
     fallbacks = CounterMetricFamily("mcp_router_fallback_calls", "Calls with several attempts", labels=["use_case"])
     for use_case, totals in by_use_case.items():
@@ -120,14 +120,16 @@ def _of_calls(by_use_case: Groups) -> Iterator[Metric]:
     yield from (calls, fallbacks)
 
 
-def _of_attempts(by_model: Groups) -> Iterator[Metric]:
-    attempts = CounterMetricFamily("mcp_router_attempts", "Requests to models", labels=[*_MODEL, "outcome"])
-    tokens = CounterMetricFamily("mcp_router_tokens", "Tokens read and written", labels=[*_MODEL, "direction"])
-    cost = CounterMetricFamily("mcp_router_cost_usd", "Spent, failed attempts included", labels=_MODEL)
-    uncertain = CounterMetricFamily("mcp_router_uncertain_usd", "Of it, only known to be at most this", labels=_MODEL)
-    unpriced = CounterMetricFamily("mcp_router_unpriced_attempts", "Attempts of unknown cost", labels=_MODEL)
-    baseline = CounterMetricFamily("mcp_router_baseline_usd", "The same at the baseline model", labels=_MODEL)
-    seconds = HistogramMetricFamily("mcp_router_attempt_seconds", "Time to a whole answer", labels=_MODEL)
+def _create_attempt_metrics(by_model: Groups) -> Iterator[Metric]:
+    attempts = CounterMetricFamily("mcp_router_attempts", "Requests to models", labels=[*_MODEL_LABELS, "outcome"])
+    tokens = CounterMetricFamily("mcp_router_tokens", "Tokens read and written", labels=[*_MODEL_LABELS, "direction"])
+    cost = CounterMetricFamily("mcp_router_cost_usd", "Spent, failed attempts included", labels=_MODEL_LABELS)
+    uncertain = CounterMetricFamily(
+        "mcp_router_uncertain_usd", "Of it, only known to be at most this", labels=_MODEL_LABELS
+    )
+    unpriced = CounterMetricFamily("mcp_router_unpriced_attempts", "Attempts of unknown cost", labels=_MODEL_LABELS)
+    baseline = CounterMetricFamily("mcp_router_baseline_usd", "The same at the baseline model", labels=_MODEL_LABELS)
+    seconds = HistogramMetricFamily("mcp_router_attempt_seconds", "Time to a whole answer", labels=_MODEL_LABELS)
     for name, totals in by_model.items():
         of = [name.partition(":")[0], name]
         cancelled = totals.attempts - totals.answered_attempts - totals.failed_attempts
@@ -146,11 +148,11 @@ def _of_attempts(by_model: Groups) -> Iterator[Metric]:
 
 def _buckets(totals: Totals) -> list[tuple[str, float]]:
     """Put the ledger's buckets together into Prometheus' few, whose bounds are among theirs."""
-    told = [(str(bound), within(totals.latencies, bound * 1000)) for bound in SECONDS]
+    told = [(str(bound), within(totals.latencies, bound * 1000)) for bound in BUCKET_BOUNDS_S]
     return [*told, ("+Inf", sum(totals.latencies))]
 
 
-def _of_budgets(states: Sequence[BudgetState]) -> Iterator[Metric]:
+def _create_budget_metrics(states: Sequence[BudgetState]) -> Iterator[Metric]:
     limit = GaugeMetricFamily("mcp_router_budget_limit_usd", "The most that may be spent", labels=["budget"])
     left = GaugeMetricFamily("mcp_router_budget_left_usd", "What may still be spent", labels=["budget"])
     held = GaugeMetricFamily("mcp_router_budget_held_usd", "Claimed by calls under way", labels=["budget"])
@@ -162,11 +164,11 @@ def _of_budgets(states: Sequence[BudgetState]) -> Iterator[Metric]:
     yield from (limit, left, held)
 
 
-def _of_benches(benches: Sequence[Bench], now: float) -> Metric:
+def _create_breaker_metric(benches: Sequence[Bench], now: float) -> Metric:
     left = GaugeMetricFamily(
         "mcp_router_benched_seconds", "How long it is still left alone", labels=["scope", "reason"]
     )
     standing = sorted((bench for bench in benches if bench.until > now), key=lambda bench: -bench.until)
-    for bench in standing[:_MOST_BENCHES]:
+    for bench in standing[:_MAX_BREAKERS]:
         left.add_metric([bench.scope, bench.reason], bench.until - now)
     return left

@@ -44,7 +44,7 @@ _ERROR: Json = {
 
 
 @cache
-def document() -> Json:
+def create_document() -> Json:
     """Describe the HTTP interface, as OpenAPI 3.1."""
     arguments = (GenerateArguments, ExplainArguments, CostArguments, ProviderArguments)
     _, found = models_json_schema([(model, "validation") for model in arguments], ref_template=_REF)

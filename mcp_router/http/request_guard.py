@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
-from mcp.server.auth.provider import AccessToken
 from mcp.server.transport_security import TransportSecurityMiddleware, TransportSecuritySettings
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mcp_router.http.auth import Tokens, is_loopback
-from mcp_router.http.responses import refusal
-from mcp_router.operations.caller import SEES_ALL, Caller
+from mcp_router.http.auth import ClientTokens, is_loopback
+from mcp_router.http.responses import error_response
+from mcp_router.server.callers import to_user
 
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
@@ -51,16 +49,16 @@ class Address:
             enable_dns_rebinding_protection=bool(names),
             allowed_hosts=[form for name in names for form in (name, f"{name}:*")],
             allowed_origins=[
-                form for name in names for scheme in ("http", "https") for form in _origins(f"{scheme}://{name}")
+                form for name in names for scheme in ("http", "https") for form in _with_any_port(f"{scheme}://{name}")
             ],
         )
 
 
-def _origins(origin: str) -> tuple[str, str]:
+def _with_any_port(origin: str) -> tuple[str, str]:
     return origin, f"{origin}:*"
 
 
-class Doors:
+class RequestGuard:
     """ASGI middleware: security headers on the way out; host, origin and token on the way in."""
 
     def __init__(
@@ -68,7 +66,7 @@ class Doors:
         app: ASGIApp,
         *,
         address: Address,
-        tokens: Tokens,
+        tokens: ClientTokens,
         public: frozenset[str],
         probed: frozenset[str] = frozenset(),
     ) -> None:
@@ -91,41 +89,35 @@ class Doors:
                 message["headers"] = [*message["headers"], *(pair for pair in _SECURITY if pair[0] not in said)]
             await send(message)
 
-        refused = await self._refused(Request(scope))
+        refused = await self._reject(Request(scope))
         await (refused or self._app)(scope, receive, sent)
 
-    async def _refused(self, request: Request) -> Response | None:
+    async def _reject(self, request: Request) -> Response | None:
         # Not `request.url`: that is put together with the Host that the client claims.
         path: str = request.scope["path"]
         if path in self._probed:
             return None
         if (refused := await self._rebinding.validate_request(request)) is not None:
             what = "Host" if refused.status_code == 421 else "Origin"  # noqa: PLR2004 - the SDK's answer to a wrong host
-            return refusal("forbidden", f"This {what} may not speak to this server.", refused.status_code)
-        if _foreign_origin(request) and not self._rebinding.settings.enable_dns_rebinding_protection:
-            return refusal("forbidden", "This Origin may not speak to this server.", 403)
+            return error_response("forbidden", f"This {what} may not speak to this server.", refused.status_code)
+        if _is_foreign_origin(request) and not self._rebinding.settings.enable_dns_rebinding_protection:
+            return error_response("forbidden", "This Origin may not speak to this server.", 403)
         if not self._tokens or path in self._public:
             return None
-        caller = self._tokens.caller(request.headers.get("authorization"))
+        caller = self._tokens.find_caller(request.headers.get("authorization"))
         if caller is None:
             given = 'error="invalid_token", ' if "authorization" in request.headers else ""
-            return refusal(
+            return error_response(
                 "unauthorized",
                 "This server asks for a client's token: Authorization: Bearer TOKEN.",
                 401,
                 {"WWW-Authenticate": f'Bearer {given}realm="mcp-llm-router"'},
             )
-        request.scope["user"] = _user(caller)
+        request.scope["user"] = to_user(caller)
         return None
 
 
-def _foreign_origin(request: Request) -> bool:
+def _is_foreign_origin(request: Request) -> bool:
     """Say whether another site's page sends it."""
     origin = request.headers.get("origin")
     return origin is not None and origin.partition("://")[2] != request.headers.get("host")
-
-
-def _user(caller: Caller) -> AuthenticatedUser:
-    """Name the caller as the SDK does, so that its sessions belong to their client."""
-    scopes = [SEES_ALL] if caller.sees_all else []
-    return AuthenticatedUser(AccessToken(token="", client_id=caller.name, scopes=scopes))

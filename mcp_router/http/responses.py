@@ -27,11 +27,11 @@ _STATUS: tuple[tuple[type[RouterError], int], ...] = (
     (NoCandidateError, 503),
     (CallTimeoutError, 504),
 )
-TOO_SOON = 429
-LEDGER_AWAY_SECONDS = 5
+TOO_MANY_REQUESTS = 429
+LEDGER_RETRY_AFTER_S = 5
 
 
-def reply(view: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def json_response(view: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Answer with JSON that no cache keeps."""
     return Response(
         dumped(view),
@@ -41,18 +41,18 @@ def reply(view: object, status: int = 200, headers: Mapping[str, str] | None = N
     )
 
 
-def refusal(kind: str, message: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
+def error_response(kind: str, message: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
     """Answer with an error in the one shape that all errors have."""
-    return reply({"error": {"kind": kind, "message": message}}, status, headers)
+    return json_response({"error": {"kind": kind, "message": message}}, status, headers)
 
 
-def error_reply(error: RouterError | LedgerError) -> Response:
+def response_from_error(error: RouterError | LedgerError) -> Response:
     """Answer with what went wrong."""
     status, headers = _status(error)
-    return reply(error_view(error), status, headers)
+    return json_response(view_from_error(error), status, headers)
 
 
-def error_view(error: RouterError | LedgerError) -> Json:
+def view_from_error(error: RouterError | LedgerError) -> Json:
     """Tell what went wrong, as JSON."""
     if isinstance(error, LedgerError):
         return {"error": {"kind": "ledger", "message": str(error)}}
@@ -64,9 +64,9 @@ def error_view(error: RouterError | LedgerError) -> Json:
 
 def _status(error: RouterError | LedgerError) -> tuple[int, Mapping[str, str]]:
     if isinstance(error, LedgerError):
-        return 503, {"Retry-After": str(LEDGER_AWAY_SECONDS)}
+        return 503, {"Retry-After": str(LEDGER_RETRY_AFTER_S)}
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
     if error.retry_after is None:
         return status, {}
     waiting = {"Retry-After": str(max(1, math.ceil(error.retry_after)))}
-    return (TOO_SOON if status == 503 else status), waiting  # noqa: PLR2004 - nobody is broken, it is only too soon
+    return (TOO_MANY_REQUESTS if status == 503 else status), waiting  # noqa: PLR2004 - nobody is broken, it is only too soon

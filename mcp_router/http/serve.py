@@ -16,18 +16,18 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from mcp_router.app import App
 from mcp_router.errors import ConfigError
-from mcp_router.http.admission import Limits
-from mcp_router.http.app import Site, create_site
-from mcp_router.http.auth import refuse_strangers, tokens
+from mcp_router.http.admission import AdmissionLimits
+from mcp_router.http.app import HttpApp, create_http_app
+from mcp_router.http.auth import load_tokens, require_tokens
 from mcp_router.http.request_guard import Address
-from mcp_router.http.streaming import HUNG_UP
+from mcp_router.http.streaming import ON_DISCONNECT
 
 if TYPE_CHECKING:
     from asyncio import TimerHandle, Transport
 
-_LONGEST_HEAD = 32 * 1024
-_LINGER_SECONDS = 1.0
-_FOR_THE_REST = 10
+_MAX_HEAD_BYTES = 32 * 1024
+_LINGER_S = 1.0
+_SETTLE_TIMEOUT_S = 10
 """Seconds after the grace in which calls that were cut are written down."""
 
 
@@ -36,7 +36,7 @@ async def serve(
     address: Address,
     *,
     sse: bool = False,
-    limits: Limits | None = None,
+    limits: AdmissionLimits | None = None,
     on_listening: Callable[[str], None],
 ) -> None:
     """Serve until SIGINT or SIGTERM; `on_listening` is told the URL.
@@ -44,21 +44,21 @@ async def serve(
     Raises:
         ConfigError: The address is taken, or open to strangers.
     """
-    known = tokens(app.settings)
-    refuse_strangers(address.host, known, app.settings)
+    known = load_tokens(app.settings)
+    require_tokens(address.host, known, app.settings)
     if known:
         app.settings = replace(app.settings, for_others=True)
-    chosen = limits or Limits()
-    with _bound(address) as listener:
+    chosen = limits or AdmissionLimits()
+    with _bind(address) as listener:
         port: int = listener.getsockname()[1]
-        site = create_site(app, address, tokens=known, limits=chosen, sse=sse)
-        server = _Server(_config(site.application, chosen), site)
+        site = create_http_app(app, address, tokens=known, limits=chosen, sse=sse)
+        server = _Server(_create_config(site.asgi, chosen), site)
         shown = f"[{address.host}]" if ":" in address.host else address.host
         on_listening(f"http://{shown}:{port}")
-        await _served(server, listener)
+        await _serve_until_stopped(server, listener)
 
 
-async def _served(server: uvicorn.Server, listener: socket.socket) -> None:
+async def _serve_until_stopped(server: uvicorn.Server, listener: socket.socket) -> None:
     """Serve until a signal comes or the caller is cancelled; either way calls under way may end."""
 
     async def serve_to_the_end() -> None:
@@ -75,8 +75,8 @@ async def _served(server: uvicorn.Server, listener: socket.socket) -> None:
             server.should_exit = True
 
 
-def _config(site: Callable[..., object], limits: Limits) -> uvicorn.Config:
-    class Patient(PatientProtocol):
+def _create_config(site: Callable[..., object], limits: AdmissionLimits) -> uvicorn.Config:
+    class Patient(TimeoutProtocol):
         head_seconds = limits.head_seconds
 
     return uvicorn.Config(
@@ -90,12 +90,12 @@ def _config(site: Callable[..., object], limits: Limits) -> uvicorn.Config:
         proxy_headers=False,
         limit_concurrency=limits.connections,
         timeout_keep_alive=limits.idle_seconds,
-        timeout_graceful_shutdown=limits.grace_seconds + _FOR_THE_REST,
-        h11_max_incomplete_event_size=_LONGEST_HEAD,
+        timeout_graceful_shutdown=limits.grace_seconds + _SETTLE_TIMEOUT_S,
+        h11_max_incomplete_event_size=_MAX_HEAD_BYTES,
     )
 
 
-def _bound(address: Address) -> socket.socket:
+def _bind(address: Address) -> socket.socket:
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     # TCP by name: asyncio leaves Nagle's algorithm on where a socket does not say so, and every answer waits 40 ms.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -115,63 +115,63 @@ def _bound(address: Address) -> socket.socket:
     return listener
 
 
-class PatientProtocol(H11Protocol):
+class TimeoutProtocol(H11Protocol):
     """HTTP/1.1 that hangs up on a client whose request's head does not arrive in time."""
 
     head_seconds = 10.0
-    _hurry: TimerHandle | None = None
+    _head_timer: TimerHandle | None = None
     _refused = False
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as the class above it does
         """Start waiting for the first head."""
         super().connection_made(transport)
-        self._wait_for_head()
+        self._start_head_timer()
 
     def data_received(self, data: bytes) -> None:
         """Take what has come; the clock runs from a head's first byte to its last."""
         if self._refused:
             return
-        if self._hurry is None and (self.cycle is None or self.cycle.response_complete):  # pyright: ignore[reportUnnecessaryComparison] -- uvicorn types it as never None, and sets it to None
-            self._wait_for_head()
+        if self._head_timer is None and (self.cycle is None or self.cycle.response_complete):  # pyright: ignore[reportUnnecessaryComparison] -- uvicorn types it as never None, and sets it to None
+            self._start_head_timer()
         before = self.cycle
         super().data_received(data)
         if self.cycle is not before:
-            self._no_hurry()
+            self._cancel_head_timer()
 
     def send_400_response(self, msg: str) -> None:
         """Say what is wrong with a head, and go on reading for a moment: whoever is still sending when the connection
         closes never sees the answer.
         """
-        said = f"{msg} A request's head may have {_LONGEST_HEAD // 1024} KiB.\n".encode()
+        said = f"{msg} A request's head may have {_MAX_HEAD_BYTES // 1024} KiB.\n".encode()
         head = (
             f"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\ncontent-length: {len(said)}\r\nconnection: close"
         )
         self._refused = True
-        self._no_hurry()
+        self._cancel_head_timer()
         self.transport.write(head.encode() + b"\r\n\r\n" + said)
         self.transport.write_eof()
-        self.loop.call_later(_LINGER_SECONDS, self.transport.close)
+        self.loop.call_later(_LINGER_S, self.transport.close)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting, and end what the client does not wait for any more."""
-        self._no_hurry()
+        self._cancel_head_timer()
         super().connection_lost(exc)
         if self.cycle is not None and self.cycle.disconnected:  # pyright: ignore[reportUnnecessaryComparison] -- as above
-            end: Callable[[], None] | None = self.cycle.scope.get("state", {}).get(HUNG_UP)
+            end: Callable[[], None] | None = self.cycle.scope.get("state", {}).get(ON_DISCONNECT)
             if end is not None:
                 end()
 
-    def _wait_for_head(self) -> None:
-        self._hurry = self.loop.call_later(self.head_seconds, self.transport.close)
+    def _start_head_timer(self) -> None:
+        self._head_timer = self.loop.call_later(self.head_seconds, self.transport.close)
 
-    def _no_hurry(self) -> None:
-        if self._hurry is not None:
-            self._hurry.cancel()
-            self._hurry = None
+    def _cancel_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, site: Site) -> None:
+    def __init__(self, config: uvicorn.Config, site: HttpApp) -> None:
         super().__init__(config)
         self._site = site
 
@@ -179,7 +179,7 @@ class _Server(uvicorn.Server):
         """Stop listening, and let requests end or be cut; uvicorn itself would cut them without an answer."""
         async with anyio.create_task_group() as group:
             group.start_soon(self._site.admission.stop)
-            group.start_soon(self._site.legacy.hang_up)
+            group.start_soon(self._site.sse.close)
             await super().shutdown(sockets)
             group.cancel_scope.cancel()
 

@@ -10,11 +10,11 @@ from mcp.server.lowlevel import Server
 from mcp.server.sse import SseServerTransport
 from starlette.types import Message, Receive, Scope, Send
 
-_SENDING_SECONDS = 0.5
+_SEND_TIME_S = 0.5
 """From a request's answer until it has left on the stream."""
 
 
-class Legacy:
+class SseEndpoint:
     """ASGI application: the stream of one client, which stands open until the client or the server hangs up."""
 
     def __init__(self, transport: SseServerTransport, server: Server[object]) -> None:
@@ -22,15 +22,15 @@ class Legacy:
         self._server = server
         self._unanswered = 0
         self._answered = anyio.Event()
-        self._hung_up = anyio.Event()
-        server.middleware.append(self._counted)
+        self._closed = anyio.Event()
+        server.middleware.append(self._count_request)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a client on its stream."""
 
         async def received() -> Message:
             async with anyio.create_task_group() as either:
-                either.start_soon(self._until_hung_up, either.cancel_scope)
+                either.start_soon(self._cancel_when_closed, either.cancel_scope)
                 message = await receive()
                 either.cancel_scope.cancel()
                 return message
@@ -39,20 +39,20 @@ class Legacy:
         async with self._transport.connect_sse(scope, received, send) as (read_stream, write_stream):
             await self._server.run(read_stream, write_stream, self._server.create_initialization_options())
 
-    async def hang_up(self) -> None:
+    async def close(self) -> None:
         """End every stream, once each request has its answer: what is listened for will not come any more."""
-        await anyio.sleep(_SENDING_SECONDS)
+        await anyio.sleep(_SEND_TIME_S)
         while self._unanswered:
             self._answered = anyio.Event()
             await self._answered.wait()
-            await anyio.sleep(_SENDING_SECONDS)
-        self._hung_up.set()
+            await anyio.sleep(_SEND_TIME_S)
+        self._closed.set()
 
-    async def _until_hung_up(self, cut: anyio.CancelScope) -> None:
-        await self._hung_up.wait()
+    async def _cancel_when_closed(self, cut: anyio.CancelScope) -> None:
+        await self._closed.wait()
         cut.cancel()
 
-    async def _counted(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+    async def _count_request(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         if ctx.method == "subscriptions/listen":
             return await call_next(ctx)  # it never has an answer
         self._unanswered += 1

@@ -13,7 +13,7 @@ from mcp_router.routing.routes import Complexity, Tier, UseCase
 
 Period = Literal["session", "today", "7d", "30d", "month", "all"]
 
-_LONGEST_TEXT = 20_000_000
+_MAX_TEXT_CHARS = 20_000_000
 
 
 class Arguments(BaseModel):
@@ -23,12 +23,12 @@ class Arguments(BaseModel):
     tool: ClassVar[str] = ""
 
 
-class Turn(BaseModel):
+class MessageArguments(BaseModel):
     """One message of a conversation as callers write it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
     role: Literal["system", "user", "assistant"]
-    content: Annotated[str, Field(max_length=_LONGEST_TEXT)]
+    content: Annotated[str, Field(max_length=_MAX_TEXT_CHARS)]
 
 
 class RouteArguments(Arguments):
@@ -36,9 +36,9 @@ class RouteArguments(Arguments):
 
     tool: ClassVar[str] = "explain_route"
 
-    prompt: Annotated[str, Field(max_length=_LONGEST_TEXT)] | None = None
-    messages: tuple[Turn, ...] | None = None
-    system: Annotated[str, Field(max_length=_LONGEST_TEXT)] | None = None
+    prompt: Annotated[str, Field(max_length=_MAX_TEXT_CHARS)] | None = None
+    messages: tuple[MessageArguments, ...] | None = None
+    system: Annotated[str, Field(max_length=_MAX_TEXT_CHARS)] | None = None
     use_case: UseCase | None = None
     complexity: Complexity | None = None
     budget_tier: Tier | None = None
@@ -55,7 +55,7 @@ class RouteArguments(Arguments):
     conversation_id: Annotated[str, Field(max_length=100)] | None = None
 
     @model_validator(mode="after")
-    def _one_way_of_asking(self) -> Self:
+    def _require_one_nonempty_prompt(self) -> Self:
         if self.prompt is not None and self.messages is not None:
             raise BadInputError("Give either prompt or messages, not both.")
         if self.prompt is not None and not self.prompt.strip():
@@ -71,7 +71,7 @@ class GenerateArguments(RouteArguments):
     tool: ClassVar[str] = "generate"
 
     @model_validator(mode="after")
-    def _something_to_do(self) -> Self:
+    def _require_runnable_call(self) -> Self:
         if self.prompt is None and self.messages is None:
             raise BadInputError("Give a prompt (or messages): the subtask in words.")
         said = [turn.role for turn in self.messages or () if turn.role != "system"]
@@ -111,7 +111,7 @@ class CostArguments(Arguments):
 
 A = TypeVar("A", bound=Arguments)
 
-_NAMES: dict[str, tuple[str, tuple[str, ...]]] = {
+_ENUMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "use_case": ("use case", get_args(UseCase)),
     "complexity": ("complexity", get_args(Complexity)),
     "budget_tier": ("budget tier", get_args(Tier)),
@@ -120,11 +120,11 @@ _NAMES: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 
 
-_WANTED = {"tuple_type": "input should be a list", "dict_type": "input should be a JSON object"}
+_MESSAGES = {"tuple_type": "input should be a list", "dict_type": "input should be a JSON object"}
 """What callers call by another name than Python does."""
 
 
-def checked(arguments: type[A], given: object) -> A:
+def parse_arguments(arguments: type[A], given: object) -> A:
     """Check what a caller gave.
 
     Raises:
@@ -133,18 +133,18 @@ def checked(arguments: type[A], given: object) -> A:
     try:
         return arguments.model_validate(given)
     except ValidationError as exc:
-        raise _told(arguments, exc) from exc
+        raise _to_bad_input(arguments, exc) from exc
 
 
-def _told(arguments: type[Arguments], exc: ValidationError) -> BadInputError:
+def _to_bad_input(arguments: type[Arguments], exc: ValidationError) -> BadInputError:
     """Say what is wrong, without repeating what was given: it may be a prompt."""
     told: list[str] = []
     for error in exc.errors(include_url=False):
         where = ".".join(str(part) for part in error["loc"])
         if error["type"] == "extra_forbidden":
             return UnknownNameError(f"argument of {arguments.tool}", where, arguments.model_fields)
-        if error["type"] == "literal_error" and where in _NAMES:
-            what, names = _NAMES[where]
+        if error["type"] == "literal_error" and where in _ENUMS:
+            what, names = _ENUMS[where]
             return UnknownNameError(what, str(error["input"])[:100], names)
-        told.append(f"{where or arguments.tool}: {_WANTED.get(error['type']) or error['msg'].lower()}")
+        told.append(f"{where or arguments.tool}: {_MESSAGES.get(error['type']) or error['msg'].lower()}")
     return BadInputError("; ".join(told) + ".")

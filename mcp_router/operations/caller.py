@@ -1,21 +1,21 @@
-"""The caller of an operation: the user of this machine, or a client by its token."""
+"""The caller of an operation: the user who started the server, or a client with a token."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-SEES_ALL = "sees_all"
-"""Token scope of a client that can see what other clients spend."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Caller:
-    """Who makes a call, and how much of the ledger they can see."""
+    """The identity behind a request, and how much of the ledger it can read."""
 
     name: str
     """The `client` in ledger and budgets."""
     sees_all: bool
+    """Whether it can read other clients' calls and costs."""
+    owns_budgets: bool = False
+    """Whether it can approve a budget increase: only the user who started the server."""
 
 
-LOCAL = Caller(name="local", sees_all=True)
-"""The user who started the server: stdio, and HTTP without configured tokens."""
+LOCAL = Caller(name="local", sees_all=True, owns_budgets=True)
+"""The user who started the server: stdio, and HTTP without configured clients."""

@@ -17,18 +17,18 @@ from pydantic import ValidationError
 from mcp_router.errors import BudgetExceededError, Shortfall
 from mcp_router.execution.budget_increase import Leeway
 from mcp_router.money import number, usd
-from mcp_router.server.request_caller import caller_from_request
+from mcp_router.server.callers import caller_from_request
 
 Context = ServerRequestContext[Any, Any]  # the SDK's own type parameters; nothing of ours rides on them
 Json = dict[str, object]
 
-_EXTRA = "extra_usd"
-_MOST = 1_000_000.0
-_SUGGESTED = Decimal("0.1")
+_AMOUNT_FIELD = "extra_usd"
+_MAX_INCREASE_USD = 1_000_000.0
+_SUGGESTED_SHARE = Decimal("0.1")
 """The part of a budget that is suggested to be added."""
 
 
-async def within_budgets(
+async def run_within_budgets(
     leeway: Leeway, ctx: Context, given: types.CallToolRequestParams, run: Callable[[], Awaitable[Json]]
 ) -> Json | types.InputRequiredResult:
     """Run a tool; where a budget does not admit it, ask the person, and run it again after a yes. Newer clients are
@@ -47,17 +47,19 @@ async def within_budgets(
             if short is None or short.budget in settled or not _can_ask(ctx):
                 raise
             settled.add(short.budget)
-            answer = (given.input_responses or {}).get(_key(short))
+            answer = (given.input_responses or {}).get(_request_key(short))
             if answer is None and not leeway.may_ask(short.budget):
                 raise
             if answer is None and ctx.protocol_version in MODERN_PROTOCOL_VERSIONS:
-                return types.InputRequiredResult(input_requests={_key(short): _question(short, str(error))})
-            question = _question(short, str(error))
-            if not await _allowed(leeway, ctx, short, question=question, answer=answer, said=said):
+                return types.InputRequiredResult(
+                    input_requests={_request_key(short): _build_question(short, str(error))}
+                )
+            question = _build_question(short, str(error))
+            if not await _obtain_increase(leeway, ctx, short, question=question, answer=answer, said=said):
                 raise
 
 
-def _key(short: Shortfall) -> str:
+def _request_key(short: Shortfall) -> str:
     return f"over_budget:{short.budget}"
 
 
@@ -70,39 +72,39 @@ def _can_ask(ctx: Context) -> bool:
     return shows and reached and caller_from_request(ctx.request).sees_all
 
 
-def _question(short: Shortfall, refusal: str) -> types.ElicitRequest:
+def _build_question(short: Shortfall, refusal: str) -> types.ElicitRequest:
     """Put the refusal before the person, and ask for an amount."""
     resets = datetime.fromtimestamp(short.resets_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
     what, _, _ = refusal.partition(" Next: ")
-    least, suggested = _rounded_up(short.short_usd), _rounded_up(max(short.short_usd, short.limit_usd * _SUGGESTED))
+    least, suggested = _round_up(short.short_usd), _round_up(max(short.short_usd, short.limit_usd * _SUGGESTED_SHARE))
     return types.ElicitRequest(
         params=types.ElicitRequestFormParams(
             message=f"{what} May more be spent until then? This call needs {usd(least)} more.",
             requested_schema={
                 "type": "object",
                 "properties": {
-                    _EXTRA: {
+                    _AMOUNT_FIELD: {
                         "type": "number",
                         "title": f"USD that may be spent beyond the {short.budget} budget until {resets}",
                         "minimum": number(least),
-                        "maximum": _MOST,
+                        "maximum": _MAX_INCREASE_USD,
                         "default": number(suggested),
                     }
                 },
-                "required": [_EXTRA],
+                "required": [_AMOUNT_FIELD],
             },
         )
     )
 
 
-def _rounded_up(amount: Decimal) -> Decimal:
+def _round_up(amount: Decimal) -> Decimal:
     """Write an amount as a person would say it: cents, and below them two digits."""
     digits = 2 if amount >= 1 else 1 - amount.adjusted() if amount else 0
     grain = Decimal(1).scaleb(-digits)
     return (amount / grain).to_integral_value("ROUND_CEILING") * grain
 
 
-async def _allowed(
+async def _obtain_increase(
     leeway: Leeway,
     ctx: Context,
     short: Shortfall,
@@ -117,12 +119,12 @@ async def _allowed(
     async with leeway.asking:
         if answer is None and leeway.said != said:
             return leeway.may_ask(short.budget)
-        extra = _extra(answer if answer is not None else await _asked(ctx, question))
+        extra = _parse_amount(answer if answer is not None else await _elicit(ctx, question))
         await leeway.note(short.budget, extra, short.resets_at)
         return extra > 0
 
 
-async def _asked(ctx: Context, question: types.ElicitRequest) -> types.ElicitResult | None:
+async def _elicit(ctx: Context, question: types.ElicitRequest) -> types.ElicitResult | None:
     params = question.params
     if not isinstance(params, types.ElicitRequestFormParams):
         return None
@@ -132,11 +134,11 @@ async def _asked(ctx: Context, question: types.ElicitRequest) -> types.ElicitRes
         return None  # it cannot, whatever it declared
 
 
-def _extra(answer: object) -> Decimal:
+def _parse_amount(answer: object) -> Decimal:
     """Read how much was allowed; whatever is not a plain yes with an amount is a no."""
     if not isinstance(answer, types.ElicitResult) or answer.action != "accept":
         return Decimal(0)
-    amount = (answer.content or {}).get(_EXTRA)
+    amount = (answer.content or {}).get(_AMOUNT_FIELD)
     if not isinstance(amount, int | float) or isinstance(amount, bool) or not math.isfinite(amount):
         return Decimal(0)
-    return Decimal(str(amount)) if 0 < amount <= _MOST else Decimal(0)
+    return Decimal(str(amount)) if 0 < amount <= _MAX_INCREASE_USD else Decimal(0)

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 
 import anyio
 
-EVERY = 5.0
+HEARTBEAT_INTERVAL_S = 5.0
 """Seconds between signs of life: hosts cut a call that is silent for a minute."""
 _STEP = 0.01
 """What a sign of life adds to the count of things done: the protocol wants every number higher than the last, and what
@@ -17,7 +17,7 @@ is done next must still be higher.
 Report = Callable[[float, float | None, str], Awaitable[None]]
 
 
-class Progress:
+class ProgressReporter:
     """The progress of one call."""
 
     def __init__(self, report: Report) -> None:
@@ -28,12 +28,12 @@ class Progress:
         self._total: float | None = None
         self._said = "waiting for the model"
 
-    async def tell(self, done: float, total: float | None, said: str) -> None:
+    async def report(self, done: float, total: float | None, said: str) -> None:
         """Say how much is done."""
         self._total, self._said = total, said
         await self._send(done, said)
 
-    async def live(self) -> None:
+    async def report_alive(self) -> None:
         """Say that it still runs."""
         seconds = anyio.current_time() - self._began
         done = self._last + _STEP
@@ -48,14 +48,14 @@ class Progress:
 
 
 @asynccontextmanager
-async def signs_of_life(report: Report) -> AsyncGenerator[Progress]:
+async def heartbeat(report: Report) -> AsyncGenerator[ProgressReporter]:
     """Report every few seconds that a call runs; what it yields tells how far it is."""
-    progress = Progress(report)
+    progress = ProgressReporter(report)
 
     async def tick() -> None:
         while True:
-            await anyio.sleep(EVERY)
-            await progress.live()
+            await anyio.sleep(HEARTBEAT_INTERVAL_S)
+            await progress.report_alive()
 
     async with anyio.create_task_group() as group:
         group.start_soon(tick)

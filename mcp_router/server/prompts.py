@@ -37,7 +37,7 @@ PROMPTS = (
     ),
 )
 
-_NAMES: Mapping[str, tuple[str, ...]] = {
+_ENUMS: Mapping[str, tuple[str, ...]] = {
     "use_case": USE_CASES,
     "budget_tier": TIERS,
     "period": get_args(Period),
@@ -45,7 +45,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def get(name: str, given: Mapping[str, str]) -> types.GetPromptResult:
+def get_prompt(name: str, given: Mapping[str, str]) -> types.GetPromptResult:
     """Fill in a prompt.
 
     Raises:
@@ -67,8 +67,8 @@ def _check(prompt: types.Prompt, given: Mapping[str, str]) -> None:
     for name, value in given.items():
         if name not in known:
             raise UnknownNameError(f"argument of {prompt.name}", name, known)
-        if name in _NAMES and value not in _NAMES[name]:
-            raise UnknownNameError(name.replace("_", " "), value, _NAMES[name])
+        if name in _ENUMS and value not in _ENUMS[name]:
+            raise UnknownNameError(name.replace("_", " "), value, _ENUMS[name])
     missing = [argument.name for argument in arguments if argument.required and argument.name not in given]
     if missing:
         raise BadInputError(f"{prompt.name} needs {', '.join(missing)}.")

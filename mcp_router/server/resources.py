@@ -11,7 +11,7 @@ from mcp_router.app import App
 from mcp_router.errors import UnknownNameError
 from mcp_router.ledger.records import GroupBy
 from mcp_router.operations import costs, providers
-from mcp_router.operations.arguments import CostArguments, Period, checked
+from mcp_router.operations.arguments import CostArguments, Period, parse_arguments
 from mcp_router.operations.caller import LOCAL, Caller
 from mcp_router.routing.routes import COMPLEXITIES, TIERS, USE_CASES
 from mcp_router.server.tools import COSTS_VIEW
@@ -21,8 +21,8 @@ _JSON = "application/json"
 APP_MIME_TYPE = "text/html;profile=mcp-app"
 """What a page of an MCP App is served as: https://modelcontextprotocol.io/specification/draft/extensions/apps"""
 APPS_EXTENSION = "io.modelcontextprotocol/ui"
-_FOR_LONG = 3_600_000
-_FOR_NOW = 5_000
+_STATIC_TTL_MS = 3_600_000
+_LIVE_TTL_MS = 5_000
 
 RESOURCES = (
     types.Resource(uri="router://use-cases", name="use-cases", mime_type=_JSON, description="The eight use cases"),
@@ -55,35 +55,35 @@ TEMPLATES = (
 _NAMES = tuple(str(resource.uri) for resource in RESOURCES) + tuple(one.uri_template for one in TEMPLATES)
 
 
-async def read(app: App, uri: str, *, caller: Caller = LOCAL) -> types.ReadResourceResult:
+async def read_resource(app: App, uri: str, *, caller: Caller = LOCAL) -> types.ReadResourceResult:
     """Read a resource, as far as it is the caller's to see.
 
     Raises:
         UnknownNameError: There is no such resource.
     """
     if uri == COSTS_VIEW:
-        return _costs_view()
+        return _read_costs_view()
     kind, _, name = uri.removeprefix("router://").partition("/")
     if not uri.startswith("router://"):
         raise UnknownNameError("resource", uri, _NAMES)
-    ttl_ms = _FOR_NOW
+    ttl_ms = _LIVE_TTL_MS
     match kind, name:
         case "use-cases", "":
-            view, ttl_ms = providers.use_cases(app), _FOR_LONG
+            view, ttl_ms = providers.use_cases(app), _STATIC_TTL_MS
         case "budget-tiers", "":
-            view, ttl_ms = providers.budget_tiers(app), _FOR_LONG
+            view, ttl_ms = providers.budget_tiers(app), _STATIC_TTL_MS
         case "models", "":
             view = await providers.models(app)
         case "providers", "":
             view = await providers.providers(app)
         case "routes", _ if name:
-            view, ttl_ms = providers.route(app, name), _FOR_LONG
+            view, ttl_ms = providers.route(app, name), _STATIC_TTL_MS
         case "calls", _ if name:
             from mcp_router.operations import explain  # noqa: PLC0415 -- a start need not wait for what it brings
 
             view = await explain.call(app, name, caller=caller)
         case "costs", _ if name:
-            view = await costs.costs(app, checked(CostArguments, {"period": name}), caller=caller)
+            view = await costs.costs(app, parse_arguments(CostArguments, {"period": name}), caller=caller)
         case _:
             raise UnknownNameError("resource", uri, _NAMES)
     return types.ReadResourceResult(
@@ -93,41 +93,43 @@ async def read(app: App, uri: str, *, caller: Caller = LOCAL) -> types.ReadResou
     )
 
 
-def _costs_view() -> types.ReadResourceResult:
+def _read_costs_view() -> types.ReadResourceResult:
     page = (files("mcp_router.server") / "costs_view.html").read_text("utf-8")
     # It fetches nothing: without `csp` hosts allow it none, and that is as it should be.
     contents = types.TextResourceContents(
         uri=COSTS_VIEW, mime_type=APP_MIME_TYPE, text=page, _meta={"ui": {"prefersBorder": True}}
     )
-    return types.ReadResourceResult(contents=[contents], ttl_ms=_FOR_LONG, cache_scope="public")
+    return types.ReadResourceResult(contents=[contents], ttl_ms=_STATIC_TTL_MS, cache_scope="public")
 
 
-async def completed(app: App, params: types.CompleteRequestParams, *, caller: Caller = LOCAL) -> types.Completion:
+async def complete_argument(
+    app: App, params: types.CompleteRequestParams, *, caller: Caller = LOCAL
+) -> types.Completion:
     """Complete the value of an argument of a template or a prompt."""
-    values = _VALUES.get(params.argument.name, ())
+    values = _COMPLETIONS.get(params.argument.name, ())
     if params.argument.name == "model":
-        values = _models(app)
+        values = _list_model_names(app)
     elif params.argument.name == "call_id":
-        attempts = await app.ledger.recent(_MOST_VALUES, client=None if caller.sees_all else caller.name)
+        attempts = await app.ledger.recent(_MAX_COMPLETION_VALUES, client=None if caller.sees_all else caller.name)
         values = tuple(dict.fromkeys(attempt.call_id for attempt in attempts))
     begun = params.argument.value.lower()
     # What begins so comes before what only contains it.
     matching = [value for value in values if value.lower().startswith(begun)]
     matching += [value for value in values if begun in value.lower() and value not in matching]
-    shown = matching[:_MOST_VALUES]
+    shown = matching[:_MAX_COMPLETION_VALUES]
     return types.Completion(values=shown, total=len(matching), has_more=len(matching) > len(shown))
 
 
-def _models(app: App) -> tuple[str, ...]:
+def _list_model_names(app: App) -> tuple[str, ...]:
     """Providers and models that can be asked now, then the others."""
     access = app.access()
     names = (*access, *(model.id for model in app.catalog.models()))
     return tuple(sorted(names, key=lambda name: not access[name.partition(":")[0]].open))
 
 
-_MOST_VALUES = 100
+_MAX_COMPLETION_VALUES = 100
 """What the protocol lets one completion hold."""
-_VALUES: dict[str, tuple[str, ...]] = {
+_COMPLETIONS: dict[str, tuple[str, ...]] = {
     "use_case": USE_CASES,
     "budget_tier": TIERS,
     "complexity": COMPLEXITIES,

@@ -23,33 +23,33 @@ from mcp_router.app import App
 from mcp_router.ledger.ledger import LedgerError
 from mcp_router.operations.arguments import Period
 
-EVERY = 1.0
+POLL_INTERVAL_S = 1.0
 """Seconds between two looks."""
 PROVIDERS = "router://providers"
 COSTS = tuple(f"router://costs/{period}" for period in get_args(Period))
-_MOST = 256
+_MAX_SUBSCRIPTIONS = 256
 """Subscriptions of earlier clients that are kept: a client that goes without a word is not heard of again."""
 
 Context = ServerRequestContext[Any, Any]  # the SDK's own type parameters
 
 
-class Announcer:
+class SubscriptionManager:
     """Who wants to know of changes, and what was last seen."""
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._bus = _Bus(self._wake)
+        self._bus = _CountingBus(self._wake)
         self._listen = ListenHandler(self._bus)
         self._subscribed: OrderedDict[tuple[Hashable, str], Context] = OrderedDict()
         self._seen: dict[str, object] = {}
-        self._wanted = anyio.Event()
-        self._looking = anyio.Lock()
+        self._subscriber_added = anyio.Event()
+        self._poll_lock = anyio.Lock()
 
     async def listen(
         self, ctx: Context, params: types.SubscriptionsListenRequestParams
     ) -> types.SubscriptionsListenResult:
         """Serve one stream of events (2026-07-28)."""
-        await self._look_first()
+        await self._record_baseline()
         return await self._listen(ctx, params)
 
     async def subscribe(self, ctx: Context, params: types.SubscribeRequestParams) -> types.EmptyResult:
@@ -61,49 +61,49 @@ class Announcer:
         if ctx.session.client_params is None:
             told = "This transport keeps no connection to announce on: use subscriptions/listen (2026-07-28)."
             raise MCPError(types.INVALID_REQUEST, told)
-        await self._look_first()
-        self._subscribed[_client(ctx), uri] = ctx
-        if len(self._subscribed) > _MOST:
+        await self._record_baseline()
+        self._subscribed[_connection_key(ctx), uri] = ctx
+        if len(self._subscribed) > _MAX_SUBSCRIPTIONS:
             self._subscribed.popitem(last=False)
         self._wake()
         return types.EmptyResult()
 
     async def unsubscribe(self, ctx: Context, params: types.UnsubscribeRequestParams) -> types.EmptyResult:
         """Note that it does not any more."""
-        self._subscribed.pop((_client(ctx), str(params.uri)), None)
+        self._subscribed.pop((_connection_key(ctx), str(params.uri)), None)
         return types.EmptyResult()
 
     @asynccontextmanager
-    async def running(self) -> AsyncGenerator[None]:
+    async def run(self) -> AsyncGenerator[None]:
         """Look and tell as long as the server runs."""
         async with anyio.create_task_group() as group:
-            group.start_soon(self._run)
+            group.start_soon(self._poll_forever)
             yield
             group.cancel_scope.cancel()
 
-    async def _run(self) -> None:
-        async with self._looking:  # some transports run the server once a connection: one of them looks for all
+    async def _poll_forever(self) -> None:
+        async with self._poll_lock:  # some transports run the server once a connection: one of them looks for all
             while True:
-                if not self._is_wanted:
-                    self._wanted = anyio.Event()
-                    await self._wanted.wait()
-                await anyio.sleep(EVERY)
-                for uri in await self._look():
-                    await self._tell(uri)
+                if not self._has_subscribers:
+                    self._subscriber_added = anyio.Event()
+                    await self._subscriber_added.wait()
+                await anyio.sleep(POLL_INTERVAL_S)
+                for uri in await self._find_changes():
+                    await self._notify(uri)
 
     def _wake(self) -> None:
-        self._wanted.set()
+        self._subscriber_added.set()
 
     @property
-    def _is_wanted(self) -> bool:
+    def _has_subscribers(self) -> bool:
         return bool(self._subscribed or self._bus.listeners)
 
-    async def _look_first(self) -> None:
+    async def _record_baseline(self) -> None:
         """See how things stand, unless that is looked after already."""
-        if not self._is_wanted:
-            await self._look()
+        if not self._has_subscribers:
+            await self._find_changes()
 
-    async def _look(self) -> list[str]:
+    async def _find_changes(self) -> list[str]:
         """See what changed since the last look."""
         now = time.time()
         try:
@@ -120,7 +120,7 @@ class Announcer:
         self._seen = seen
         return changed
 
-    async def _tell(self, uri: str) -> None:
+    async def _notify(self, uri: str) -> None:
         await self._bus.publish(ResourceUpdated(uri=uri))
         for (client, wanted), ctx in list(self._subscribed.items()):
             if wanted == uri:
@@ -130,7 +130,7 @@ class Announcer:
                     self._subscribed.pop((client, wanted), None)
 
 
-class _Bus(InMemorySubscriptionBus):
+class _CountingBus(InMemorySubscriptionBus):
     """Knows how many listen."""
 
     def __init__(self, wake: Callable[[], None]) -> None:
@@ -153,6 +153,6 @@ class _Bus(InMemorySubscriptionBus):
         return unsubscribe
 
 
-def _client(ctx: Context) -> Hashable:
+def _connection_key(ctx: Context) -> Hashable:
     """Tell one connection from another: what a client said at the handshake is kept as long as it is connected."""
     return id(ctx.session.client_params)

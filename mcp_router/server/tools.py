@@ -23,38 +23,38 @@ def _object(properties: dict[str, Schema], required: tuple[str, ...] = ()) -> Sc
     return schema
 
 
-def _one_of(names: tuple[str, ...], description: str = "") -> Schema:
+def _enum(names: tuple[str, ...], description: str = "") -> Schema:
     return {"enum": list(names)} | ({"description": description} if description else {})
 
 
-def _text(description: str = "") -> Schema:
+def _string(description: str = "") -> Schema:
     return {"type": "string"} | ({"description": description} if description else {})
 
 
-def _list(items: Schema, description: str = "") -> Schema:
+def _array(items: Schema, description: str = "") -> Schema:
     return {"type": "array", "items": items} | ({"description": description} if description else {})
 
 
 _NUMBER: Schema = {"type": "number"}
-_COUNT: Schema = {"type": "integer"}
-_MAYBE: Schema = {"anyOf": [{"type": "number"}, {"type": "null"}]}  # some clients take no list of types
-_FLAG: Schema = {"type": "boolean"}
+_INTEGER: Schema = {"type": "integer"}
+_NULLABLE_NUMBER: Schema = {"anyOf": [{"type": "number"}, {"type": "null"}]}  # some clients take no list of types
+_BOOLEAN: Schema = {"type": "boolean"}
 _OBJECTS: Schema = {"type": "array", "items": {"type": "object"}}
 
 _ROUTE: dict[str, Schema] = {
-    "prompt": _text("The subtask, self-contained: the model sees nothing else of your conversation"),
-    "messages": _list(
-        _object({"role": _one_of(("system", "user", "assistant")), "content": _text()}, ("role", "content")),
+    "prompt": _string("The subtask, self-contained: the model sees nothing else of your conversation"),
+    "messages": _array(
+        _object({"role": _enum(("system", "user", "assistant")), "content": _string()}, ("role", "content")),
         "A conversation instead of prompt",
     ),
-    "system": _text("System text; repeat it verbatim across calls and vendors cache it"),
-    "use_case": _one_of(USE_CASES, "Inferred if omitted; web_research searches the web"),
-    "complexity": _one_of(COMPLEXITIES, "simple: cheapest that fits; complex: strongest. Inferred if omitted"),
-    "budget_tier": _one_of(
+    "system": _string("System text; repeat it verbatim across calls and vendors cache it"),
+    "use_case": _enum(USE_CASES, "Inferred if omitted; web_research searches the web"),
+    "complexity": _enum(COMPLEXITIES, "simple: cheapest that fits; complex: strongest. Inferred if omitted"),
+    "budget_tier": _enum(
         TIERS, "Most one call may cost, in USD: 0.0001, 0.001, 0.01, 0.05, 0.50. By use case if omitted"
     ),
-    "model": _text("Pin provider:model or provider; see list_providers"),
-    "files": _list(
+    "model": _string("Pin provider:model or provider; see list_providers"),
+    "files": _array(
         {"type": "string"},
         "Paths, globs (src/**/*.py, minus .gitignore) or file:// URIs that the server reads: do not read them "
         "yourself. Text, images, PDF",
@@ -63,7 +63,7 @@ _ROUTE: dict[str, Schema] = {
         "type": "object",
         "description": "JSON Schema: text is then JSON that satisfies it (asked again, then a stronger model)",
     },
-    "max_output_tokens": _COUNT,
+    "max_output_tokens": _INTEGER,
     "max_cost_usd": {"type": "number", "description": "Tightens the tier; with per_file, for all files together"},
 }
 
@@ -86,7 +86,7 @@ GENERATE = types.Tool(
                 "type": "boolean",
                 "description": "Run the prompt on each of files by itself, side by side; more than a few need save_to",
             },
-            "save_to": _text(
+            "save_to": _string(
                 "File the answer is written to; you get path and preview. With per_file a folder (notes: "
                 "notes/src/a.py.md) or pattern (out/*.json; ./* edits files in place)"
             ),
@@ -98,31 +98,31 @@ GENERATE = types.Tool(
                 "type": "boolean",
                 "description": "Replace save_to even if it changes during the call; else the answer is saved beside it",
             },
-            "conversation_id": _text("call_id of an earlier answer: goes on from it, same model if possible"),
+            "conversation_id": _string("call_id of an earlier answer: goes on from it, same model if possible"),
         }
     ),
     output_schema=_object(
         {
-            "text": _text("Another model's words"),
-            "saved_to": _text("With per_file: how the files are named, * being the source"),
-            "bytes": _COUNT,
-            "preview": _text(),
-            "model": _text(),
-            "cost_usd": _MAYBE,
-            "saved_usd": _MAYBE | {"description": "Against the baseline that cost_summary names"},
-            "call_id": _text("A conversation_id, and router://calls/{call_id}"),
-            "finish_reason": _text(),
+            "text": _string("Another model's words"),
+            "saved_to": _string("With per_file: how the files are named, * being the source"),
+            "bytes": _INTEGER,
+            "preview": _string(),
+            "model": _string(),
+            "cost_usd": _NULLABLE_NUMBER,
+            "saved_usd": _NULLABLE_NUMBER | {"description": "Against the baseline that cost_summary names"},
+            "call_id": _string("A conversation_id, and router://calls/{call_id}"),
+            "finish_reason": _string(),
             "inferred": {"type": "object"},
-            "fallbacks": _COUNT,
-            "escalations": _COUNT,
-            "citations": _list({"type": "string"}),
-            "warning": _text(),
-            "answered": _COUNT,
-            "failed": _COUNT,
-            "done_before": _COUNT,
-            "not_begun": _COUNT,
+            "fallbacks": _INTEGER,
+            "escalations": _INTEGER,
+            "citations": _array({"type": "string"}),
+            "warning": _string(),
+            "answered": _INTEGER,
+            "failed": _INTEGER,
+            "done_before": _INTEGER,
+            "not_begun": _INTEGER,
             "files": _OBJECTS,
-            "conversation_id": _text(),
+            "conversation_id": _string(),
         },
         ("model", "cost_usd", "call_id"),
     ),
@@ -136,7 +136,7 @@ LIST_PROVIDERS = types.Tool(
     title="List model providers",
     description="Which LLM providers and models generate can ask now, and what to do about the others (missing key, "
     "benched, retired). Name one for its prices, context windows, rate limits left and latency.",
-    input_schema=_object({"provider": _text()}),
+    input_schema=_object({"provider": _string()}),
     output_schema=_object({"providers": _OBJECTS}, ("providers",)),
     annotations=types.ToolAnnotations(read_only_hint=True, open_world_hint=False),
 )
@@ -149,14 +149,14 @@ EXPLAIN_ROUTE = types.Tool(
     "per_file call is call_id.N). Arguments otherwise as in generate.",
     input_schema=_object(
         {
-            "call_id": _text(),
-            "prompt": _text(),
-            "use_case": _text(),
-            "complexity": _text(),
-            "budget_tier": _text(),
-            "model": _text(),
-            "files": _list({"type": "string"}),
-            "max_output_tokens": _COUNT,
+            "call_id": _string(),
+            "prompt": _string(),
+            "use_case": _string(),
+            "complexity": _string(),
+            "budget_tier": _string(),
+            "model": _string(),
+            "files": _array({"type": "string"}),
+            "max_output_tokens": _INTEGER,
             "max_cost_usd": _NUMBER,
         }
     ),
@@ -168,10 +168,10 @@ EXPLAIN_ROUTE = types.Tool(
             "ceiling_usd": _NUMBER,
             "candidates": _OBJECTS,
             "rejected": _OBJECTS,
-            "baseline": _text(),
-            "call_id": _text(),
+            "baseline": _string(),
+            "call_id": _string(),
             "attempts": _OBJECTS,
-            "files": _text(),
+            "files": _string(),
         }
     ),
     annotations=types.ToolAnnotations(read_only_hint=True, open_world_hint=False),
@@ -183,22 +183,22 @@ COST_SUMMARY = types.Tool(
     description="What delegated LLM calls cost and saved against the baseline model, with tokens, latency and "
     "fallback rate, and how far each budget is spent.",
     _meta={"ui": {"resourceUri": COSTS_VIEW}},
-    input_schema=_object({"period": _one_of(get_args(Period)), "group_by": _one_of(get_args(GroupBy))}),
+    input_schema=_object({"period": _enum(get_args(Period)), "group_by": _enum(get_args(GroupBy))}),
     output_schema=_object(
         {
-            "period": _text(),
-            "calls": _COUNT,
-            "attempts": _COUNT,
-            "failed_attempts": _COUNT,
-            "fallback_rate": _MAYBE,
-            "input_tokens": _COUNT,
-            "output_tokens": _COUNT,
+            "period": _string(),
+            "calls": _INTEGER,
+            "attempts": _INTEGER,
+            "failed_attempts": _INTEGER,
+            "fallback_rate": _NULLABLE_NUMBER,
+            "input_tokens": _INTEGER,
+            "output_tokens": _INTEGER,
             "cost_usd": _NUMBER,
-            "baseline": _text(),
+            "baseline": _string(),
             "baseline_usd": _NUMBER,
             "saved_usd": _NUMBER,
             "latency_ms": {"type": "object"},
-            "tokens_per_second": _MAYBE,
+            "tokens_per_second": _NULLABLE_NUMBER,
             "groups": {"type": "object"},
             "budgets": _OBJECTS,
         },

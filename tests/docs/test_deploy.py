@@ -11,7 +11,7 @@ import pytest
 
 from mcp_router.cli.main import _with_serve
 from mcp_router.cli.parser import create_parser
-from mcp_router.http.admission import Limits
+from mcp_router.http.admission import AdmissionLimits
 from mcp_router.settings import Configuration
 
 ROOT = Path(__file__).parents[2]
@@ -37,7 +37,7 @@ def test_every_piece_of_configuration_is_accepted(block: str) -> None:
 
 
 def test_the_limits_are_those_of_the_code() -> None:
-    limits = Limits()
+    limits = AdmissionLimits()
 
     assert f"at most {limits.body_bytes // 2**20} MiB and {limits.body_seconds:.0f} s" in PAGE
     assert f"{limits.requests} requests" in PAGE

@@ -18,7 +18,7 @@ from mcp.shared.subscriptions import ResourceUpdated
 
 from mcp_router.app import running
 from mcp_router.server import create_server
-from mcp_router.server.progress import Progress
+from mcp_router.server.progress import ProgressReporter
 from mcp_router.settings import load
 from tests.support.front import Front, environment, front
 from tests.support.site import site
@@ -309,14 +309,14 @@ async def test_a_sign_of_life_is_between_what_is_done_and_what_is_done_next() ->
     async def report(done: float, _total: float | None, _said: str) -> None:
         told.append(done)
 
-    progress = Progress(report)
-    await progress.tell(3, 10, "3 of 10 files")
-    await progress.live()
-    await progress.live()
-    await progress.tell(2, 10, "said too late")
-    await progress.tell(4, 10, "4 of 10 files")
-    await progress.tell(10, 10, "10 of 10 files")
-    await progress.live()
+    progress = ProgressReporter(report)
+    await progress.report(3, 10, "3 of 10 files")
+    await progress.report_alive()
+    await progress.report_alive()
+    await progress.report(2, 10, "said too late")
+    await progress.report(4, 10, "4 of 10 files")
+    await progress.report(10, 10, "10 of 10 files")
+    await progress.report_alive()
 
     assert told == pytest.approx([3, 3.01, 3.02, 4, 10])
 
@@ -327,11 +327,11 @@ async def test_signs_of_life_go_on_when_files_are_counted_after_a_long_wait() ->
     async def report(done: float, _total: float | None, _said: str) -> None:
         told.append(done)
 
-    progress = Progress(report)
+    progress = ProgressReporter(report)
     for _ in range(3):
-        await progress.live()
-    await progress.tell(1, 3, "1 of 3 files")
-    await progress.live()
+        await progress.report_alive()
+    await progress.report(1, 3, "1 of 3 files")
+    await progress.report_alive()
 
     assert told == pytest.approx([0.01, 0.02, 0.03, 1, 1.01])
 

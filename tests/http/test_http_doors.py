@@ -21,7 +21,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from mcp_router.app import running
 from mcp_router.errors import ConfigError
-from mcp_router.http.admission import Admission, Limits
+from mcp_router.http.admission import AdmissionControl, AdmissionLimits
 from mcp_router.http.request_guard import Address
 from mcp_router.http.serve import serve
 from mcp_router.settings import load
@@ -312,7 +312,7 @@ async def test_an_oversized_body_is_refused(tmp_path: Path, vendors: Vendors, pa
         for _ in range(20):
             yield b"x" * 1_000
 
-    async with site(tmp_path, environment(vendors, "groq"), limits=Limits(body_bytes=10_000)) as there:
+    async with site(tmp_path, environment(vendors, "groq"), limits=AdmissionLimits(body_bytes=10_000)) as there:
         content = b"x" * 20_000 if declared else pieces()
         headers = {"Content-Type": "application/json"}
         response = await there.http.post(path, content=content, headers=headers)
@@ -323,7 +323,7 @@ async def test_an_oversized_body_is_refused(tmp_path: Path, vendors: Vendors, pa
 async def test_more_requests_than_admitted_are_told_to_come_back(tmp_path: Path, vendors: Vendors) -> None:
     vendors.delay("groq", 5)
     async with (
-        site(tmp_path, environment(vendors, "groq"), limits=Limits(requests=2)) as there,
+        site(tmp_path, environment(vendors, "groq"), limits=AdmissionLimits(requests=2)) as there,
         anyio.create_task_group() as calls,
     ):
         for _ in range(2):
@@ -349,7 +349,7 @@ async def test_more_requests_than_admitted_are_told_to_come_back(tmp_path: Path,
 async def test_a_client_that_never_finishes_its_head_is_hung_up_on(
     tmp_path: Path, vendors: Vendors, sent: bytes
 ) -> None:
-    async with site(tmp_path, environment(vendors, "groq"), limits=Limits(head_seconds=0.5)) as there:
+    async with site(tmp_path, environment(vendors, "groq"), limits=AdmissionLimits(head_seconds=0.5)) as there:
         port = int(there.url.rpartition(":")[2])
         async with await anyio.connect_tcp("127.0.0.1", port) as stream:
             first, _, second = sent.partition(b"|")
@@ -364,7 +364,7 @@ async def test_a_client_that_never_finishes_its_head_is_hung_up_on(
 
 
 async def test_a_client_that_never_finishes_its_body_is_told_so(tmp_path: Path, vendors: Vendors) -> None:
-    async with site(tmp_path, environment(vendors, "groq"), limits=Limits(body_seconds=0.3)) as there:
+    async with site(tmp_path, environment(vendors, "groq"), limits=AdmissionLimits(body_seconds=0.3)) as there:
         port = int(there.url.rpartition(":")[2])
         async with await anyio.connect_tcp("127.0.0.1", port) as stream:
             await stream.send(
@@ -416,7 +416,7 @@ async def test_a_call_that_outlasts_the_stop_is_cut_and_written_down(tmp_path: P
     vendors.delay("groq", 30)
     answers: list[int] = []
     async with anyio.create_task_group() as calls:  # noqa: SIM117 - the call outlives the site
-        async with site(tmp_path, environment(vendors, "groq"), limits=Limits(grace_seconds=1)) as there:
+        async with site(tmp_path, environment(vendors, "groq"), limits=AdmissionLimits(grace_seconds=1)) as there:
 
             async def call() -> None:
                 async with httpx.AsyncClient(timeout=20) as http:
@@ -434,7 +434,7 @@ async def test_a_server_told_to_stop_answers_over_the_older_transport_and_does_n
     tmp_path: Path, vendors: Vendors
 ) -> None:
     vendors.delay("groq", 1)
-    patient = Limits(grace_seconds=600)
+    patient = AdmissionLimits(grace_seconds=600)
     answers: list[object] = []
     async with anyio.create_task_group() as clients:
         with anyio.fail_after(30):
@@ -477,7 +477,7 @@ async def test_a_client_that_takes_nothing_is_given_up_and_one_that_is_slow_is_n
         await anyio.sleep_forever() if message.get("body") == b"2" else await anyio.sleep(0.05)
         sent.append(message["type"])
 
-    admission = Admission(streams, limits=Limits(requests=1, stalled_seconds=0.3), free=frozenset())
+    admission = AdmissionControl(streams, limits=AdmissionLimits(requests=1, stalled_seconds=0.3), free=frozenset())
     with anyio.fail_after(5):
         for _ in range(2):  # the second is admitted only when the first is over
             await admission({"type": "http", "path": "/", "method": "GET", "headers": []}, asks, takes)

@@ -7,7 +7,7 @@ from typing import Any
 import anyio
 import pytest
 
-from mcp_router.http.openapi import document
+from mcp_router.http.openapi import create_document
 from tests.support.front import environment
 from tests.support.site import Site, site
 from tests.vendors import Vendors, vendor_server
@@ -172,7 +172,7 @@ async def test_the_openapi_document_names_every_argument_and_refers_to_nothing_o
         told = (await there.http.get("/api/openapi.json")).json()
 
     schemas = told["components"]["schemas"]
-    references = {one.split('"')[0] for one in str(document()).replace("'", '"').split('"$ref": "')[1:]}
+    references = {one.split('"')[0] for one in str(create_document()).replace("'", '"').split('"$ref": "')[1:]}
     assert told["openapi"] == "3.1.0"
     assert {"prompt", "files", "response_schema", "stream"} <= set(schemas["GenerateArguments"]["properties"])
     assert {reference.removeprefix("#/components/schemas/") for reference in references} <= set(schemas)

@@ -173,4 +173,4 @@ def test_what_a_vendor_asks_for_is_the_least_and_the_longest_wait_wins() -> None
 
 
 def test_a_host_hears_from_a_call_at_least_every_ten_seconds() -> None:
-    assert progress.EVERY <= 10
+    assert progress.HEARTBEAT_INTERVAL_S <= 10

@@ -12,7 +12,7 @@ import anyio
 import httpx
 
 from mcp_router.app import App, running
-from mcp_router.http.admission import Limits
+from mcp_router.http.admission import AdmissionLimits
 from mcp_router.http.request_guard import Address
 from mcp_router.http.serve import serve
 from mcp_router.settings import load
@@ -59,7 +59,7 @@ async def site(
     config: str = "",
     *,
     sse: bool = False,
-    limits: Limits | None = None,
+    limits: AdmissionLimits | None = None,
     address: Address | None = None,
 ) -> AsyncGenerator[Site]:
     """Serve this configuration; no model answers but the vendors'."""

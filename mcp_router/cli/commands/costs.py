@@ -14,7 +14,7 @@ from mcp_router.app import App
 from mcp_router.cli.exit_codes import DONE
 from mcp_router.cli.output import amount, figures, rows, usd
 from mcp_router.operations import costs
-from mcp_router.operations.arguments import CostArguments, checked
+from mcp_router.operations.arguments import CostArguments, parse_arguments
 from mcp_router.text import dumped
 
 _BAR = 16
@@ -38,7 +38,7 @@ _COLUMNS = (
 async def run(app: App, given: Namespace) -> int:
     """Print the accounts of a period."""
     wanted = {"period": given.period} | ({"group_by": given.group_by} if given.group_by else {})
-    view = await costs.costs(app, checked(CostArguments, wanted))
+    view = await costs.costs(app, parse_arguments(CostArguments, wanted))
     if given.json:
         print(dumped(view))
     elif given.csv:

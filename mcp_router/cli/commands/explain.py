@@ -12,14 +12,14 @@ from mcp_router.app import App
 from mcp_router.cli.exit_codes import DONE
 from mcp_router.cli.output import arguments, rows, table
 from mcp_router.operations import explain
-from mcp_router.operations.arguments import ExplainArguments, checked
+from mcp_router.operations.arguments import ExplainArguments, parse_arguments
 from mcp_router.text import dumped
 
 
 async def run(app: App, given: Namespace) -> int:
     """Print the plan; nothing is spent."""
     said = {"call_id": given.call} if given.call is not None else arguments(given)
-    view = await explain.explanation(app, checked(ExplainArguments, said))
+    view = await explain.explanation(app, parse_arguments(ExplainArguments, said))
     if given.json:
         print(dumped(view))
         return DONE

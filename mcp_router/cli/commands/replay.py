@@ -14,13 +14,13 @@ from mcp_router.app import App
 from mcp_router.cli.exit_codes import DONE
 from mcp_router.cli.output import amount, figures, rows, table, usd
 from mcp_router.operations import replay
-from mcp_router.operations.arguments import CostArguments, checked
+from mcp_router.operations.arguments import CostArguments, parse_arguments
 from mcp_router.text import dumped
 
 
 async def run(app: App, given: Namespace) -> int:
     """Print the comparison; nothing is spent."""
-    period = checked(CostArguments, {"period": given.period}).period
+    period = parse_arguments(CostArguments, {"period": given.period}).period
     view = await replay.replay(app, Path(given.table), period)
     if given.json:
         print(dumped(view))

@@ -11,8 +11,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from mcp_router.app import App
-from mcp_router.http.api import answered
-from mcp_router.http.dashboard.figures import figures
+from mcp_router.http.api import to_endpoint
+from mcp_router.http.dashboard.figures import create_views
 
 _JS, _CSS, _HTML = "text/javascript", "text/css", "text/html"
 _FILES = {
@@ -34,12 +34,12 @@ PUBLIC = frozenset(_FILES)
 """Paths that need no token: they hold no figures, and a browser sends no token with them."""
 
 
-def routes(app: App) -> list[Route]:
+def create_routes(app: App) -> list[Route]:
     """Publish the page and its figures; the page does without what a tree that was never built lacks."""
     there = {path: file for path, file in _FILES.items() if (files(__name__) / file[0]).is_file()}
     pages = [Route(path, _File.read(*file).answer, methods=["GET"]) for path, file in there.items()]
-    views = figures(app)
-    return pages + [Route(f"/api/dashboard/{name}", answered(view), methods=["GET"]) for name, view in views.items()]
+    views = create_views(app)
+    return pages + [Route(f"/api/dashboard/{name}", to_endpoint(view), methods=["GET"]) for name, view in views.items()]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -18,15 +18,15 @@ from mcp_router.ledger.records import Attempt, GroupBy, Totals
 from mcp_router.money import number
 from mcp_router.operations import costs as cost_reports
 from mcp_router.operations import providers as provider_views
-from mcp_router.operations.arguments import Arguments, CostArguments, Period, checked
+from mcp_router.operations.arguments import Arguments, CostArguments, Period, parse_arguments
 from mcp_router.operations.caller import Caller
 from mcp_router.operations.explain import attempt_view
 from mcp_router.routing.routes import COMPLEXITIES, TIERS, USE_CASES
-from mcp_router.server.request_caller import caller_from_request
+from mcp_router.server.callers import caller_from_request
 
 _GROUPS: tuple[GroupBy, ...] = ("provider", "model", "use_case", "budget_tier", "client")
-_MOST_DAYS = 366
-_SHOWN = 6
+_MAX_DAYS = 366
+_MAX_GROUPS = 6
 
 
 class DailyArguments(Arguments):
@@ -47,30 +47,32 @@ class PageArguments(Arguments):
     before: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
 
 
-def figures(app: App) -> Mapping[str, View]:
+def create_views(app: App) -> Mapping[str, View]:
     """Say what can be drawn, by the name it is fetched by."""
 
     async def overview(request: Request) -> Json:
-        period = checked(CostArguments, dict(request.query_params)).period
-        return await _overview(app, caller_from_request(request), period)
+        period = parse_arguments(CostArguments, dict(request.query_params)).period
+        return await _build_overview(app, caller_from_request(request), period)
 
     async def daily(request: Request) -> Json:
-        return await _daily(app, caller_from_request(request), checked(DailyArguments, dict(request.query_params)))
+        return await _build_daily(
+            app, caller_from_request(request), parse_arguments(DailyArguments, dict(request.query_params))
+        )
 
     async def calls(request: Request) -> Json:
-        page = checked(PageArguments, dict(request.query_params))
-        return await _calls(app, caller_from_request(request), page)
+        page = parse_arguments(PageArguments, dict(request.query_params))
+        return await _build_calls(app, caller_from_request(request), page)
 
     async def providers(_request: Request) -> Json:
         return await provider_views.providers(app)
 
     async def table(_request: Request) -> Json:
-        return _table(app)
+        return _build_routing_table(app)
 
     return {"overview": overview, "daily": daily, "calls": calls, "providers": providers, "routes": table}
 
 
-async def _overview(app: App, caller: Caller, period: Period) -> Json:
+async def _build_overview(app: App, caller: Caller, period: Period) -> Json:
     now = datetime.now(UTC)
     (since, until), book = cost_reports.span(period, now), cost_reports.book_of(app, period, caller)
 
@@ -84,7 +86,7 @@ async def _overview(app: App, caller: Caller, period: Period) -> Json:
         "caller": {"name": caller.name, "sees_all": caller.sees_all},
         "baseline": app.baseline.model.id,
         "totals": cost_reports.totals_view(total),
-        "days": _days(days, since, now.date()),
+        "days": _build_days(days, since, now.date()),
         "groups": {
             group: {name: cost_reports.totals_view(totals) for name, totals in (await by(group))[1].items()}
             for group in _GROUPS
@@ -94,20 +96,20 @@ async def _overview(app: App, caller: Caller, period: Period) -> Json:
     }
 
 
-def _days(days: Mapping[str, Totals], since: float | None, today: date) -> list[Json]:
-    return [_day(day, days.get(day)) for day in _every_day(days, since, today)]
+def _build_days(days: Mapping[str, Totals], since: float | None, today: date) -> list[Json]:
+    return [_build_day(day, days.get(day)) for day in _list_days(days, since, today)]
 
 
-def _every_day(days: Iterable[str], since: float | None, today: date) -> list[str]:
+def _list_days(days: Iterable[str], since: float | None, today: date) -> list[str]:
     """Fill in the days on which nothing was asked: a gap in time is a gap in the picture."""
     first = min((date.fromisoformat(day) for day in days), default=today)
     if since is not None:
         first = datetime.fromtimestamp(since, UTC).date()
-    first = max(first, today - timedelta(days=_MOST_DAYS))
+    first = max(first, today - timedelta(days=_MAX_DAYS))
     return [(first + timedelta(days=number)).isoformat() for number in range((today - first).days + 1)]
 
 
-def _day(day: str, totals: Totals | None) -> Json:
+def _build_day(day: str, totals: Totals | None) -> Json:
     if totals is None:
         return {"day": day, "calls": 0, "cost_usd": 0.0, "baseline_usd": 0.0}
     return {
@@ -118,19 +120,19 @@ def _day(day: str, totals: Totals | None) -> Json:
     }
 
 
-async def _daily(app: App, caller: Caller, asked: DailyArguments) -> Json:
+async def _build_daily(app: App, caller: Caller, asked: DailyArguments) -> Json:
     """Spending by day of those who cost most, and of all the others together."""
     now = datetime.now(UTC)
     since, book = cost_reports.since_when(asked.period, now), cost_reports.book_of(app, asked.period, caller)
-    earliest = (now - timedelta(days=_MOST_DAYS)).timestamp()
+    earliest = (now - timedelta(days=_MAX_DAYS)).timestamp()
     costs = await app.ledger.daily(since=since or earliest, session=book, group_by=asked.group_by)
-    days = _every_day({day for spent in costs.values() for day in spent}, since, now.date())
+    days = _list_days({day for spent in costs.values() for day in spent}, since, now.date())
     names = sorted(costs, key=lambda name: (-sum(costs[name].values()), name))
     rest = defaultdict[str, Decimal](Decimal)
-    for name in names[_SHOWN:]:
+    for name in names[_MAX_GROUPS:]:
         for day, cost in costs[name].items():
             rest[day] += cost
-    shown = {name: costs[name] for name in names[:_SHOWN]}
+    shown = {name: costs[name] for name in names[:_MAX_GROUPS]}
     return {
         "days": days,
         "groups": [{"name": name, "cost_usd": _by_day(spent, days)} for name, spent in shown.items()],
@@ -142,17 +144,17 @@ def _by_day(spent: Mapping[str, Decimal], days: Sequence[str]) -> list[float]:
     return [float(spent.get(day, 0)) for day in days]
 
 
-async def _calls(app: App, caller: Caller, page: PageArguments) -> Json:
+async def _build_calls(app: App, caller: Caller, page: PageArguments) -> Json:
     client = None if caller.sees_all else caller.name
     attempts = await app.ledger.recent(page.limit, page.before, client)
     more = len(attempts) == page.limit
     return {
-        "attempts": [_attempt(attempt) for attempt in [*attempts, *await _cut_off(app, attempts)]],
+        "attempts": [_build_attempt(attempt) for attempt in [*attempts, *await _fetch_missing_attempts(app, attempts)]],
         "before": attempts[-1].started_at if more else None,
     }
 
 
-async def _cut_off(app: App, attempts: Sequence[Attempt]) -> list[Attempt]:
+async def _fetch_missing_attempts(app: App, attempts: Sequence[Attempt]) -> list[Attempt]:
     """Fetch what calls on a page did before it: a page's end must not hide that a call failed first."""
     there = {(attempt.call_id, attempt.number) for attempt in attempts}
     begun = [call_id for call_id in dict.fromkeys(attempt.call_id for attempt in attempts) if (call_id, 1) not in there]
@@ -160,7 +162,7 @@ async def _cut_off(app: App, attempts: Sequence[Attempt]) -> list[Attempt]:
     return [attempt for attempt in found if (attempt.call_id, attempt.number) not in there]
 
 
-def _attempt(attempt: Attempt) -> Json:
+def _build_attempt(attempt: Attempt) -> Json:
     return attempt_view(attempt) | {
         "call_id": attempt.call_id,
         "client": attempt.client,
@@ -171,7 +173,7 @@ def _attempt(attempt: Attempt) -> Json:
     }
 
 
-def _table(app: App) -> Json:
+def _build_routing_table(app: App) -> Json:
     about = {name: row.about for name, row in app.routes.use_cases.items()}
     return {
         "routes": [provider_views.route(app, name) | {"about": about[name]} for name in USE_CASES],

@@ -7,12 +7,12 @@ from opentelemetry.trace import SpanKind, StatusCode, Tracer
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_BROKEN = 500
-_SERVED = ("/api/llm/", "/mcp", "/sse", "/messages/")
+_SERVER_ERROR = 500
+_TRACED_PREFIXES = ("/api/llm/", "/mcp", "/sse", "/messages/")
 """Probes, scrapes and the dashboard's own questions would drown the rest."""
 
 
-class Traces:
+class TracingMiddleware:
     """ASGI middleware: what is done for a request hangs below its span, the MCP SDK's own spans too."""
 
     def __init__(self, app: ASGIApp, tracer: Tracer) -> None:
@@ -21,7 +21,7 @@ class Traces:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request within a span: https://opentelemetry.io/docs/specs/semconv/http/http-spans/."""
-        if scope["type"] != "http" or not scope["path"].startswith(_SERVED):
+        if scope["type"] != "http" or not scope["path"].startswith(_TRACED_PREFIXES):
             await self._app(scope, receive, send)
             return
         method, path = scope["method"], scope["path"]
@@ -37,7 +37,7 @@ class Traces:
                 if message["type"] == "http.response.start":
                     status: int = message["status"]
                     span.set_attribute("http.response.status_code", status)
-                    if status >= _BROKEN:
+                    if status >= _SERVER_ERROR:
                         span.set_attribute("error.type", str(status))
                         span.set_status(StatusCode.ERROR)
                 await send(message)
