@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 import time
 from collections.abc import AsyncGenerator, Mapping
@@ -26,10 +25,9 @@ from mcp_router.ledger.connect import open_ledger
 from mcp_router.ledger.ledger import Ledger, LedgerError
 from mcp_router.ledger.records import Rate
 from mcp_router.routing import routes as tables
-from mcp_router.routing.catalog import Catalog
+from mcp_router.routing.access import Access, AccessRules
+from mcp_router.routing.catalog import Catalog, read_user_providers
 from mcp_router.routing.feedback import Feedback
-from mcp_router.routing.own import own_providers
-from mcp_router.routing.request import Access
 from mcp_router.routing.routes import RoutingTable
 from mcp_router.settings import Settings
 from providers.catalog import Provider
@@ -66,7 +64,12 @@ class App:
     @cached_property
     def catalog(self) -> Catalog:
         """Shipped providers, changed and joined by the user's."""
-        return Catalog.with_shipped(own_providers(self.settings))
+        return Catalog.with_shipped(read_user_providers(self.settings))
+
+    @cached_property
+    def rules(self) -> AccessRules:
+        """The rules for access to providers."""
+        return AccessRules(settings=self.settings, catalog=self.catalog)
 
     @cached_property
     def routes(self) -> RoutingTable:
@@ -86,29 +89,22 @@ class App:
 
     @cached_property
     def unlisted(self) -> frozenset[str]:
-        """Providers where models may run that nobody knows the price of: by the user's word, or where no
-        budget is set and the provider's models cannot be known.
-        """
-        budgeted = bool(self.settings.limits())
-        return frozenset(
-            name
-            for name, provider in self.catalog.providers.items()
-            if self.settings.provider(name).allow_unlisted or (not provider.models and not budgeted)
-        )
+        """Providers whose unknown models can run at an unknown price."""
+        return self.rules.list_unpriced()
 
     @cached_property
     def discovery(self) -> Discovery | None:
         """Looks for what local servers serve; None where they are not to be asked."""
         local = self.catalog.provider("local")
-        if not self._access[local.name].open:
+        if not self._access[local.name].available:
             return None
         from mcp_router.routing.local_servers import Discovery  # noqa: PLC0415 - only who has such a server needs it
 
-        own = tuple(own_providers(self.settings))
+        own = tuple(read_user_providers(self.settings))
         return Discovery(
             local,
-            address=self._base_url(local),
-            key=self.key(local),
+            address=self.rules.base_url(local),
+            key=self.rules.key(local),
             join=lambda row: Catalog.with_shipped((*own, row)),
         )
 
@@ -140,7 +136,7 @@ class App:
             connections=self.connections,
             limits=self.settings.limits(),
             rates=self.rates,
-            key_scope=self.key_scope,
+            key_scope=self.rules.key_scope,
             baseline=self.baseline,
             session=self.session,
             clock=time.time,
@@ -161,35 +157,16 @@ class App:
         provider, said = self.catalog.provider(name), self.settings.provider(name)
         return Door(
             provider=provider,
-            key=self.key(provider),
-            base_url=self._base_url(provider) or self._found_at(provider),
+            key=self.rules.key(provider),
+            base_url=self.rules.base_url(provider) or self._found_at(provider),
             model_path=said.model_path,
             timeout_seconds=said.timeout_s or DEFAULT_TIMEOUT,
         )
-
-    def _base_url(self, provider: Provider) -> str | None:
-        said = self.settings.base_url(provider.name, provider.base_url_env)
-        if not said or not provider.servers:
-            return said
-        from mcp_router.routing.local_servers import normalised  # noqa: PLC0415 - only who has such a server needs it
-
-        return normalised(said, provider)
 
     def _found_at(self, provider: Provider) -> str | None:
         """Where a model that nobody lists is asked for: at the first server that was found."""
         found = self.discovery.found if provider.servers and self.discovery else None
         return found.servers[0].base_url if found and found.servers else None
-
-    def key(self, provider: Provider) -> str | None:
-        """A provider's key, or None. One that is optional goes only where the user points, not to who was found."""
-        pointed = not provider.key_optional or self._base_url(provider) is not None
-        return self.settings.key(provider.name, provider.key_env if pointed else ())
-
-    def key_scope(self, name: str) -> str:
-        """Name a provider's key without telling it."""
-        key = self.key(self.catalog.provider(name))
-        mark = hashlib.sha256(key.encode()).hexdigest()[:8] if key else "none"
-        return f"key:{name}:{mark}"
 
     @cached_property
     def rates(self) -> Mapping[str, Rate]:
@@ -202,36 +179,13 @@ class App:
 
     def access(self) -> Mapping[str, Access]:
         """Who can be asked, and what to do about the others."""
-        if self.discovery is None or (reason := self.discovery.why_closed()) is None:
+        if self.discovery is None or (reason := self.discovery.unavailable_reason()) is None:
             return self._access
         return {**self._access, "local": replace(self._access["local"], reason=reason)}
 
     @cached_property
     def _access(self) -> Mapping[str, Access]:
-        today = datetime.now(UTC).date()
-        found: dict[str, Access] = {}
-        for name, provider in self.catalog.providers.items():
-            elsewhere = self.settings.base_url(name, provider.base_url_env) is not None
-            retired = provider.retired is not None and provider.retired <= today and not elsewhere
-            reason = self._why_closed(provider, retired=retired, elsewhere=elsewhere)
-            found[name] = Access(reason=reason, key_scope=self.key_scope(name), retired=retired)
-        return found
-
-    def _why_closed(self, provider: Provider, *, retired: bool, elsewhere: bool) -> str | None:
-        said = self.settings.provider(provider.name)
-        if said.enabled is False:
-            return f"switched off: set [providers.{provider.name}] enabled = true"
-        if retired:
-            return f"retired on {provider.retired}: {provider.successor}"
-        if provider.wire == "embedded":
-            from providers.embedded import adapter  # noqa: PLC0415 -- as late as any wire
-
-            return adapter.available(said.model_path)
-        if provider.name == "local" and not elsewhere and not said.enabled:
-            return "set [providers.local] enabled = true, or OLLAMA_BASE_URL"
-        if provider.key_env and not provider.key_optional and self.key(provider) is None:
-            return f"set {said.api_key_env or provider.key_env[0]}"
-        return None
+        return self.rules.find_access(datetime.now(UTC).date())
 
     async def aclose(self) -> None:
         """Close what was opened."""

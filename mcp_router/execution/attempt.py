@@ -31,7 +31,7 @@ from mcp_router.ledger.records import (
 )
 from mcp_router.routing.feedback import Feedback, counts_for
 from mcp_router.routing.fit import Candidate
-from mcp_router.routing.prices import cost_usd
+from mcp_router.routing.prices import compute_cost
 from providers.catalog import Model, Provider
 from providers.completion import Completion, Limits, Message, Prompt, Usage
 from providers.errors import BrokenAnswerError, ProviderError
@@ -53,7 +53,7 @@ class Baseline:
     def cost_usd(self, usage: Usage, at: datetime) -> Decimal | None:
         """Return what the same tokens would have cost there."""
         plain = replace(usage, reported_cost_usd=None, cache_read_tokens=0, cache_write_tokens=0, searches=0)
-        return cost_usd(self.provider, self.model, plain, at=at, thinking=False)[0]
+        return compute_cost(self.provider, self.model, plain, at=at, thinking=False)[0]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -272,7 +272,9 @@ class _Record:
     ) -> tuple[Decimal | None, CostSource]:
         candidate = self.candidate
         if usage is not None:
-            return cost_usd(candidate.provider, candidate.model, usage, at=at, thinking=candidate.fit.effort != "off")
+            return compute_cost(
+                candidate.provider, candidate.model, usage, at=at, thinking=candidate.fit.effort != "off"
+            )
         if error is not None and not error.maybe_billed:
             return Decimal(0), "priced"
         worst = candidate.fit.worst_usd

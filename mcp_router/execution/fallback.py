@@ -122,7 +122,7 @@ class Walk:
             if not isinstance(outcome, Failed) or outcome.said is None or outcome.again is None:
                 break
             fitted = self._refitted(
-                candidate, more_tokens=tokens.count(outcome.said.text) + tokens.count(outcome.again)
+                candidate, more_tokens=tokens.estimate_tokens(outcome.said.text) + tokens.estimate_tokens(outcome.again)
             )
             if isinstance(fitted, NoFit):
                 break

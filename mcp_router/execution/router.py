@@ -18,9 +18,10 @@ from mcp_router.execution.fallback import Walk
 from mcp_router.execution.generation import Generation, total_usd
 from mcp_router.ledger.ledger import Ledger
 from mcp_router.ledger.records import Bench
+from mcp_router.routing.access import Access
 from mcp_router.routing.catalog import Catalog
 from mcp_router.routing.plan import Plan, plan
-from mcp_router.routing.request import Access, RoutingRequest, RoutingState
+from mcp_router.routing.request import RoutingRequest, RoutingState
 from mcp_router.routing.routes import RoutingTable
 
 

@@ -61,7 +61,7 @@ def classify(
         prefer=prefer,
         ceiling_usd=ceiling,
         requirements=Requirements(
-            input_tokens=tokens.count_prompt(system, messages) if messages else reference.input_tokens,
+            input_tokens=tokens.estimate_prompt(system, messages) if messages else reference.input_tokens,
             typical_usage=reference,
             max_output_tokens=arguments.max_output_tokens,
             features=_features(use_case, messages, arguments.response_schema is not None),

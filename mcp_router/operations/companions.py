@@ -12,7 +12,7 @@ from mcp_router.operations.findings import Finding
 from mcp_router.operations.install import config_files
 from mcp_router.operations.install.hosts import CLIENTS, SERVER, Client
 from mcp_router.operations.install.locations import Machine, place
-from mcp_router.routing.local_servers import Served, look, usual
+from mcp_router.routing.local_servers import LocalServerListing, discover_servers, format_usual_addresses
 
 _NAMED = 6
 """So many models are named."""
@@ -28,7 +28,7 @@ async def _local(app: App) -> list[Finding]:
     if app.discovery is None:
         if app.settings.provider("local").enabled is False:
             return []
-        unused = await look(local, None)
+        unused = await discover_servers(local, None)
         return [
             Finding(
                 state="note",
@@ -41,17 +41,18 @@ async def _local(app: App) -> list[Finding]:
     servers = app.discovery.found.servers if app.discovery.found else ()
     if servers:
         return [Finding(state="ok" if one.models else "note", what="local", found=_told(one)) for one in servers]
-    where = app.door("local").base_url or usual(local)
+    where = app.door("local").base_url or format_usual_addresses(local)
     return [
         Finding(
             state="note",
             what="local",
-            found=app.discovery.why_closed() or f"nobody lists models at {where}: is it running? It is asked anyway",
+            found=app.discovery.unavailable_reason()
+            or f"nobody lists models at {where}: is it running? It is asked anyway",
         )
     ]
 
 
-def _told(server: Served) -> str:
+def _told(server: LocalServerListing) -> str:
     names = [model.name for model in server.models]
     listed = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
     return f"{server.name} at {server.base_url} serves {listed or 'no model yet: load or pull one'}"

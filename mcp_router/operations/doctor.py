@@ -49,7 +49,7 @@ def _configuration(app: App) -> Iterator[Finding]:
 
 def _providers(app: App) -> Iterator[Finding]:
     access = app.access()
-    can = [name for name in app.catalog.providers if access[name].open]
+    can = [name for name in app.catalog.providers if access[name].available]
     paid = [name for name in can if name != "embedded"]
     if paid:
         yield Finding(state="ok", what="providers", found=", ".join(can))
@@ -58,7 +58,7 @@ def _providers(app: App) -> Iterator[Finding]:
         yield Finding(state="note", what="providers", found=f"{found}; set a key, see `mcp-llm-router providers`")
     today = datetime.now(UTC).date()
     for model in app.catalog.models():
-        if access[model.provider].open and retires_soon(model, today):
+        if access[model.provider].available and retires_soon(model, today):
             yield Finding(state="note", what=model.id, found=f"retires on {model.retires}")
 
 
@@ -101,7 +101,7 @@ async def _live(app: App) -> list[Finding]:
 
     async with anyio.create_task_group() as group:
         for name in app.catalog.providers:
-            if access[name].open:
+            if access[name].available:
                 group.start_soon(ask, name)
     return sorted(found, key=lambda finding: finding.what)
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 
 from mcp_router.app import App
 from mcp_router.errors import UnknownNameError
-from mcp_router.execution.answer_schema import AnswerSchema, answer_schema
+from mcp_router.execution.answer_schema import AnswerSchema, compile_schema
 from mcp_router.execution.call import Ask
-from mcp_router.execution.judging import judge
 from mcp_router.execution.prefixes import WORTH_CACHING
+from mcp_router.execution.validation import build_validator
 from mcp_router.files import FoundFile, Reading, Roots, SourceFile, fenced, read_file, read_files
 from mcp_router.ledger.connect import files_of
 from mcp_router.operations.arguments import GenerateArguments, RouteArguments
@@ -114,7 +114,7 @@ def ask_of(
         shared_prefix=ready.shared_prefix,
         client=client,
         call_id=call_id,
-        judge=judge(ready.schema, may_be_cut=arguments.max_output_tokens is not None),
+        judge=build_validator(ready.schema, may_be_cut=arguments.max_output_tokens is not None),
         on_text=on_text,
     )
 
@@ -134,7 +134,7 @@ class _Begun:
 
 def _begun(arguments: RouteArguments) -> _Begun:
     system, messages = to_conversation(arguments)
-    schema = answer_schema(arguments.response_schema) if arguments.response_schema is not None else None
+    schema = compile_schema(arguments.response_schema) if arguments.response_schema is not None else None
     return _Begun(system=system, messages=messages, schema=schema)
 
 

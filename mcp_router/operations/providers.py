@@ -11,7 +11,7 @@ from mcp_router.money import number, plain
 from mcp_router.operations.caller import LOCAL, Caller
 from mcp_router.operations.costs import book_of, latency
 from mcp_router.routing.plan import retires_soon
-from mcp_router.routing.prices import price_at
+from mcp_router.routing.prices import find_token_prices
 from mcp_router.routing.request import RoutingState
 from mcp_router.routing.routes import TIERS, USE_CASES, UseCase
 from providers.catalog import Model, Provider
@@ -121,7 +121,7 @@ async def _details(app: App, provider: Provider, world: RoutingState, caller: Ca
 
 def model_view(provider: Provider, model: Model, now: datetime) -> Json:
     """Describe a model: prices in US dollars per million tokens, window in tokens."""
-    price = price_at(provider, model, now, 0)
+    price = find_token_prices(provider, model, now, 0)
     view: Json = {
         "model": model.id,
         "family": model.family,

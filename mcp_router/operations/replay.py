@@ -16,11 +16,12 @@ from mcp_router.ledger.records import Limit, Recorded
 from mcp_router.money import number, usd
 from mcp_router.operations.arguments import Period
 from mcp_router.operations.costs import Json, span
+from mcp_router.routing.access import Access
 from mcp_router.routing.candidates import is_callers_choice
 from mcp_router.routing.fit import Candidate, Requirements
 from mcp_router.routing.plan import Plan, plan
-from mcp_router.routing.prices import cost_usd
-from mcp_router.routing.request import Access, RoutingRequest, RoutingState
+from mcp_router.routing.prices import compute_cost
+from mcp_router.routing.request import RoutingRequest, RoutingState
 from mcp_router.routing.routes import COMPLEXITIES, TIERS, USE_CASES, Complexity, RoutingTable, Tier, UseCase
 from mcp_router.settings import load_routes
 from providers.completion import Usage
@@ -100,7 +101,7 @@ async def replay(app: App, table: Path, period: Period) -> Json:
     async for chunk in app.ledger.cells(*span(period, datetime.now(UTC))):
         for call in chunk:
             run.replay(call)
-    missing = sorted(name for name in named if not app.access()[name].open)
+    missing = sorted(name for name in named if not app.access()[name].available)
     return {"table": str(table), "period": period, **run.view()} | ({"keys_missing": missing} if missing else {})
 
 
@@ -231,7 +232,7 @@ def _cost(call: Recorded, candidate: Candidate, usage: Usage, at: datetime) -> D
     else:
         usage = replace(usage, cache_read_tokens=0, cache_write_tokens=0)  # another vendor's cache was cold
     thinking = candidate.fit.effort != "off"
-    return cost_usd(candidate.provider, candidate.model, usage, at=at, thinking=thinking)[0]
+    return compute_cost(candidate.provider, candidate.model, usage, at=at, thinking=thinking)[0]
 
 
 def _nobody(planned: Plan) -> Refused:

@@ -71,7 +71,7 @@ _Found = Iterator[tuple[Model, Effort]]
 
 
 def _inside(task: RoutingRequest, world: RoutingState) -> _Found:
-    opened = {name for name, access in world.access.items() if access.open}
+    opened = {name for name, access in world.access.items() if access.available}
     for entry in _nearest(task, world):
         if entry.provider in opened:
             yield from _spelled_out(entry, task, world)
@@ -126,7 +126,7 @@ def _usable(provider: Provider) -> list[Model]:
 
 def _anybody(world: RoutingState) -> Iterator[Model]:
     for name, access in world.access.items():
-        provider = world.catalog.providers[name] if access.open else None
+        provider = world.catalog.providers[name] if access.available else None
         if provider is not None and name != LAST_RESORT and not provider.servers:
             yield from filter(_lasts, _usable(provider))
 

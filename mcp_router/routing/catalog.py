@@ -1,17 +1,20 @@
-"""Which providers and models there are, by name, and who stands in for whom."""
+"""The catalog of providers and models: shipped rows, the user's rows, and substitutes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from functools import cached_property
 from typing import Self
 
-from mcp_router.errors import UnknownNameError
+from mcp_router.errors import ConfigError, UnknownNameError
+from mcp_router.settings import ProviderSettings, Settings
 from providers import registry
 from providers.catalog import Model, Provider
+from providers.transport.urls import well_formed
 
-_NEAR = 25
+_MAX_STRENGTH_DISTANCE = 25
 """How far apart in strength two models of one lineage may be to stand in for each other."""
 
 
@@ -28,7 +31,7 @@ class Catalog:
     def with_shipped(cls, own: Iterable[Provider] = ()) -> Self:
         """The shipped providers and the user's own; one that has a shipped provider's name replaces it."""
         catalog = cls(())
-        catalog.providers = _ShippedAnd({provider.name: provider for provider in own})
+        catalog.providers = _MergedProviders({provider.name: provider for provider in own})
         return catalog
 
     def provider(self, name: str) -> Provider:
@@ -83,7 +86,7 @@ class Catalog:
             for other in self._lineages.get(model.lineage, ())
             if other.provider != model.provider
             and other.family != model.family
-            and abs(other.strength - model.strength) <= _NEAR
+            and abs(other.strength - model.strength) <= _MAX_STRENGTH_DISTANCE
         ]
 
         def nearest(other: Model) -> tuple[bool, int, bool, bool, Decimal]:
@@ -111,14 +114,14 @@ class Catalog:
 
     @cached_property
     def _families(self) -> dict[str, list[Model]]:
-        return _grouped((model.family, model) for model in self.models())
+        return _group((model.family, model) for model in self.models())
 
     @cached_property
     def _lineages(self) -> dict[str, list[Model]]:
-        return _grouped((model.lineage, model) for model in self.models())
+        return _group((model.lineage, model) for model in self.models())
 
 
-class _ShippedAnd(Mapping[str, Provider]):
+class _MergedProviders(Mapping[str, Provider]):
     """Shipped rows and one's own under one roof; a shipped one is read when it is asked for."""
 
     def __init__(self, own: Mapping[str, Provider]) -> None:
@@ -139,7 +142,7 @@ class _ShippedAnd(Mapping[str, Provider]):
         return len(self._names)
 
 
-def _grouped(pairs: Iterable[tuple[str, Model]]) -> dict[str, list[Model]]:
+def _group(pairs: Iterable[tuple[str, Model]]) -> dict[str, list[Model]]:
     found: dict[str, list[Model]] = {}
     for key, model in pairs:
         if key:
@@ -152,3 +155,57 @@ def _list_price(model: Model) -> Decimal:
     if not model.prices:
         return Decimal("Infinity")
     return model.prices[0].input_mtok + model.prices[0].output_mtok
+
+
+def read_user_providers(settings: Settings) -> Iterator[Provider]:
+    """Give every provider that the configuration adds, or whose row it changes.
+
+    Raises:
+        ConfigError: A row cannot be; the text names the file, the key and what it may be.
+    """
+    for name, said in settings.configuration.providers.items():
+        try:
+            _check_address(name, said)
+            if name in registry.NAMES:
+                if said.models or said.search_fee_usd is not None:
+                    yield _merge_row(registry.shipped_provider(name), said)
+            else:
+                yield _read_new_row(name, said)
+        except (registry.RowError, UnknownNameError) as exc:
+            raise ConfigError(f"{settings.path}: {exc}") from exc
+
+
+def _check_address(name: str, said: ProviderSettings) -> None:
+    # A server of one's own may be named by host and port alone.
+    if said.base_url is not None and name != "local" and not well_formed(said.base_url.strip()):
+        raise registry.RowError(
+            f"providers.{name}.base_url: {said.base_url!r} is no address: write http://host:port/path."
+        )
+
+
+def _merge_row(provider: Provider, said: ProviderSettings) -> Provider:
+    """Put the user's models before the shipped ones of the same name."""
+    table = {"wire": provider.wire, "base_url": provider.base_url or "-", "models": list(said.models)}
+    models = registry.provider_from_table(provider.name, table).models
+    names = {model.name for model in models}
+    kept = tuple(model for model in provider.models if model.name not in names)
+    search = provider.search
+    if search is not None and said.search_fee_usd is not None:
+        search = replace(search, fee_usd=said.search_fee_usd)
+        kept = tuple(replace(model, search_fee_usd=None) for model in kept)
+    return replace(provider, models=(*models, *kept), search=search)
+
+
+def _read_new_row(name: str, said: ProviderSettings) -> Provider:
+    if ":" in name or not name:
+        raise registry.RowError(f"providers.{name!r}: a provider's name has no colon.")
+    if said.wire is None:
+        raise UnknownNameError(
+            "provider", name, registry.NAMES, hint=f"To add {name}, say [providers.{name}] wire = and base_url = ."
+        )
+    table: dict[str, object] = {"wire": said.wire, "models": list(said.models)}
+    if said.base_url is not None:
+        table["base_url"] = said.base_url
+    if said.api_key_env is not None:
+        table["key_env"] = [said.api_key_env]
+    return registry.provider_from_table(name, table)

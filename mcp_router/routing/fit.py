@@ -9,21 +9,29 @@ from typing import Literal
 
 from mcp_router.money import usd
 from mcp_router.routing import tokens
-from mcp_router.routing.prices import Quote, Tariff, tariff
+from mcp_router.routing.prices import PriceSchedule, Quote, find_price_schedule
 from mcp_router.routing.routes import TypicalUsage
 from providers.catalog import Feature, Model, Provider
 from providers.completion import Effort
 
-_THINKING_ROOM: dict[Effort, int] = {"off": 0, "minimal": 1, "low": 2, "medium": 3, "high": 5, "xhigh": 8, "max": 12}
+_THINKING_MULTIPLES: dict[Effort, int] = {
+    "off": 0,
+    "minimal": 1,
+    "low": 2,
+    "medium": 3,
+    "high": 5,
+    "xhigh": 8,
+    "max": 12,
+}
 """How many times the reference request's hidden tokens an answer is given room for."""
-Misfit = Literal["feature", "price", "ceiling", "window"]
-_LEAST_OUTPUT = 16
-_SEARCHES = (3, 1)
+MisfitKind = Literal["feature", "price", "ceiling", "window"]
+_MIN_OUTPUT_TOKENS = 16
+_SEARCH_LIMITS = (3, 1)
 """How often a model may search for one answer, most first: as often as the ceiling admits. Where the vendor
 knows no limit one search is counted, since that is what an answer usually takes."""
-_TOKENS_A_SEARCH = 2_000
+_MAX_TOKENS_PER_SEARCH = 2_000
 """What the results of a search may add to the prompt."""
-_LONGEST_ATTEMPT = timedelta(minutes=2)
+_MAX_ATTEMPT_DURATION = timedelta(minutes=2)
 _NO_PRICE = (
     "its price is unknown, so no budget can be held: give it one under [providers.NAME] models, "
     "or say allow_unlisted = true there"
@@ -63,7 +71,7 @@ class Fit:
 class NoFit:
     """Why a model cannot take a task."""
 
-    kind: Misfit
+    kind: MisfitKind
     reason: str
 
 
@@ -88,17 +96,17 @@ def fit(
     unpriced_ok: bool = False,
 ) -> Fit | NoFit:
     """Fit a task to a model under a ceiling in US dollars; `unpriced_ok` lets one through whose price nobody knows."""
-    if missing := _missing(provider, model, need):
+    if missing := _find_missing_feature(provider, model, need):
         return NoFit(kind="feature", reason=missing)
-    till = _Till(
+    till = _Fitting(
         model=model,
-        tariff=tariff(provider, model, now, now + _LONGEST_ATTEMPT),
+        tariff=find_price_schedule(provider, model, now, now + _MAX_ATTEMPT_DURATION),
         effort=effort,
         need=need,
         ceiling_usd=ceiling_usd,
         unpriced_ok=unpriced_ok,
     )
-    most, *fewer = _searches(provider, need)
+    most, *fewer = _list_search_limits(provider, need)
     fitted = till.fit(most)
     for searches in fewer:
         if isinstance(fitted, NoFit):
@@ -107,11 +115,11 @@ def fit(
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Till:
+class _Fitting:
     """One task at one model."""
 
     model: Model
-    tariff: Tariff | None
+    tariff: PriceSchedule | None
     """What the model asks for tokens from now until the longest attempt has ended; None at an unknown price."""
     effort: Effort
     need: Requirements
@@ -123,34 +131,39 @@ class _Till:
         need, effort, ceiling_usd = self.need, self.effort, self.ceiling_usd
         hidden = need.typical_usage.hidden_tokens if effort != "off" else 0
         least = min(
-            need.max_output_tokens or _LEAST_OUTPUT * 64, max(_LEAST_OUTPUT, need.typical_usage.output_tokens // 4)
+            need.max_output_tokens or _MIN_OUTPUT_TOKENS * 64,
+            max(_MIN_OUTPUT_TOKENS, need.typical_usage.output_tokens // 4),
         )
         least += hidden // 2
-        room = _room(self.model, need, least)
+        room = _max_output(self.model, need, least)
         if isinstance(room, NoFit):
             return room
-        held = self._quote(tokens.at_most(need.input_tokens) + searches * _TOKENS_A_SEARCH, searches)
+        held = self._quote(tokens.at_most(need.input_tokens) + searches * _MAX_TOKENS_PER_SEARCH, searches)
         if held is None:
             return (
-                _unpriced(need, effort, room, searches) if self.unpriced_ok else NoFit(kind="price", reason=_NO_PRICE)
+                _fit_unpriced(need, effort, room, searches)
+                if self.unpriced_ok
+                else NoFit(kind="price", reason=_NO_PRICE)
             )
-        most = held.affords(ceiling_usd)
+        most = held.max_output_tokens(ceiling_usd)
         if most < least:
-            cost = usd(held.usd(least))
+            cost = usd(held.max_cost_usd(least))
             reason = f"over the ceiling: {least} output tokens may cost {cost} of {usd(ceiling_usd)}"
             return NoFit(kind="ceiling", reason=reason)
-        wanted = _wanted(need, effort)
+        wanted = _wanted_output(need, effort)
         if need.max_output_tokens is None:
             # Half the ceiling leaves the other half for a fallback after an attempt that was billed for nothing.
-            wanted = min(wanted, max(held.affords(ceiling_usd / 2), need.typical_usage.output_tokens + hidden))
+            wanted = min(
+                wanted, max(held.max_output_tokens(ceiling_usd / 2), need.typical_usage.output_tokens + hidden)
+            )
         output = min(wanted, most, room)
         likely = self._quote(need.input_tokens, min(1, searches))
         expected = min(output, (need.max_output_tokens or need.typical_usage.output_tokens) + hidden)
         return Fit(
             effort=effort,
             max_output_tokens=output,
-            estimated_usd=None if likely is None else likely.usd(expected),
-            worst_usd=held.usd(output),
+            estimated_usd=None if likely is None else likely.max_cost_usd(expected),
+            worst_usd=held.max_cost_usd(output),
             searches=searches,
         )
 
@@ -162,7 +175,7 @@ class _Till:
         )
 
 
-def _missing(provider: Provider, model: Model, need: Requirements) -> str | None:
+def _find_missing_feature(provider: Provider, model: Model, need: Requirements) -> str | None:
     for feature in sorted(need.features):
         if feature == "web_search":
             # The user's own server may well search by itself; nobody else does unasked.
@@ -177,13 +190,13 @@ def _missing(provider: Provider, model: Model, need: Requirements) -> str | None
     return None
 
 
-def _searches(provider: Provider, need: Requirements) -> tuple[int, ...]:
+def _list_search_limits(provider: Provider, need: Requirements) -> tuple[int, ...]:
     if "web_search" not in need.features or provider.search is None:
         return (0,)
-    return _SEARCHES if provider.search.bounded else (1,)
+    return _SEARCH_LIMITS if provider.search.bounded else (1,)
 
 
-def _room(model: Model, need: Requirements, least: int) -> int | NoFit:
+def _max_output(model: Model, need: Requirements, least: int) -> int | NoFit:
     """Say how many output tokens window and model leave."""
     room = model.max_output or 1_000_000
     if model.max_input is not None and need.input_tokens > model.max_input:
@@ -200,15 +213,15 @@ def _room(model: Model, need: Requirements, least: int) -> int | NoFit:
     return room
 
 
-def _wanted(need: Requirements, effort: Effort) -> int:
+def _wanted_output(need: Requirements, effort: Effort) -> int:
     visible = need.max_output_tokens or max(256, min(8_192, 4 * need.typical_usage.output_tokens))
-    return visible + need.typical_usage.hidden_tokens * _THINKING_ROOM[effort]
+    return visible + need.typical_usage.hidden_tokens * _THINKING_MULTIPLES[effort]
 
 
-def _unpriced(need: Requirements, effort: Effort, room: int, searches: int) -> Fit:
+def _fit_unpriced(need: Requirements, effort: Effort, room: int, searches: int) -> Fit:
     return Fit(
         effort=effort,
-        max_output_tokens=min(_wanted(need, effort), room),
+        max_output_tokens=min(_wanted_output(need, effort), room),
         estimated_usd=None,
         worst_usd=None,
         searches=searches,

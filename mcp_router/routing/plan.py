@@ -13,7 +13,7 @@ from typing import Literal
 from mcp_router.ledger.records import Bench
 from mcp_router.routing import candidates
 from mcp_router.routing.candidates import LAST_RESORT
-from mcp_router.routing.fit import Candidate, Fit, Misfit, NoFit, fit
+from mcp_router.routing.fit import Candidate, Fit, MisfitKind, NoFit, fit
 from mcp_router.routing.request import RoutingRequest, RoutingState
 from mcp_router.routing.routes import Complexity
 from providers.catalog import Model
@@ -24,7 +24,7 @@ ENOUGH = 2
 _TOLD = 4
 """So many of those who might have filled up are told of where not one fits."""
 
-RejectionKind = Literal["closed", "retired", "unknown", "benched", "busy"] | Misfit
+RejectionKind = Literal["closed", "retired", "unknown", "benched", "busy"] | MisfitKind
 """`closed`: it could be asked if the user did what the reason says."""
 HIGH_RISK = 0.33
 """From here on the next stronger model is asked first: one in ten or twenty of the prompts the risk was fitted on."""

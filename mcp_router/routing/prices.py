@@ -16,15 +16,15 @@ MTOK = Decimal(1_000_000)
 ZERO = Decimal(0)
 ONE = Decimal(1)
 
-UNBOUNDED = 1_000_000_000
+UNLIMITED_OUTPUT_TOKENS = 1_000_000_000
 """As many output tokens as one likes: they cost nothing."""
 
-CACHED_FROM = 1024
+MIN_CACHED_TOKENS = 1024
 """Prompts shorter than this are not written into any vendor's cache unasked."""
 
 
 @dataclass(frozen=True, slots=True)
-class Rates:
+class TokenPrices:
     """What tokens cost at one moment for one size of prompt, in US dollars per million."""
 
     input_mtok: Decimal
@@ -34,18 +34,18 @@ class Rates:
     thinking_output_mtok: Decimal
     caches_unasked: bool
 
-    def output(self, *, thinking: bool) -> Decimal:
+    def output_price(self, *, thinking: bool) -> Decimal:
         """What output costs, as the model thinks or not."""
         return self.thinking_output_mtok if thinking else self.output_mtok
 
-    def dearest_input(self, input_tokens: int, *, cache_writes: bool) -> Decimal:
+    def max_input_price(self, input_tokens: int, *, cache_writes: bool) -> Decimal:
         """The most an input token can cost."""
-        if cache_writes or (self.caches_unasked and input_tokens >= CACHED_FROM):
+        if cache_writes or (self.caches_unasked and input_tokens >= MIN_CACHED_TOKENS):
             return max(self.input_mtok, self.cache_write_mtok)
         return self.input_mtok
 
 
-def price_at(provider: Provider, model: Model, at: datetime, input_tokens: int) -> Rates | None:
+def find_token_prices(provider: Provider, model: Model, at: datetime, input_tokens: int) -> TokenPrices | None:
     """What tokens cost at a moment, for a prompt of this size; None where nobody knows.
 
     DeepSeek decides by the moment a request completes: https://api-docs.deepseek.com/quick_start/pricing
@@ -60,13 +60,13 @@ def price_at(provider: Provider, model: Model, at: datetime, input_tokens: int) 
     return _rates(provider, model, price, factor, input_tokens)
 
 
-def cost_usd(
+def compute_cost(
     provider: Provider, model: Model, usage: Usage, *, at: datetime, thinking: bool
 ) -> tuple[Decimal | None, CostSource]:
     """What a request that completed at `at` cost, and who says so. The vendor's own word wins."""
     if usage.reported_cost_usd is not None:
         return usage.reported_cost_usd, "reported"
-    rates = price_at(provider, model, at, usage.input_tokens)
+    rates = find_token_prices(provider, model, at, usage.input_tokens)
     fee = _search_fee(provider, model, usage.searches)
     if rates is None or fee is None:
         return None, "unknown"
@@ -76,7 +76,7 @@ def cost_usd(
         (usage.input_tokens - cached - written) * rates.input_mtok
         + cached * rates.cache_read_mtok
         + written * rates.cache_write_mtok
-        + usage.output_tokens * rates.output(thinking=thinking)
+        + usage.output_tokens * rates.output_price(thinking=thinking)
     )
     return tokens / MTOK + fee, "priced"
 
@@ -90,15 +90,15 @@ class Quote:
     prompt_and_output: tuple[tuple[Decimal, Decimal], ...]
     """What the whole prompt and what one output token cost at each rate that may hold, in millionths of a dollar."""
 
-    def usd(self, output_tokens: int) -> Decimal:
+    def max_cost_usd(self, output_tokens: int) -> Decimal:
         """Say what so many output tokens cost at most, all in all."""
         return self.fees_usd + max(prompt + output_tokens * each for prompt, each in self.prompt_and_output) / MTOK
 
-    def affords(self, ceiling_usd: Decimal) -> int:
+    def max_output_tokens(self, ceiling_usd: Decimal) -> int:
         """Count the output tokens that stay within the ceiling whatever happens: 0 where not even the prompt fits,
         `UNBOUNDED` where output is free.
         """
-        found = UNBOUNDED
+        found = UNLIMITED_OUTPUT_TOKENS
         for prompt, each in self.prompt_and_output:
             left = (ceiling_usd - self.fees_usd) * MTOK - prompt
             if left < 0:
@@ -109,7 +109,7 @@ class Quote:
 
 
 @dataclass(frozen=True, slots=True)
-class Tariff:
+class PriceSchedule:
     """What one model may ask for a request that completes between two moments."""
 
     provider: Provider
@@ -128,25 +128,25 @@ class Tariff:
         rates = [_rates(self.provider, self.model, price, factor, input_tokens) for price, factor in self.prices]
         each = [
             (
-                input_tokens * rate.dearest_input(input_tokens, cache_writes=cache_writes),
-                rate.output(thinking=thinking),
+                input_tokens * rate.max_input_price(input_tokens, cache_writes=cache_writes),
+                rate.output_price(thinking=thinking),
             )
             for rate in rates
         ]
         return Quote(fees_usd=fee, prompt_and_output=tuple(each))
 
 
-def tariff(provider: Provider, model: Model, starts: datetime, ends: datetime) -> Tariff | None:
+def find_price_schedule(provider: Provider, model: Model, starts: datetime, ends: datetime) -> PriceSchedule | None:
     """Find what a model may ask between two moments; None where at one of them nobody knows."""
     prices = _prices(provider, model)
     if provider.peak is None and prices and all((price.since, price.until) == (None, None) for price in prices):
-        return Tariff(provider, model, tuple((price, ONE) for price in prices))  # at all times the same
+        return PriceSchedule(provider, model, tuple((price, ONE) for price in prices))  # at all times the same
     first, last = starts.astimezone(UTC), ends.astimezone(UTC)
     holding = [price for price in prices if _holds(price, first.date(), last.date())]
     if not all(any(_holds(price, day, day) for price in holding) for day in {first.date(), last.date()}):
         return None
     factors = {ONE} if provider.peak is None else set(_factors(provider.peak, first, last))
-    return Tariff(provider, model, tuple((price, factor) for price in holding for factor in factors))
+    return PriceSchedule(provider, model, tuple((price, factor) for price in holding for factor in factors))
 
 
 def _prices(provider: Provider, model: Model) -> tuple[Price, ...]:
@@ -160,7 +160,7 @@ def _holds(price: Price, first: date, last: date) -> bool:
     return (price.since is None or price.since <= last) and (price.until is None or first < price.until)
 
 
-def _rates(provider: Provider, model: Model, price: Price, factor: Decimal, input_tokens: int) -> Rates:
+def _rates(provider: Provider, model: Model, price: Price, factor: Decimal, input_tokens: int) -> TokenPrices:
     fresh, out, cached = price.input_mtok, price.output_mtok, price.cache_read_mtok
     for step in price.steps:
         if input_tokens > step.above_input_tokens:
@@ -172,7 +172,7 @@ def _rates(provider: Provider, model: Model, price: Price, factor: Decimal, inpu
     if price.thinking_output_mtok is not None and price.output_mtok:
         # The one model with a thinking price and a long-prompt step, qwen-plus, keeps the ratio beyond it.
         thinking = out * price.thinking_output_mtok / price.output_mtok
-    return Rates(
+    return TokenPrices(
         input_mtok=fresh * factor,
         output_mtok=out * factor,
         cache_read_mtok=(fresh if cached is None else cached) * factor,

@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from mcp_router.ledger.records import Bench
+from mcp_router.routing.access import Access
 from mcp_router.routing.catalog import Catalog
 from mcp_router.routing.fit import Requirements
 from mcp_router.routing.routes import Complexity, RoutingTable, Tier, UseCase
@@ -30,22 +31,6 @@ class RoutingRequest:
     """The model that answered a conversation so far: first, while it can be had."""
     ceiling_usd: Decimal
     requirements: Requirements
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Access:
-    """Whether a provider can be asked at all."""
-
-    reason: str | None = None
-    """What to do so that it can; None where it can."""
-    key_scope: str = ""
-    """Names the key without telling it; benches of a key hang on it."""
-    retired: bool = False
-
-    @property
-    def open(self) -> bool:
-        """Whether it can be asked."""
-        return self.reason is None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

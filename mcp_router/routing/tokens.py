@@ -17,7 +17,7 @@ _TOKENS_PER_IMAGE = 1_600
 _BYTES_PER_PDF_PAGE = 30_000
 
 
-def count(text: str) -> int:
+def estimate_tokens(text: str) -> int:
     """Estimate the tokens of a text.
 
     Prose in English comes to about 15 % more than what tokenizers of 2026 count, other languages and code
@@ -45,11 +45,11 @@ def at_most(estimate: int) -> int:
     return math.ceil(estimate * 1.4) + 8
 
 
-def count_prompt(system: str | None, messages: Iterable[Message]) -> int:
+def estimate_prompt(system: str | None, messages: Iterable[Message]) -> int:
     """Estimate what a whole prompt counts as input, its attachments included."""
-    total = _TOKENS_PER_MESSAGE + (count(system) if system else 0)
+    total = _TOKENS_PER_MESSAGE + (estimate_tokens(system) if system else 0)
     for message in messages:
-        total += _TOKENS_PER_MESSAGE + count(message.content)
+        total += _TOKENS_PER_MESSAGE + estimate_tokens(message.content)
         total += sum(_count_attachment(item) for item in message.attachments)
     return total
 

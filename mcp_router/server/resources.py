@@ -124,7 +124,7 @@ def _list_model_names(app: App) -> tuple[str, ...]:
     """Providers and models that can be asked now, then the others."""
     access = app.access()
     names = (*access, *(model.id for model in app.catalog.models()))
-    return tuple(sorted(names, key=lambda name: not access[name.partition(":")[0]].open))
+    return tuple(sorted(names, key=lambda name: not access[name.partition(":")[0]].available))
 
 
 _MAX_COMPLETION_VALUES = 100

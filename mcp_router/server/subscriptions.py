@@ -112,7 +112,7 @@ class SubscriptionManager:
         except LedgerError:
             return []  # it is told when the ledger is back
         benched = tuple(bench.scope for bench in standing.benches if bench.until > now)
-        closed = tuple(name for name, access in self._app.access().items() if not access.open)
+        closed = tuple(name for name, access in self._app.access().items() if not access.available)
         # At midnight a day's costs begin anew.
         costs = (spent.attempts, spent.cost_usd, datetime.fromtimestamp(now, UTC).date())
         seen: dict[str, object] = {PROVIDERS: (benched, closed), **dict.fromkeys(COSTS, costs)}

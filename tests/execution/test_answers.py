@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mcp_router.execution.answer_schema import SchemaError, answer_schema
-from mcp_router.execution.validation import Problems, asked_again, check, parse_json_answer
+from mcp_router.execution.answer_schema import SchemaError, compile_schema
+from mcp_router.execution.validation import Violations, check_answer, format_feedback, parse_json_answer
 from mcp_router.text import StreamCleaner, cleaned
 
 PERSON = {
@@ -28,8 +28,8 @@ PERSON = {
 
 
 def problems(answer: str, schema: object) -> tuple[str, ...]:
-    found = check(answer, answer_schema(schema))
-    assert isinstance(found, Problems)
+    found = check_answer(answer, compile_schema(schema))
+    assert isinstance(found, Violations)
     return found.lines
 
 
@@ -110,7 +110,7 @@ def test_what_was_written_as_json_is_read_as_it_was(value: object) -> None:
 def test_an_accepted_answer_comes_back_compact_and_alone() -> None:
     answer = 'Sure:\n```json\n{\n  "name": "Zoë",\n  "age": 3,\n  "tags": ["a"]\n}\n```'
 
-    assert check(answer, answer_schema(PERSON)) == '{"name":"Zoë","age":3,"tags":["a"]}'
+    assert check_answer(answer, compile_schema(PERSON)) == '{"name":"Zoë","age":3,"tags":["a"]}'
 
 
 def test_each_problem_says_where_and_what_and_three_are_enough() -> None:
@@ -146,10 +146,10 @@ def test_of_several_alternatives_the_closest_is_told() -> None:
 
 
 def test_what_is_no_json_is_a_problem_to_be_asked_again() -> None:
-    found = check('{"name": ', answer_schema(PERSON))
+    found = check_answer('{"name": ', compile_schema(PERSON))
 
-    assert isinstance(found, Problems)
-    assert asked_again(found) == (
+    assert isinstance(found, Violations)
+    assert format_feedback(found) == (
         "That answer was not accepted:\n"
         "The answer is not JSON: Expecting value at line 1 column 9.\n"
         "Answer again with the whole corrected JSON value and nothing else."
@@ -163,7 +163,7 @@ def test_an_answer_nested_without_end_is_a_problem() -> None:
 
 
 def test_what_is_checked_is_cleaned_first() -> None:
-    assert check('{"name":"\\u001b[31mred\\u202e","age":1}', answer_schema(PERSON)) == '{"name":"red","age":1}'
+    assert check_answer('{"name":"\\u001b[31mred\\u202e","age":1}', compile_schema(PERSON)) == '{"name":"red","age":1}'
 
 
 # Schemas
@@ -194,7 +194,7 @@ def test_what_is_checked_is_cleaned_first() -> None:
 )
 def test_a_schema_nothing_could_be_checked_against_is_the_callers_mistake(schema: object, why: str) -> None:
     with pytest.raises(SchemaError, match=why):
-        answer_schema(schema)
+        compile_schema(schema)
 
 
 def test_a_schema_nested_too_deeply_is_refused() -> None:
@@ -203,7 +203,7 @@ def test_a_schema_nested_too_deeply_is_refused() -> None:
         schema = {"items": schema}
 
     with pytest.raises(SchemaError, match="deeper than 64 levels"):
-        answer_schema(schema)
+        compile_schema(schema)
 
 
 def test_nothing_is_ever_fetched() -> None:
@@ -213,20 +213,20 @@ def test_nothing_is_ever_fetched() -> None:
         hidden = {"$id": "https://example.com/a", "properties": {"a": {"$id": "b", "$ref": address}}}
 
         with pytest.raises(SchemaError, match="never fetched"):
-            answer_schema({"properties": {"a": {"$ref": address}}})
+            compile_schema({"properties": {"a": {"$ref": address}}})
         with pytest.raises(SchemaError, match="which is not in it"):
-            check('{"a": 1}', answer_schema(hidden))
+            check_answer('{"a": 1}', compile_schema(hidden))
 
         with pytest.raises(BlockingIOError):
             server.accept()
 
 
 def test_what_only_looks_like_a_reference_is_none() -> None:
-    schema = answer_schema(
+    schema = compile_schema(
         {"properties": {"$ref": {"const": {"$ref": "http://example.com/"}}, "default": {"type": "integer"}}}
     )
 
-    assert check('{"$ref":{"$ref":"http://example.com/"},"default":1}', schema) == (
+    assert check_answer('{"$ref":{"$ref":"http://example.com/"},"default":1}', schema) == (
         '{"$ref":{"$ref":"http://example.com/"},"default":1}'
     )
 
@@ -239,17 +239,17 @@ def test_older_drafts_and_anchors_are_understood() -> None:
     }
     anchored = {"$defs": {"x": {"$anchor": "n", "type": "integer"}}, "items": {"$ref": "#n"}}
 
-    assert check("[1]", answer_schema(draft7)) == "[1]"
+    assert check_answer("[1]", compile_schema(draft7)) == "[1]"
     assert problems("[1,2]", draft7) == ("$: Additional items are not allowed (2 was unexpected)",)
     assert problems('["x"]', anchored) == ("$[0]: 'x' is not of type 'integer'",)
 
 
 def test_a_pattern_that_never_ends_is_stopped() -> None:
-    schema = answer_schema({"type": "string", "pattern": r"^(([a-z])+.)+[A-Z]([a-z])+$"})
+    schema = compile_schema({"type": "string", "pattern": r"^(([a-z])+.)+[A-Z]([a-z])+$"})
     began = time.process_time()
 
     with pytest.raises(SchemaError, match="takes too long"):
-        check(json.dumps("a" * 20_000), schema)
+        check_answer(json.dumps("a" * 20_000), schema)
 
     assert time.process_time() - began < 5
 
@@ -257,7 +257,7 @@ def test_a_pattern_that_never_ends_is_stopped() -> None:
 def test_patterns_are_checked_as_the_schema_means_them() -> None:
     schema = {"type": "string", "pattern": r"^[a-z]+(-[a-z]+)*$"}
 
-    assert check('"a-b-c"', answer_schema(schema)) == '"a-b-c"'
+    assert check_answer('"a-b-c"', compile_schema(schema)) == '"a-b-c"'
     assert problems('"A"', schema) == ("$: 'A' does not match '^[a-z]+(-[a-z]+)*$'",)
 
 

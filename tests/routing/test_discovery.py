@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 from mcp_router.app import App
 from mcp_router.cli import main
+from mcp_router.routing.access import normalize_local_url
 from mcp_router.routing.catalog import Catalog
-from mcp_router.routing.local_servers import Discovery, normalised
+from mcp_router.routing.local_servers import Discovery
 from providers.catalog import LocalServer
 from providers.registry import shipped_provider
 from tests.support.front import Front, front
@@ -302,15 +303,15 @@ async def test_an_address_is_understood_as_people_write_it(tmp_path: Path, varia
     ],
 )
 def test_addresses_are_brought_into_one_form(said: str, meant: str) -> None:
-    assert normalised(said, LOCAL) == meant
+    assert normalize_local_url(said, LOCAL) == meant
 
 
 @settings(deadline=None)
 @given(said=st.text() | st.from_regex(r"(https?://)?\[?[0-9a-f:.]*\]?(:\d*)?/?[a-z]*", fullmatch=True))
 def test_whatever_stands_for_an_address_is_no_crash(said: str) -> None:
-    once = normalised(said, LOCAL)
+    once = normalize_local_url(said, LOCAL)
 
-    assert normalised(once, LOCAL) == once or "//" not in once
+    assert normalize_local_url(once, LOCAL) == once or "//" not in once
 
 
 @pytest.mark.parametrize(

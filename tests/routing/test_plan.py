@@ -168,7 +168,7 @@ async def test_a_key_for_a_server_of_ones_own_goes_only_where_the_user_points(tm
     async with front(
         tmp_path, {"OLLAMA_API_KEY": "test-key-of-ollama"}, "[providers.local]\nenabled = true\n"
     ) as house:
-        unpointed = house.app.key(house.app.catalog.provider("local"))
+        unpointed = house.app.rules.key(house.app.catalog.provider("local"))
 
     assert answer["text"] == "Hello from local."
     assert vendors.requests("local")[-1].headers["authorization"] == "Bearer test-key-of-ollama"

@@ -13,7 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcp_router.routing.catalog import Catalog
-from mcp_router.routing.prices import UNBOUNDED, Quote, cost_usd, price_at, tariff
+from mcp_router.routing.prices import (
+    UNLIMITED_OUTPUT_TOKENS,
+    Quote,
+    compute_cost,
+    find_price_schedule,
+    find_token_prices,
+)
 from providers.catalog import Model, Provider
 from providers.completion import Usage
 
@@ -28,13 +34,13 @@ def both(name: str) -> tuple[Provider, Model]:
 
 
 def cost(name: str, usage: Usage, *, at: datetime = NOON, thinking: bool = False) -> Decimal | None:
-    return cost_usd(*both(name), usage, at=at, thinking=thinking)[0]
+    return compute_cost(*both(name), usage, at=at, thinking=thinking)[0]
 
 
 def quoted(
     provider: Provider, model: Model, starts: datetime, ends: datetime, tokens: int, **how: bool | int
 ) -> Quote | None:
-    asked = tariff(provider, model, starts, ends)
+    asked = find_price_schedule(provider, model, starts, ends)
     return None if asked is None else asked.quote(tokens, **{"searches": 0, "thinking": False, **how})
 
 
@@ -48,13 +54,13 @@ def most(
     searches: int = 0,
 ) -> Decimal | None:
     found = quoted(*both(name), starts, starts + timedelta(seconds=seconds), input_tokens, searches=searches)
-    return None if found is None else found.usd(output_tokens)
+    return None if found is None else found.max_cost_usd(output_tokens)
 
 
 def test_fresh_cached_and_written_tokens_each_have_their_price() -> None:
     usage = Usage(input_tokens=10_000, output_tokens=1_000, cache_read_tokens=6_000, cache_write_tokens=1_000)
 
-    found = cost_usd(*both("claude:claude-sonnet-5-5"), usage, at=NOON, thinking=True)
+    found = compute_cost(*both("claude:claude-sonnet-5-5"), usage, at=NOON, thinking=True)
 
     # 3,000 x 2 + 6,000 x 0.10 + 1,000 x 2.50 + 1,000 x 10, per million
     assert found == (Decimal("0.0191"), "priced")
@@ -63,7 +69,7 @@ def test_fresh_cached_and_written_tokens_each_have_their_price() -> None:
 def test_the_vendors_own_word_wins_and_says_so() -> None:
     usage = Usage(input_tokens=10_000, output_tokens=1_000, reported_cost_usd=Decimal("0.00042"))
 
-    found = cost_usd(*both("openrouter:openai/gpt-oss-20b"), usage, at=NOON, thinking=False)
+    found = compute_cost(*both("openrouter:openai/gpt-oss-20b"), usage, at=NOON, thinking=False)
 
     assert found == (Decimal("0.00042"), "reported")
 
@@ -73,9 +79,9 @@ def test_an_unknown_price_is_unknown_and_not_free() -> None:
     nameless = replace(model, prices=())
     usage = Usage(input_tokens=10, output_tokens=10)
 
-    assert cost_usd(provider, nameless, usage, at=NOON, thinking=False) == (None, "unknown")
-    assert price_at(provider, nameless, NOON, 10) is None
-    assert tariff(provider, nameless, NOON, NOON) is None
+    assert compute_cost(provider, nameless, usage, at=NOON, thinking=False) == (None, "unknown")
+    assert find_token_prices(provider, nameless, NOON, 10) is None
+    assert find_price_schedule(provider, nameless, NOON, NOON) is None
 
 
 def test_a_search_nobody_has_a_fee_for_makes_the_cost_unknown() -> None:
@@ -87,12 +93,12 @@ def test_whatever_a_local_server_serves_costs_nothing() -> None:
     provider = CATALOG.provider("local")
     model = CATALOG.model_or_unlisted("local:llama3.2")
 
-    found = cost_usd(provider, model, Usage(input_tokens=10**6, output_tokens=10**6), at=NOON, thinking=False)
+    found = compute_cost(provider, model, Usage(input_tokens=10**6, output_tokens=10**6), at=NOON, thinking=False)
     asked = quoted(provider, model, NOON, NOON, 9, thinking=True)
 
     assert found == (Decimal(0), "priced")
     assert asked is not None
-    assert asked.affords(Decimal(0)) == UNBOUNDED
+    assert asked.max_output_tokens(Decimal(0)) == UNLIMITED_OUTPUT_TOKENS
 
 
 @pytest.mark.parametrize(
@@ -202,7 +208,7 @@ def test_an_estimate_counts_a_cache_that_is_asked_for() -> None:
     found = quoted(provider, model, NOON, NOON, 10_000, cache_writes=True)
 
     assert found is not None
-    assert found.usd(0) == Decimal("0.025")
+    assert found.max_cost_usd(0) == Decimal("0.025")
 
 
 MOMENTS = st.datetimes(datetime(2026, 11, 20), datetime(2027, 1, 5), timezones=st.just(UTC))  # noqa: DTZ001 -- hypothesis adds the zone
@@ -234,10 +240,10 @@ def test_nothing_ever_costs_more_than_was_estimated(  # noqa: PLR0917 -- one dra
     )
 
     bound = quoted(provider, model, starts, ends, given_in, searches=searches, thinking=think, cache_writes=True)
-    paid, _ = cost_usd(provider, model, usage, at=completed, thinking=think)
+    paid, _ = compute_cost(provider, model, usage, at=completed, thinking=think)
 
     assert (bound is None) == (paid is None)
-    assert paid is None or bound is None or paid <= bound.usd(given_out)
+    assert paid is None or bound is None or paid <= bound.max_cost_usd(given_out)
 
 
 @given(PRICED, st.integers(0, 150_000), st.sampled_from(["0.0001", "0.001", "0.01", "0.05", "0.5"]), MOMENTS)
@@ -249,9 +255,9 @@ def test_one_more_token_than_is_affordable_is_too_much(
     found = quoted(provider, model, starts, starts + timedelta(minutes=10), given_in)
 
     assert found is not None
-    output = found.affords(Decimal(ceiling))
-    assert output == 0 or found.usd(output) <= Decimal(ceiling)
-    assert output == UNBOUNDED or found.usd(output + 1) > Decimal(ceiling)
+    output = found.max_output_tokens(Decimal(ceiling))
+    assert output == 0 or found.max_cost_usd(output) <= Decimal(ceiling)
+    assert output == UNLIMITED_OUTPUT_TOKENS or found.max_cost_usd(output + 1) > Decimal(ceiling)
 
 
 THEIR_NAMES = {
@@ -316,7 +322,7 @@ def test_our_prices_are_those_of_another_catalogue_but_for_the_ones_named() -> N
         if model.provider in THEIR_NAMES:
             theirs = their_costs(model)
             ours = [
-                cost_usd(CATALOG.provider(model.provider), model, usage, at=at, thinking=False)[0]
+                compute_cost(CATALOG.provider(model.provider), model, usage, at=at, thinking=False)[0]
                 for at in WHEN
                 for usage in ASKED
             ]

@@ -9,13 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcp_router.routing import routes
+from mcp_router.routing.access import Access
 from mcp_router.routing.catalog import Catalog
 from mcp_router.routing.fit import Candidate, Requirements
 from mcp_router.routing.inference import infer
 from mcp_router.routing.inference.features import read
 from mcp_router.routing.inference.heads import heads
 from mcp_router.routing.plan import HIGH_RISK, plan
-from mcp_router.routing.request import Access, RoutingRequest, RoutingState
+from mcp_router.routing.request import RoutingRequest, RoutingState
 from mcp_router.routing.routes import COMPLEXITIES, TIERS, USE_CASES, Complexity, Tier, UseCase
 
 CATALOG = Catalog.with_shipped()

@@ -10,7 +10,7 @@ import pytest
 from mcp_router.errors import ConfigError
 from mcp_router.routing import routes
 from mcp_router.routing.catalog import Catalog
-from mcp_router.routing.prices import tariff
+from mcp_router.routing.prices import find_price_schedule
 from mcp_router.routing.routes import TIERS, USE_CASES, RouteEntry, Tier, UseCase
 from providers.catalog import Model
 from providers.registry import provider_from_table
@@ -101,9 +101,9 @@ def test_every_model_of_a_cell_is_useful_there_for_some_request(tier: Tier, entr
 
 
 def affordable(model: Model, ceiling: Decimal, input_tokens: int, searches: int) -> int | None:
-    asked = tariff(CATALOG.provider(model.provider), model, PEAK, PEAK + timedelta(minutes=2))
+    asked = find_price_schedule(CATALOG.provider(model.provider), model, PEAK, PEAK + timedelta(minutes=2))
     found = None if asked is None else asked.quote(input_tokens, searches=searches, thinking=False)
-    return None if found is None else found.affords(ceiling)
+    return None if found is None else found.max_output_tokens(ceiling)
 
 
 def test_the_shipped_table_names_only_what_there_is() -> None:
