@@ -1,4 +1,4 @@
-"""Makes the picture of a delegated task anew, from what `make demo` really prints: `make pictures`."""
+"""Draws the picture of a delegated job from the output of `make demo`: `make pictures`."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ ROOT = Path(__file__).parent.parent
 PICTURE = ROOT / "docs" / "pictures" / "delegated.svg"
 _WIDTH = 104
 _FONT_FACE = re.compile(r"\s*@font-face \{.*?\}", re.DOTALL)
-"""Where the fonts would be fetched from: a picture needs nothing from elsewhere."""
+"""Addresses of web fonts: the picture must not fetch anything."""
 
 
 def main() -> None:
-    """Run the demo and draw the part that delegates."""
+    """Run the demo and draw its output."""
     environ = {**os.environ, "FORCE_COLOR": "1", "TTY_INTERACTIVE": "0", "COLUMNS": str(_WIDTH)}
     demo = [sys.executable, "-P", str(ROOT / "examples" / "demo.py")]
     done = subprocess.run(demo, env=environ, check=True, capture_output=True, encoding="utf-8")
     console = Console(record=True, width=_WIDTH, file=StringIO())
-    for line in delegated(done.stdout.splitlines()):
+    for line in without_steps(done.stdout.splitlines()):
         console.print(Text.from_ansi(line))
     drawn = console.export_svg(title="an agent delegates", theme=MONOKAI, unique_id="delegated")
     PICTURE.write_text(_FONT_FACE.sub("", drawn), "utf-8")
     print(PICTURE)
 
 
-def delegated(lines: list[str]) -> list[str]:
-    """Take the lines of the classification out of what the demo prints, and the bill at its end."""
+def without_steps(lines: list[str]) -> list[str]:
+    """Return the lines between the start-up message and the closing advice, without the names of the steps."""
     plain = [Text.from_ansi(line).plain for line in lines]
-    start = next(number for number, line in enumerate(plain) if line.startswith("generate: classification"))
-    end = next(number for number, line in enumerate(plain) if line.startswith("router://"))
-    return lines[start:end]
+    start = next(number for number, line in enumerate(plain) if line.startswith("the plan"))
+    end = next(number for number, line in enumerate(plain) if number > start and line.strip("─ ") == "" and "─" in line)
+    return [line for line, text in zip(lines[start:end], plain[start:end], strict=True) if not text.startswith("· ")]
 
 
 if __name__ == "__main__":

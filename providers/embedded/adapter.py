@@ -72,19 +72,22 @@ class EmbeddedAdapter:
         """
         # Memory for another model's long answers is its owner's choice; the shipped one has little to say.
         question = ask(prompt, most_room=ROOM if self._model_path is None else prompt.max_output_tokens)
+        task = question.classification
+        streamed = on_text if task is None or task.field is None else None
         async with self._turn:
             runtime = self._opened()
             self._stop = stop = threading.Event()
             run = partial(runtime.answer, question, most_tokens=model.context_window or WINDOW, stop=stop)
             try:
-                answer = await (_whole(run) if on_text is None else _streamed(run, on_text))
+                answer = await (_whole(run) if streamed is None else _streamed(run, streamed))
             finally:
                 stop.set()
         if answer is None:
             raise UnavailableError("the embedded model was closed while it answered")
-        return Completion(
-            text=answer.text, model=runtime.path.stem, finish_reason=answer.finish_reason, usage=answer.usage
-        )
+        text = answer.text if task is None else task.to_answer(answer.text)
+        if on_text is not None and streamed is None:
+            await on_text(text)
+        return Completion(text=text, model=runtime.path.stem, finish_reason=answer.finish_reason, usage=answer.usage)
 
     async def aclose(self) -> None:
         """Stop the answer under way and give the memory back."""
@@ -117,7 +120,7 @@ def ask(prompt: Prompt, *, most_room: int = ROOM) -> Ask:
     """
     if any(message.attachments for message in prompt.messages):
         raise InvalidRequestError("the embedded model reads text only: no images, no PDFs")
-    task = None if prompt.response_schema is not None else classification(prompt)
+    task = classification(prompt)
     text = _chat_body(prompt) if task is None else {"prompt": task.prompt, "grammar": task.grammar}
     length = sum(len(message.content.encode()) for message in prompt.messages) + len((prompt.system or "").encode())
     return Ask(
@@ -131,6 +134,7 @@ def ask(prompt: Prompt, *, most_room: int = ROOM) -> Ask:
         },
         estimated_input_tokens=length // _BYTES_A_TOKEN + _TEMPLATE_TOKENS,
         room_tokens=min(prompt.max_output_tokens, most_room),
+        classification=task,
     )
 
 

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
 from providers.completion import Prompt
 
@@ -39,6 +40,8 @@ _MAKING = re.compile(
 )
 """A list in such a task is something else than labels."""
 _SEPARATOR = re.compile(r"\s*(?:,\s*(?:or|and|ou|et)\s+|,|/|\||\s+(?:or|ou)\s+)\s*", re.IGNORECASE)
+_FILE = re.compile(r"File: [^\n]+\n(?P<fence>`{3,})\n(?P<content>.*?)\n(?P=fence)$", re.DOTALL | re.MULTILINE)
+"""A file as prompts carry it: its name must not be read as part of the text."""
 _HEADING = re.compile(r"^\s*(?:text|review|message|texte|avis)\s*:", re.IGNORECASE)
 _NOT_IN_LABELS = frozenset(
     {
@@ -82,6 +85,7 @@ _EXAMPLES: Mapping[str, tuple[str, str]] = {
     "feature request": ("Could you support keyboard shortcuts?", "I wish I could sort the list by date."),
     "question": ("How do I change my password?", "Where can I find the manual?"),
     "billing": ("You took the payment two times from my card.", "I need a refund for my subscription."),
+    "praise": ("Thank you so much, this is wonderful.", "I love it, great work by everyone."),
     "urgent": ("Production is down, we need help right now!", "The patient stopped breathing, hurry!"),
     "not urgent": ("No rush, answer whenever you like.", "Sometime next month, please tidy the wiki."),
     "sports": ("She scored twice in the second half of the match.", "The runner broke the world record."),
@@ -98,6 +102,12 @@ class Classification:
     labels: tuple[str, ...]
     prompt: str
     grammar: str
+    field: str | None = None
+    """Property of the JSON object that carries the label; None for the bare label."""
+
+    def to_answer(self, text: str) -> str:
+        """Return the generated label in the form that was asked for."""
+        return text if self.field is None else json.dumps({self.field: text.strip()}, ensure_ascii=False)
 
 
 def labels_in(text: str) -> tuple[str, ...]:
@@ -110,12 +120,32 @@ def classification(prompt: Prompt) -> Classification | None:
     """The prompt as a classification; None where it is not surely one."""
     if len(prompt.messages) != 1:
         return None
-    text = prompt.messages[0].content
+    text = _FILE.sub(lambda file: file["content"], prompt.messages[0].content)
+    if prompt.response_schema is not None:
+        return _choice_in_schema(prompt.response_schema, text)
     if found := _found(text):
         labels, subject = found
         return _shown(labels, subject) if subject else None
     labels = labels_in(prompt.system or "")
     return _shown(labels, text) if labels else None
+
+
+def _choice_in_schema(schema: Mapping[str, object], text: str) -> Classification | None:
+    """Return the classification that a schema asks for: an enum of strings, or an object with one such property."""
+    properties = schema.get("properties")
+    if not isinstance(properties, Mapping):
+        return None
+    fields = cast("Mapping[str, object]", properties)
+    if len(fields) != 1:
+        return None
+    ((field, choice),) = fields.items()
+    names = cast("Mapping[str, object]", choice).get("enum") if isinstance(choice, Mapping) else None
+    values = cast("list[object]", names) if isinstance(names, list) else []
+    labels = tuple(value for value in values if isinstance(value, str))
+    if len(labels) != len(values) or not _FEWEST_LABELS <= len(labels) <= _MOST_LABELS:
+        return None
+    found = _found(text)
+    return _shown(labels, found[1] if found and found[1] else text, field=field)
 
 
 def _found(text: str) -> tuple[tuple[str, ...], str] | None:
@@ -150,7 +180,7 @@ def _bare(text: str) -> str:
     return " ".join(_HEADING.sub("", text).strip(" .:;?!\n\t\"'").split())
 
 
-def _shown(labels: tuple[str, ...], subject: str) -> Classification:
+def _shown(labels: tuple[str, ...], subject: str, field: str | None = None) -> Classification:
     # Twice, the second time backwards: the model leans towards the label it saw last.
     rounds = ((0, labels), (1, labels[::-1]))
     examples = "".join(
@@ -158,7 +188,10 @@ def _shown(labels: tuple[str, ...], subject: str) -> Classification:
     )
     choices = " | ".join(json.dumps(f" {label}", ensure_ascii=False) for label in labels)
     return Classification(
-        labels=labels, prompt=f"{examples}Text: {_bare(subject)}\nCategory:", grammar=f"root ::= {choices}"
+        labels=labels,
+        prompt=f"{examples}Text: {_bare(subject)}\nCategory:",
+        grammar=f"root ::= {choices}",
+        field=field,
     )
 
 

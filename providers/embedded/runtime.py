@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, cast
 
 from providers.completion import FinishReason, Usage
+from providers.embedded.labels import Classification
 from providers.errors import (
     BrokenAnswerError,
     ContextLengthError,
@@ -47,6 +48,8 @@ class Ask:
     """From the length of the text, rather too many; the exact count is llama.cpp's."""
     room_tokens: int
     """What the window must leave for the answer, if the model's own window is large enough."""
+    classification: Classification | None = None
+    """Set if the answer is one of the labels that the prompt or its schema names."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

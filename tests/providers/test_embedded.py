@@ -113,6 +113,39 @@ def test_a_schema_wins_over_labels() -> None:
     assert ask(prompt).kind == "chat"
 
 
+def choice_schema(*labels: str) -> dict[str, object]:
+    return {"type": "object", "properties": {"label": {"enum": list(labels)}}, "required": ["label"]}
+
+
+def test_schema_with_one_choice_is_a_classification_of_the_file() -> None:
+    text = "Classify this ticket as good or bad.\n\nFile: tickets/1.txt\n```\nGreat phone\n```\n"
+    task = classification(saying(text, response_schema=choice_schema("good", "bad")))
+
+    assert task is not None
+    assert task.prompt.endswith("\n\nText: Great phone\nCategory:")
+    assert task.to_answer(" good") == '{"label": "good"}'
+
+
+def test_schema_with_more_than_one_choice_is_a_chat() -> None:
+    many = {"type": "object", "properties": {"a": {"enum": ["x", "y"]}, "b": {"enum": ["x", "y"]}}}
+    prompts = [saying("Classify as x or y: z", response_schema=schema) for schema in (many, choice_schema("x"), {})]
+
+    assert [ask(prompt).kind for prompt in prompts] == ["chat", "chat", "chat"]
+
+
+@needs_model
+async def test_choice_is_streamed_as_one_json_value(adapter: EmbeddedAdapter) -> None:
+    prompt = saying("Is it spam or ham? Win $1000 now, claim it today!", response_schema=choice_schema("spam", "ham"))
+    pieces: list[str] = []
+
+    async def collect(piece: str) -> None:
+        pieces.append(piece)
+
+    done = await adapter.complete(MODEL, prompt, on_text=collect)
+
+    assert pieces == [done.text] == ['{"label": "spam"}']
+
+
 def test_an_image_is_refused_before_anything_is_loaded() -> None:
     message = Message(
         role="user", content="What is this?", attachments=(Attachment(name="a.png", media_type="image/png", data=b""),)
