@@ -19,8 +19,8 @@ from typing import Any
 from mcp_router import __version__
 from mcp_router.ledger.ledger import Ledger
 from mcp_router.operations.install import jsonc, toml_tables
-from mcp_router.operations.install.entries import Variables, entry
-from mcp_router.operations.install.hosts import CLIENTS, SERVER, Client
+from mcp_router.operations.install.entries import Variables, build_entry
+from mcp_router.operations.install.hosts import HOSTS, SERVER, Host
 from mcp_router.operations.install.server_command import COMMAND, Command
 from mcp_router.routing.routes import TIERS, USE_CASES, RouteEntry, RoutingTable, Tier, UseCase
 from mcp_router.routing.routes import load_shipped as shipped_routes
@@ -42,7 +42,7 @@ def main() -> None:
     """Write them."""
     for page in PAGES:
         page.write_text(with_tables(page.read_text("utf-8")), "utf-8")
-    for client in CLIENTS:
+    for client in HOSTS:
         (EXAMPLES / example_name(client)).write_text(example(client), "utf-8")
     for path, up_to_date in ((MANIFEST, manifest), (REGISTRY, registry)):
         path.write_text(up_to_date(path.read_text("utf-8")), "utf-8")
@@ -159,7 +159,7 @@ def clients() -> str:
                 *(f"`{readable(place)}`" for place in (one.linux[-1], one.macos[-1], one.windows[-1])),
                 _KEYS[one.keys].format(one.reference.replace("NAME", "GROQ_API_KEY")),
             )
-            for one in CLIENTS
+            for one in HOSTS
         ),
     )
 
@@ -179,18 +179,18 @@ def readable(place: str) -> str:
     return known.get(first, first) + slash + rest
 
 
-def example_name(client: Client) -> str:
+def example_name(client: Host) -> str:
     """Name a client's example."""
     return f"{client.name}.{client.format}"
 
 
-def example(client: Client) -> str:
+def example(client: Host) -> str:
     """Write the block to paste into a client's file."""
     keys = Variables(keys=("ANTHROPIC_API_KEY", "GEMINI_API_KEY", "GROQ_API_KEY"))
-    told = entry(client, Command(program=COMMAND), keys)
+    told = build_entry(client, Command(program=COMMAND), keys)
     if client.format == "toml":
-        return toml_tables.with_entry("", client.table, SERVER, told).lstrip()
-    return jsonc.with_member("", (client.table, SERVER), told)
+        return toml_tables.set_entry("", client.table, SERVER, told).lstrip()
+    return jsonc.set_member("", (client.table, SERVER), told)
 
 
 def manifest(text: str) -> str:

@@ -14,7 +14,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     gc.disable()  # all that is imported stays: looking through it again and again is a tenth of a start
     try:
         words = list(sys.argv[1:] if arguments is None else arguments)
-        given = create_parser().parse_args(_with_serve(_config_last(words)))
+        given = create_parser().parse_args(_add_serve(_move_config_last(words)))
         # Imported here, not above: hosts start one process a session, and `serve` needs none of the others.
         from mcp_router.cli.run import run  # noqa: PLC0415
 
@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         gc.enable()
 
 
-def _config_last(arguments: list[str]) -> list[str]:
+def _move_config_last(arguments: list[str]) -> list[str]:
     """Let `--config FILE` stand before the command too: it means the same everywhere."""
     if arguments[:1] == ["--config"] and len(arguments) > 1:
         return [*arguments[2:], *arguments[:2]]
@@ -32,7 +32,7 @@ def _config_last(arguments: list[str]) -> list[str]:
     return arguments
 
 
-def _with_serve(arguments: list[str]) -> list[str]:
+def _add_serve(arguments: list[str]) -> list[str]:
     """`mcp-llm-router` alone, or with options only, means `serve`."""
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help", "--version")):
         return ["serve", *arguments]

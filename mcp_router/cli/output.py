@@ -10,7 +10,7 @@ from rich.table import Column, Table
 from mcp_router.errors import BadInputError
 
 
-def arguments(given: Namespace) -> dict[str, object]:
+def collect_arguments(given: Namespace) -> dict[str, object]:
     """Turn the command line's words into those of the tools."""
     named = {
         "use_case": given.use_case,
@@ -22,12 +22,12 @@ def arguments(given: Namespace) -> dict[str, object]:
         "max_cost_usd": given.max_cost_usd,
         "system": getattr(given, "system", None),
         "temperature": getattr(given, "temperature", None),
-        "prompt": _prompt(given.prompt),
+        "prompt": _read_prompt(given.prompt),
     }
     return {name: value for name, value in named.items() if value not in (None, [])}
 
 
-def _prompt(given: str | None) -> str | None:
+def _read_prompt(given: str | None) -> str | None:
     if given != "-" and (given is not None or sys.stdin.isatty()):
         return given
     try:
@@ -41,7 +41,7 @@ def rows(value: object) -> list[dict[str, object]]:
     return value if isinstance(value, list) else []  # pyright: ignore[reportUnknownVariableType] -- made by `plan_view`
 
 
-def table(*columns: str, style: str = "") -> Table:
+def create_table(*columns: str, style: str = "") -> Table:
     """Begin a table that cuts nothing short: names and figures stay whole, and the last column, which is words, is
     broken into lines.
     """
@@ -49,16 +49,16 @@ def table(*columns: str, style: str = "") -> Table:
     return Table(*(Column(name, no_wrap=True) for name in whole), Column(words, overflow="fold"), box=None, style=style)
 
 
-def figures(name: str, *columns: str) -> Table:
+def create_figures_table(name: str, *columns: str) -> Table:
     """Begin a table of figures that cuts nothing short: they stay whole, and a long name is broken into lines."""
     return Table(Column(name, overflow="fold"), *(Column(each, no_wrap=True) for each in columns), box=None)
 
 
-def amount(value: object) -> float:
+def to_amount(value: object) -> float:
     """Take a number out of an answer; unknown is 0."""
     return float(value) if isinstance(value, int | float) else 0.0
 
 
-def usd(value: object) -> str:
+def format_usd(value: object) -> str:
     """Write an amount of an answer, to a millionth of a dollar."""
-    return f"{amount(value):.6f} USD"
+    return f"{to_amount(value):.6f} USD"

@@ -7,7 +7,7 @@ from typing import get_args
 
 from mcp_router import __version__
 
-CLIENTS = ("claude-code", "claude-desktop", "cursor", "vscode", "codex", "gemini", "windsurf", "zed")
+HOSTS = ("claude-code", "claude-desktop", "cursor", "vscode", "codex", "gemini", "windsurf", "zed")
 """Those that `install` knows; what it knows of them is loaded when it is asked for."""
 
 
@@ -85,7 +85,7 @@ def _routing(parser: ArgumentParser) -> None:
 
 
 def _install(parser: ArgumentParser) -> None:
-    parser.add_argument("client", metavar="CLIENT", help=", ".join(CLIENTS))
+    parser.add_argument("client", metavar="CLIENT", help=", ".join(HOSTS))
     parser.add_argument("--dry-run", action="store_true", help="show what would change, and change nothing")
     parser.add_argument("--uninstall", action="store_true", help="take the entry out again")
 

@@ -18,7 +18,7 @@ from mcp_router.errors import BadInputError, ConfigError, RouterError
 from mcp_router.ledger.ledger import LedgerError
 from mcp_router.settings import load
 
-_ROOMS = {"eval": "evaluate"}
+_MODULES = {"eval": "evaluate"}
 """Commands whose name a module had better not have."""
 _WITHOUT_APP = ("eval", "install")
 """Those that work where no ledger can be had."""
@@ -30,9 +30,9 @@ def run(given: Namespace) -> int:
     # SDKs log whole requests at this level and above it bodies of errors; neither is anybody's business.
     for chatty in ("httpx", "httpx2", "httpcore", "httpcore2", "openai", "anthropic", "groq", "mistralai"):
         logging.getLogger(chatty).setLevel(logging.CRITICAL)
-    _let_through(sys.stdout)
+    _replace_unencodable(sys.stdout)
     try:
-        code = anyio.run(_run, given)
+        code = anyio.run(_run_command, given)
         sys.stdout.flush()
     except (ConfigError, BadInputError) as error:
         print(f"mcp-llm-router: {error}", file=sys.stderr)
@@ -52,14 +52,14 @@ def run(given: Namespace) -> int:
     return code
 
 
-def _let_through(stream: object) -> None:
+def _replace_unencodable(stream: object) -> None:
     """Let a sign that the terminal lacks be a question mark: an answer is not lost for it, which may be paid for."""
     if isinstance(stream, TextIOWrapper):
         stream.reconfigure(errors="replace")
 
 
-async def _run(given: Namespace) -> int:
-    command = import_module(f"mcp_router.cli.commands.{_ROOMS.get(given.command, given.command)}")
+async def _run_command(given: Namespace) -> int:
+    command = import_module(f"mcp_router.cli.commands.{_MODULES.get(given.command, given.command)}")
     gc.freeze()
     gc.enable()
     if given.command in _WITHOUT_APP:

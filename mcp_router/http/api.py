@@ -25,7 +25,7 @@ from mcp_router.operations.arguments import (
     ProviderArguments,
     parse_arguments,
 )
-from mcp_router.operations.explain import explanation
+from mcp_router.operations.explain import explain_route
 from mcp_router.operations.generate import generate
 from mcp_router.server.callers import caller_from_request
 from providers.completion import OnText
@@ -39,19 +39,19 @@ def create_routes(app: App) -> list[Route]:
 
     async def providers(request: Request) -> Json:
         asked = parse_arguments(ProviderArguments, dict(request.query_params))
-        return await provider_views.providers(app, asked.provider, caller=caller_from_request(request))
+        return await provider_views.list_providers(app, asked.provider, caller=caller_from_request(request))
 
     async def use_cases(request: Request) -> Json:
         _reject_parameters(request)
-        return provider_views.use_cases(app) | provider_views.budget_tiers(app)
+        return provider_views.list_use_cases(app) | provider_views.list_budget_tiers(app)
 
     async def costs(request: Request) -> Json:
         asked = parse_arguments(CostArguments, dict(request.query_params))
-        return await cost_reports.costs(app, asked, caller=caller_from_request(request))
+        return await cost_reports.summarize_costs(app, asked, caller=caller_from_request(request))
 
     async def explain(request: Request) -> Json:
         asked = parse_arguments(ExplainArguments, await _parse_body(request))
-        return await explanation(app, asked, caller=caller_from_request(request))
+        return await explain_route(app, asked, caller=caller_from_request(request))
 
     async def openapi(_request: Request) -> Json:
         return create_document()

@@ -80,7 +80,7 @@ async def _collect_families(app: App, caller: Caller) -> list[Metric]:
     now = time.time()
 
     async def groups(by: GroupBy) -> Groups:
-        book = costs.book_of(app, "all", caller)
+        book = costs.choose_rollup(app, "all", caller)
         return (await app.ledger.summary(since=None, until=None, session=book, group_by=by)).groups
 
     limits = [limit for limit in app.settings.limits() if caller.sees_all or limit.client == caller.name]

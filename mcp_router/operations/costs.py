@@ -16,25 +16,25 @@ from mcp_router.operations.caller import LOCAL, Caller
 Json = dict[str, object]
 
 
-async def costs(app: App, arguments: CostArguments, *, caller: Caller = LOCAL) -> Json:
+async def summarize_costs(app: App, arguments: CostArguments, *, caller: Caller = LOCAL) -> Json:
     """Sum up a period, as far as it is the caller's to see.
 
     Raises:
         BadInputError: The period is kept for all clients together only.
     """
     now = datetime.now(UTC)
-    (since, until), book = span(arguments.period, now), book_of(app, arguments.period, caller)
+    (since, until), book = compute_period_bounds(arguments.period, now), choose_rollup(app, arguments.period, caller)
     summary = await app.ledger.summary(since=since, until=until, session=book, group_by=arguments.group_by)
-    view = {"period": arguments.period, **totals_view(summary.total), "baseline": app.baseline.model.id}
+    view = {"period": arguments.period, **describe_totals(summary.total), "baseline": app.baseline.model.id}
     if arguments.group_by is not None:
         # A call falls back from one model to another: it is no model's rate, nor a provider's.
         changes = {"fallback_rate": None} if arguments.group_by in ("model", "provider") else {}
-        view["groups"] = {name: totals_view(totals) | changes for name, totals in summary.groups.items()}
-    view["budgets"] = await budgets(app, caller, now)
+        view["groups"] = {name: describe_totals(totals) | changes for name, totals in summary.groups.items()}
+    view["budgets"] = await describe_budgets(app, caller, now)
     return view
 
 
-def book_of(app: App, period: Period, caller: Caller) -> str | None:
+def choose_rollup(app: App, period: Period, caller: Caller) -> str | None:
     """Say which sums a caller's figures are read from: everybody's (None), a session's, or their own.
 
     Raises:
@@ -47,7 +47,7 @@ def book_of(app: App, period: Period, caller: Caller) -> str | None:
     return client_book(caller.name)
 
 
-async def budgets(app: App, caller: Caller, now: datetime) -> list[Json]:
+async def describe_budgets(app: App, caller: Caller, now: datetime) -> list[Json]:
     """Say how budgets stand: all of them, or those of the caller alone."""
     limits = [limit for limit in app.settings.limits() if caller.sees_all or limit.client == caller.name]
     return [
@@ -62,16 +62,16 @@ async def budgets(app: App, caller: Caller, now: datetime) -> list[Json]:
     ]
 
 
-def span(period: Period, now: datetime) -> tuple[float | None, float | None]:
+def compute_period_bounds(period: Period, now: datetime) -> tuple[float | None, float | None]:
     """Say when a period began, and that it ends with today: what was written before the clock was set back is in none
     but `all`.
     """
-    since = since_when(period, now)
+    since = compute_period_start(period, now)
     tomorrow = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
     return since, None if since is None else tomorrow.timestamp()
 
 
-def since_when(period: Period, now: datetime) -> float | None:
+def compute_period_start(period: Period, now: datetime) -> float | None:
     """Say when a period began; None where it has no beginning, or its sums are kept apart."""
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     begins = {
@@ -83,7 +83,7 @@ def since_when(period: Period, now: datetime) -> float | None:
     return None if begins is None else begins.timestamp()
 
 
-def totals_view(totals: Totals) -> Json:
+def describe_totals(totals: Totals) -> Json:
     """Show sums as the contract names them."""
     view: Json = {
         "calls": totals.calls,
@@ -95,8 +95,8 @@ def totals_view(totals: Totals) -> Json:
         "cost_usd": number(totals.cost_usd),
         "baseline_usd": number(totals.baseline_usd),
         "saved_usd": number(totals.saved_usd),
-        "latency_ms": latency(totals),
-        "tokens_per_second": _rounded(totals.tokens_per_second),
+        "latency_ms": describe_latency(totals),
+        "tokens_per_second": _round(totals.tokens_per_second),
     }
     if totals.uncertain_usd:
         view["uncertain_usd"] = number(totals.uncertain_usd)
@@ -105,11 +105,11 @@ def totals_view(totals: Totals) -> Json:
     return view
 
 
-def latency(totals: Totals) -> Mapping[str, float | None]:
+def describe_latency(totals: Totals) -> Mapping[str, float | None]:
     """Show how long attempts took, in milliseconds."""
     found = {"mean": totals.latency_mean_ms, "p50": totals.latency_p50_ms, "p95": totals.latency_p95_ms}
-    return {name: _rounded(value) for name, value in found.items()}
+    return {name: _round(value) for name, value in found.items()}
 
 
-def _rounded(value: float | None) -> float | None:
+def _round(value: float | None) -> float | None:
     return None if value is None else round(value, 1)

@@ -20,14 +20,14 @@ Json = dict[str, object]
 _HINT = "A call's id is in the result of generate; file N of a per_file call is ID.N."
 
 
-async def explanation(app: App, arguments: ExplainArguments, *, caller: Caller = LOCAL) -> Json:
+async def explain_route(app: App, arguments: ExplainArguments, *, caller: Caller = LOCAL) -> Json:
     """Plan without spending, or tell what happened in a past call.
 
     Raises:
         BadInputError: A name is unknown, or a file cannot be read.
     """
     if arguments.call_id is not None:
-        return await call(app, arguments.call_id, caller=caller)
+        return await explain_call(app, arguments.call_id, caller=caller)
     about: Json = {}
     if arguments.per_file and arguments.files:
         found = await find_files(arguments.files, roots(app), base=app.settings.working_folder)
@@ -35,30 +35,30 @@ async def explanation(app: App, arguments: ExplainArguments, *, caller: Caller =
         about["files"] = f"{len(found)}, each a call of its own; this is the plan for the largest, {largest.name}"
         arguments = arguments.model_copy(update={"files": (str(largest.place.path),)})
     ready = await prepared(app, arguments, client=caller.name)
-    return plan_view(await app.router.plan(ready.task), app) | about
+    return describe_plan(await app.router.plan(ready.task), app) | about
 
 
-def plan_view(plan: Plan, app: App) -> Json:
+def describe_plan(plan: Plan, app: App) -> Json:
     """Show a plan."""
     task = plan.task
     return {
-        "use_case": _chosen(task, "use_case", task.use_case),
-        "complexity": _chosen(task, "complexity", task.complexity),
-        "budget_tier": _chosen(task, "budget_tier", task.budget_tier),
+        "use_case": _describe_choice(task, "use_case", task.use_case),
+        "complexity": _describe_choice(task, "complexity", task.complexity),
+        "budget_tier": _describe_choice(task, "budget_tier", task.budget_tier),
         "ceiling_usd": number(task.ceiling_usd),
-        "candidates": [_candidate(candidate) for candidate in plan.candidates],
-        "rejected": [_rejection(rejection) for rejection in plan.rejected],
+        "candidates": [_describe_candidate(candidate) for candidate in plan.candidates],
+        "rejected": [_describe_rejection(rejection) for rejection in plan.rejected],
         "baseline": app.baseline.model.id,
     }
 
 
-def _chosen(task: RoutingRequest, what: str, value: str) -> Json:
+def _describe_choice(task: RoutingRequest, what: str, value: str) -> Json:
     if what not in task.inferred:
         return {"value": value, "inferred": False}
     return {"value": value, "inferred": True, "confidence": round(task.inferred[what], 2)}
 
 
-def _candidate(candidate: Candidate) -> Json:
+def _describe_candidate(candidate: Candidate) -> Json:
     return {
         "model": candidate.model.id,
         "estimated_usd": number(candidate.fit.estimated_usd),
@@ -69,11 +69,11 @@ def _candidate(candidate: Candidate) -> Json:
     }
 
 
-def _rejection(rejection: Rejection) -> Json:
+def _describe_rejection(rejection: Rejection) -> Json:
     return {"model": rejection.model, "reason": rejection.reason}
 
 
-async def call(app: App, call_id: str, *, caller: Caller = LOCAL) -> Json:
+async def explain_call(app: App, call_id: str, *, caller: Caller = LOCAL) -> Json:
     """Tell what happened in a call, attempt by attempt.
 
     Raises:
@@ -94,12 +94,12 @@ async def call(app: App, call_id: str, *, caller: Caller = LOCAL) -> Json:
                 ("budget_tier", first.budget_tier),
             )
         },
-        "attempts": [attempt_view(attempt) for attempt in attempts],
+        "attempts": [describe_attempt(attempt) for attempt in attempts],
         "baseline": first.baseline,
     }
 
 
-def attempt_view(attempt: Attempt) -> Json:
+def describe_attempt(attempt: Attempt) -> Json:
     """Show one attempt."""
     view: Json = {
         "number": attempt.number,

@@ -9,7 +9,7 @@ from mcp_router.errors import UnknownNameError
 from mcp_router.ledger.records import Bench
 from mcp_router.money import number, plain
 from mcp_router.operations.caller import LOCAL, Caller
-from mcp_router.operations.costs import book_of, latency
+from mcp_router.operations.costs import choose_rollup, describe_latency
 from mcp_router.routing.plan import retires_soon
 from mcp_router.routing.prices import find_token_prices
 from mcp_router.routing.request import RoutingState
@@ -19,7 +19,7 @@ from providers.catalog import Model, Provider
 Json = dict[str, object]
 
 
-async def providers(app: App, name: str | None = None, *, caller: Caller = LOCAL) -> Json:
+async def list_providers(app: App, name: str | None = None, *, caller: Caller = LOCAL) -> Json:
     """Say who can be asked; with a name, everything about that one that is the caller's to see.
 
     Raises:
@@ -28,28 +28,31 @@ async def providers(app: App, name: str | None = None, *, caller: Caller = LOCAL
     world, _ = await app.router.world()
     if name is not None:
         provider = world.catalog.provider(name)
-        return {"providers": [_status(provider, world) | await _details(app, provider, world, caller)]}
+        return {
+            "providers": [_describe_status(provider, world) | await _describe_details(app, provider, world, caller)]
+        }
     return {
         "providers": [
-            _status(provider, world) | {"models": [model.name for model in _living(provider, world)]}
+            _describe_status(provider, world)
+            | {"models": [model.name for model in _list_current_models(provider, world)]}
             for provider in world.catalog.providers.values()
         ]
     }
 
 
-def _status(provider: Provider, world: RoutingState) -> Json:
+def _describe_status(provider: Provider, world: RoutingState) -> Json:
     access = world.access[provider.name]
     if access.retired:
         return {"name": provider.name, "status": "retired", "reason": access.reason}
     if access.reason is not None:
         return {"name": provider.name, "status": "inactive", "reason": access.reason}
-    if (trouble := _trouble(provider, world)) is not None:
+    if (trouble := _describe_trouble(provider, world)) is not None:
         return {"name": provider.name, "status": "degraded", "reason": trouble}
     return {"name": provider.name, "status": "active"}
 
 
-def _trouble(provider: Provider, world: RoutingState) -> str | None:
-    scopes = _scopes(provider, world)
+def _describe_trouble(provider: Provider, world: RoutingState) -> str | None:
+    scopes = _list_scopes(provider, world)
     benches = [bench for scope, bench in world.benches.items() if scope in scopes]
     benches += [bench for scope, bench in world.benches.items() if scope.startswith(f"model:{provider.name}:")]
     if benches:
@@ -63,27 +66,27 @@ def _trouble(provider: Provider, world: RoutingState) -> str | None:
     return None
 
 
-def _scopes(provider: Provider, world: RoutingState) -> tuple[str, str]:
+def _list_scopes(provider: Provider, world: RoutingState) -> tuple[str, str]:
     return f"provider:{provider.name}", world.access[provider.name].key_scope
 
 
-def _named(bench: Bench) -> str:
+def _format_scope(bench: Bench) -> str:
     """Say whom a bench is held against, without the key's mark."""
     kind, _, name = bench.scope.partition(":")
     return f"key:{name.partition(':')[0]}" if kind == "key" else bench.scope
 
 
-def _open_s(bench: Bench, now: float) -> int:
+def _compute_cooldown_s(bench: Bench, now: float) -> int:
     """Seconds until it may be asked again; 0 where it may, though its failures still count."""
     return max(0, round(bench.until - now))
 
 
-def _living(provider: Provider, world: RoutingState) -> list[Model]:
+def _list_current_models(provider: Provider, world: RoutingState) -> list[Model]:
     today = world.now.date()
     return [model for model in provider.models if model.retires is None or model.retires > today]
 
 
-async def _details(app: App, provider: Provider, world: RoutingState, caller: Caller) -> Json:
+async def _describe_details(app: App, provider: Provider, world: RoutingState, caller: Caller) -> Json:
     now = world.now.timestamp()
     rate = app.rates.get(provider.name)
     standing = await app.ledger.standing(now)
@@ -92,7 +95,7 @@ async def _details(app: App, provider: Provider, world: RoutingState, caller: Ca
         "requests_last_minute": used.requests if used else 0,
         "tokens_last_minute": used.tokens if used else 0,
     }
-    book = book_of(app, "7d", caller)
+    book = choose_rollup(app, "7d", caller)
     summary = await app.ledger.summary(since=now - 7 * 86_400, until=None, session=book, group_by="provider")
     totals = summary.groups.get(provider.name)
     return {
@@ -110,16 +113,21 @@ async def _details(app: App, provider: Provider, world: RoutingState, caller: Ca
             ],
         },
         "breaker": [
-            {"scope": _named(bench), "failures": bench.failures, "reason": bench.reason, "open_s": _open_s(bench, now)}
+            {
+                "scope": _format_scope(bench),
+                "failures": bench.failures,
+                "reason": bench.reason,
+                "open_s": _compute_cooldown_s(bench, now),
+            }
             for bench in standing.benches
-            if bench.scope in _scopes(provider, world) or bench.scope.startswith(f"model:{provider.name}:")
+            if bench.scope in _list_scopes(provider, world) or bench.scope.startswith(f"model:{provider.name}:")
         ],
-        "latency_ms": latency(totals) if totals else None,
-        "models": [model_view(provider, model, world.now) for model in provider.models],
+        "latency_ms": describe_latency(totals) if totals else None,
+        "models": [describe_model(provider, model, world.now) for model in provider.models],
     }
 
 
-def model_view(provider: Provider, model: Model, now: datetime) -> Json:
+def describe_model(provider: Provider, model: Model, now: datetime) -> Json:
     """Describe a model: prices in US dollars per million tokens, window in tokens."""
     price = find_token_prices(provider, model, now, 0)
     view: Json = {
@@ -143,7 +151,7 @@ def model_view(provider: Provider, model: Model, now: datetime) -> Json:
     return view
 
 
-def use_cases(app: App) -> Json:
+def list_use_cases(app: App) -> Json:
     """List the use cases, what they are about and where they go."""
     rows = app.routes.use_cases
     return {
@@ -153,20 +161,20 @@ def use_cases(app: App) -> Json:
     }
 
 
-def budget_tiers(app: App) -> Json:
+def list_budget_tiers(app: App) -> Json:
     """List the tiers and their ceilings."""
     return {"budget_tiers": [{"name": tier, "ceiling_usd": number(app.routes.ceilings[tier])} for tier in TIERS]}
 
 
-async def models(app: App) -> Json:
+async def list_models(app: App) -> Json:
     """List every model with its prices, also those that local servers serve at the moment."""
     now, catalog = datetime.now(UTC), await app.present()
     return {
-        "models": [model_view(catalog.provider(model.provider), model, now) for model in catalog.models()],
+        "models": [describe_model(catalog.provider(model.provider), model, now) for model in catalog.models()],
     }
 
 
-def route(app: App, use_case: str) -> Json:
+def describe_route(app: App, use_case: str) -> Json:
     """Show a use case's row of the routing table.
 
     Raises:

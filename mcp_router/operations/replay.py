@@ -15,7 +15,7 @@ from mcp_router.ledger.calendar import days_of
 from mcp_router.ledger.records import Limit, Recorded
 from mcp_router.money import number, usd
 from mcp_router.operations.arguments import Period
-from mcp_router.operations.costs import Json, span
+from mcp_router.operations.costs import Json, compute_period_bounds
 from mcp_router.routing.access import Access
 from mcp_router.routing.candidates import is_callers_choice
 from mcp_router.routing.fit import Candidate, Requirements
@@ -69,7 +69,7 @@ class Tally:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Refused:
+class ReplayRefusal:
     """A call that the other table, or a budget under it, would not have admitted."""
 
     kind: str
@@ -89,34 +89,36 @@ async def replay(app: App, table: Path, period: Period) -> Json:
     routes = app.routes.merge(overrides, file=str(table))
     catalog = await app.present()
     routes.check(catalog, unlisted=app.unlisted)
-    named = {entry.provider for use_case, tier in _cells(overrides) for entry in routes.route(use_case, tier)}
+    named = {entry.provider for use_case, tier in _list_routes_of(overrides) for entry in routes.route(use_case, tier)}
     world = RoutingState(
         catalog=catalog,
         routes=routes,
         now=datetime.now(UTC),
-        access=_with_keys(app.access(), named),
+        access=_assume_keys(app.access(), named),
         unlisted=app.unlisted,
     )
-    run = _Run(world=world, limits=app.settings.limits(), per_call_usd=app.settings.configuration.budgets.per_call_usd)
-    async for chunk in app.ledger.cells(*span(period, datetime.now(UTC))):
+    run = _Replay(
+        world=world, limits=app.settings.limits(), per_call_usd=app.settings.configuration.budgets.per_call_usd
+    )
+    async for chunk in app.ledger.cells(*compute_period_bounds(period, datetime.now(UTC))):
         for call in chunk:
             run.replay(call)
     missing = sorted(name for name in named if not app.access()[name].available)
     return {"table": str(table), "period": period, **run.view()} | ({"keys_missing": missing} if missing else {})
 
 
-def _cells(overrides: Mapping[str, Mapping[str, object]]) -> Iterable[tuple[UseCase, Tier]]:
+def _list_routes_of(overrides: Mapping[str, Mapping[str, object]]) -> Iterable[tuple[UseCase, Tier]]:
     return ((use_case, tier) for use_case in USE_CASES for tier in TIERS if tier in overrides.get(use_case, {}))
 
 
-def _with_keys(access: Mapping[str, Access], named: Iterable[str]) -> Mapping[str, Access]:
+def _assume_keys(access: Mapping[str, Access], named: Iterable[str]) -> Mapping[str, Access]:
     """Whoever the table names can be asked, as if there were a key: a table is tried before keys are bought."""
     opened = {name: replace(access[name], reason=None) for name in named if not access[name].retired}
     return {**access, **opened}
 
 
 @dataclass(kw_only=True, slots=True)
-class _Run:
+class _Replay:
     """One replay while it runs, the oldest call first."""
 
     world: RoutingState
@@ -131,14 +133,14 @@ class _Run:
     def replay(self, call: Recorded) -> None:
         """Route one call anew."""
         tallies = (self.total, self.cells.setdefault(f"{call.use_case}.{call.budget_tier}", Tally()))
-        outcome = self._routed(call)
+        outcome = self._route_call(call)
         for tally in tallies:
-            _note(tally, call, outcome)
-        if isinstance(outcome, Refused):
+            _count_call(tally, call, outcome)
+        if isinstance(outcome, ReplayRefusal):
             if len(self.refusals) < _TOLD:
                 self.refusals.append({"call_id": call.call_id, "reason": outcome.reason})
         elif outcome is not None and outcome[1] is not None:
-            for key in self._budgets(call):
+            for key in self._list_budget_keys(call):
                 self.spent[key] += int(outcome[1].scaleb(9))
 
     def view(self) -> Json:
@@ -150,42 +152,42 @@ class _Run:
             "refusals": self.refusals,
         }
 
-    def _routed(self, call: Recorded) -> tuple[str, Decimal | None] | Refused | None:
+    def _route_call(self, call: Recorded) -> tuple[str, Decimal | None] | ReplayRefusal | None:
         """Say who would have answered and at what cost, or why nobody; None where nobody did then."""
-        usage = _usage(call)
+        usage = _usage_from_call(call)
         if usage is None:
             return None
         if is_callers_choice(call.why):
             return call.model, call.cost_usd
         at = datetime.fromtimestamp(call.started_at, UTC)
-        planned = plan(_task(call, usage, self.world.routes, self.per_call_usd), replace(self.world, now=at))
-        refused: Refused | None = None
+        planned = plan(_task_from_call(call, usage, self.world.routes, self.per_call_usd), replace(self.world, now=at))
+        refused: ReplayRefusal | None = None
         for candidate in planned.candidates:
-            refusal = _cut(candidate, usage) or self._over_budget(call, candidate)
+            refusal = _check_length(candidate, usage) or self._check_budgets(call, candidate)
             if refusal is None:
-                return candidate.model.id, _cost(call, candidate, usage, at)
+                return candidate.model.id, _compute_cost(call, candidate, usage, at)
             refused = refused or refusal
-        return refused or _nobody(planned)
+        return refused or _refusal_from_plan(planned)
 
-    def _over_budget(self, call: Recorded, candidate: Candidate) -> Refused | None:
+    def _check_budgets(self, call: Recorded, candidate: Candidate) -> ReplayRefusal | None:
         worst = candidate.fit.worst_usd or Decimal(0)
-        for limit, key in zip(self._limits(call), self._budgets(call), strict=True):
+        for limit, key in zip(self._list_limits(call), self._list_budget_keys(call), strict=True):
             spent = Decimal(self.spent[key]).scaleb(-9)
             if worst and spent + worst > limit.limit_usd:
                 reason = (
                     f"the {limit.name} budget: {usd(spent)} of {usd(limit.limit_usd)} spent, up to {usd(worst)} more"
                 )
-                return Refused(kind=f"{limit.name} budget", reason=reason)
+                return ReplayRefusal(kind=f"{limit.name} budget", reason=reason)
         return None
 
-    def _limits(self, call: Recorded) -> list[Limit]:
+    def _list_limits(self, call: Recorded) -> list[Limit]:
         return [limit for limit in self.limits if limit.client in (None, call.client)]
 
-    def _budgets(self, call: Recorded) -> list[tuple[str, int]]:
-        return [(limit.name, days_of(limit.period, call.started_at)[0]) for limit in self._limits(call)]
+    def _list_budget_keys(self, call: Recorded) -> list[tuple[str, int]]:
+        return [(limit.name, days_of(limit.period, call.started_at)[0]) for limit in self._list_limits(call)]
 
 
-def _usage(call: Recorded) -> Usage | None:
+def _usage_from_call(call: Recorded) -> Usage | None:
     if call.outcome != "answered" or call.input_tokens is None or call.output_tokens is None:
         return None
     return Usage(
@@ -198,7 +200,7 @@ def _usage(call: Recorded) -> Usage | None:
     )
 
 
-def _task(call: Recorded, usage: Usage, routes: RoutingTable, per_call_usd: Decimal | None) -> RoutingRequest:
+def _task_from_call(call: Recorded, usage: Usage, routes: RoutingTable, per_call_usd: Decimal | None) -> RoutingRequest:
     """The task as far as the ledger knows it: what a call was about and how long, never its words."""
     use_case: UseCase = next(name for name in USE_CASES if name == call.use_case)
     tier: Tier = next(name for name in TIERS if name == call.budget_tier)
@@ -218,14 +220,14 @@ def _task(call: Recorded, usage: Usage, routes: RoutingTable, per_call_usd: Deci
     )
 
 
-def _cut(candidate: Candidate, usage: Usage) -> Refused | None:
+def _check_length(candidate: Candidate, usage: Usage) -> ReplayRefusal | None:
     visible, most = usage.output_tokens - usage.reasoning_tokens, candidate.fit.max_output_tokens
     if visible <= most:
         return None
-    return Refused(kind="cut", reason=f"{candidate.model.id}: an answer of {visible} tokens is cut at {most}")
+    return ReplayRefusal(kind="cut", reason=f"{candidate.model.id}: an answer of {visible} tokens is cut at {most}")
 
 
-def _cost(call: Recorded, candidate: Candidate, usage: Usage, at: datetime) -> Decimal | None:
+def _compute_cost(call: Recorded, candidate: Candidate, usage: Usage, at: datetime) -> Decimal | None:
     if candidate.model.id == call.model:
         if call.attempts == 1:
             return call.cost_usd  # as it was, with whatever the vendor itself said it cost
@@ -235,19 +237,19 @@ def _cost(call: Recorded, candidate: Candidate, usage: Usage, at: datetime) -> D
     return compute_cost(candidate.provider, candidate.model, usage, at=at, thinking=thinking)[0]
 
 
-def _nobody(planned: Plan) -> Refused:
+def _refusal_from_plan(planned: Plan) -> ReplayRefusal:
     for rejection in planned.rejected:
-        return Refused(kind=rejection.kind, reason=f"{rejection.model}: {rejection.reason}")
-    return Refused(kind="closed", reason="no model of the table can be asked")
+        return ReplayRefusal(kind=rejection.kind, reason=f"{rejection.model}: {rejection.reason}")
+    return ReplayRefusal(kind="closed", reason="no model of the table can be asked")
 
 
-def _note(tally: Tally, call: Recorded, outcome: tuple[str, Decimal | None] | Refused | None) -> None:
+def _count_call(tally: Tally, call: Recorded, outcome: tuple[str, Decimal | None] | ReplayRefusal | None) -> None:
     tally.calls += 1
     if outcome is None:
         tally.unanswered += 1
         return
     tally.asked[call.model] += 1
-    if isinstance(outcome, Refused):
+    if isinstance(outcome, ReplayRefusal):
         tally.refused += 1
         tally.refused_paid_usd += call.cost_usd or Decimal(0)
         tally.reasons[outcome.kind] += 1

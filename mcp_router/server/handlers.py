@@ -194,19 +194,21 @@ async def _generate(app: App, given: Json, ctx: Context, progress: ProgressRepor
 
 async def _list_providers(app: App, given: Json, ctx: Context, _progress: ProgressReporter) -> Json:
     asked = parse_arguments(ProviderArguments, given)
-    return await providers.providers(app, asked.provider, caller=caller_from_request(ctx.request))
+    return await providers.list_providers(app, asked.provider, caller=caller_from_request(ctx.request))
 
 
 async def _explain_route(app: App, given: Json, ctx: Context, _progress: ProgressReporter) -> Json:
     from mcp_router.operations import explain  # noqa: PLC0415
 
-    return await explain.explanation(
+    return await explain.explain_route(
         app, parse_arguments(ExplainArguments, given), caller=caller_from_request(ctx.request)
     )
 
 
 async def _cost_summary(app: App, given: Json, ctx: Context, _progress: ProgressReporter) -> Json:
-    return await costs.costs(app, parse_arguments(CostArguments, given), caller=caller_from_request(ctx.request))
+    return await costs.summarize_costs(
+        app, parse_arguments(CostArguments, given), caller=caller_from_request(ctx.request)
+    )
 
 
 _TOOLS: dict[str, Tool] = {

@@ -69,21 +69,21 @@ async def read_resource(app: App, uri: str, *, caller: Caller = LOCAL) -> types.
     ttl_ms = _LIVE_TTL_MS
     match kind, name:
         case "use-cases", "":
-            view, ttl_ms = providers.use_cases(app), _STATIC_TTL_MS
+            view, ttl_ms = providers.list_use_cases(app), _STATIC_TTL_MS
         case "budget-tiers", "":
-            view, ttl_ms = providers.budget_tiers(app), _STATIC_TTL_MS
+            view, ttl_ms = providers.list_budget_tiers(app), _STATIC_TTL_MS
         case "models", "":
-            view = await providers.models(app)
+            view = await providers.list_models(app)
         case "providers", "":
-            view = await providers.providers(app)
+            view = await providers.list_providers(app)
         case "routes", _ if name:
-            view, ttl_ms = providers.route(app, name), _STATIC_TTL_MS
+            view, ttl_ms = providers.describe_route(app, name), _STATIC_TTL_MS
         case "calls", _ if name:
             from mcp_router.operations import explain  # noqa: PLC0415 -- a start need not wait for what it brings
 
-            view = await explain.call(app, name, caller=caller)
+            view = await explain.explain_call(app, name, caller=caller)
         case "costs", _ if name:
-            view = await costs.costs(app, parse_arguments(CostArguments, {"period": name}), caller=caller)
+            view = await costs.summarize_costs(app, parse_arguments(CostArguments, {"period": name}), caller=caller)
         case _:
             raise UnknownNameError("resource", uri, _NAMES)
     return types.ReadResourceResult(

@@ -22,7 +22,7 @@ from mcp_router.operations.install.hosts import SERVER
 from mcp_router.server.tools import TOOLS
 from mcp_router.settings import load
 from providers.registry import shipped
-from scripts.write_tables import CLIENTS, EXAMPLES, MANIFEST, PAGES, example, example_name, with_tables
+from scripts.write_tables import EXAMPLES, HOSTS, MANIFEST, PAGES, example, example_name, with_tables
 from scripts.write_tables import manifest as up_to_date
 from tests.support.front import environment
 from tests.vendors import vendor_server
@@ -47,7 +47,7 @@ def test_the_tables_of_every_page_are_those_of_the_code(page: Path) -> None:
     assert with_tables(page.read_text("utf-8")) == page.read_text("utf-8"), "run `make docs`"
 
 
-@pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
+@pytest.mark.parametrize("client", HOSTS, ids=lambda client: client.name)
 def test_each_client_has_its_block_to_paste(client: Any) -> None:
     text = (EXAMPLES / example_name(client)).read_text("utf-8")
 
@@ -57,7 +57,7 @@ def test_each_client_has_its_block_to_paste(client: Any) -> None:
 
 
 def test_the_folder_of_blocks_holds_nothing_else() -> None:
-    assert {path.name for path in EXAMPLES.iterdir()} == {example_name(client) for client in CLIENTS}
+    assert {path.name for path in EXAMPLES.iterdir()} == {example_name(client) for client in HOSTS}
 
 
 def test_every_command_of_the_guide_runs(
@@ -70,7 +70,7 @@ def test_every_command_of_the_guide_runs(
 
     ended = {" ".join(words): main(words[1:]) for words in lines}
 
-    assert len(ended) > len(CLIENTS)
+    assert len(ended) > len(HOSTS)
     assert {words[0] for words in lines} == {COMMAND}
     assert {name for name, code in ended.items() if code != 0} == set()
     assert capsys.readouterr().err == ""
@@ -87,7 +87,7 @@ def test_every_configuration_block_of_the_guide_is_accepted(tmp_path: Path) -> N
 def test_every_client_is_in_the_guide_and_every_link_leads_somewhere() -> None:
     links = [link for link in re.findall(r"\]\(([^)]+)\)", GUIDE) if not link.startswith("https://")]
 
-    assert [client.name for client in CLIENTS if f"install {client.name}\n" not in GUIDE] == []
+    assert [client.name for client in HOSTS if f"install {client.name}\n" not in GUIDE] == []
     assert [link for link in links if not (ROOT / "docs" / link).exists()] == []
 
 
@@ -216,5 +216,7 @@ def test_examples_in_json_can_be_read_by_everybody() -> None:
 
     assert paths
     assert [
-        path for path in paths if jsonc.read(path.read_text("utf-8")).value != json.loads(path.read_text("utf-8"))
+        path
+        for path in paths
+        if jsonc.parse_jsonc(path.read_text("utf-8")).value != json.loads(path.read_text("utf-8"))
     ] == []

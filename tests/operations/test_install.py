@@ -17,12 +17,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcp_router.cli import main
-from mcp_router.cli.parser import CLIENTS as NAMES
+from mcp_router.cli.parser import HOSTS as NAMES
 from mcp_router.errors import ConfigError
 from mcp_router.operations.install import config_files, jsonc
-from mcp_router.operations.install.hosts import CLIENTS, SERVER, Client, client
-from mcp_router.operations.install.locations import Machine, place
-from mcp_router.operations.install.server_command import Command, Running, command
+from mcp_router.operations.install.hosts import HOSTS, SERVER, Host, find_host
+from mcp_router.operations.install.locations import Machine, locate_config
+from mcp_router.operations.install.server_command import Command, Installation, build_command
 from mcp_router.settings import load
 
 SECRET = "gsk_canary0123456789canary"
@@ -40,26 +40,26 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def file_of(name: str, home: Path) -> Path:
-    return place(client(name), Machine(home=home, environ={}))
+    return locate_config(find_host(name), Machine(home=home, environ={}))
 
 
 def said(name: str, home: Path) -> dict[str, Any]:
     """A client's file as it reads it."""
     text = file_of(name, home).read_text("utf-8")
-    if client(name).format == "toml":
+    if find_host(name).format == "toml":
         return tomllib.loads(text)
-    root = jsonc.read(text)
+    root = jsonc.parse_jsonc(text)
     return {} if root is None else dict(root.value)
 
 
 def entry_of(name: str, home: Path) -> dict[str, Any]:
-    return said(name, home)[client(name).table][SERVER]
+    return said(name, home)[find_host(name).table][SERVER]
 
 
 def beginning(name: str) -> str:
     """A file with comments and another server."""
-    table = client(name).table
-    if client(name).format == "toml":
+    table = find_host(name).table
+    if find_host(name).format == "toml":
         return (
             f'# mine\nmodel = "gpt-6"  # the best\n\n[{table}.other]\ncommand = "other"\n\n[profiles.x]\nmodel = "y"\n'
         )
@@ -68,7 +68,7 @@ def beginning(name: str) -> str:
 
 
 def test_the_command_line_names_every_client_there_is_data_for() -> None:
-    assert [one.name for one in CLIENTS] == list(NAMES)
+    assert [one.name for one in HOSTS] == list(NAMES)
 
 
 @EVERYBODY
@@ -133,10 +133,10 @@ def test_everything_else_in_a_file_stays_letter_by_letter(name: str, home: Path)
     main(["install", name])
 
     kept = said(name, home)
-    assert kept[client(name).table].pop(SERVER)
+    assert kept[find_host(name).table].pop(SERVER)
     lines = iter(path.read_text("utf-8").splitlines())
     assert [line for line in beginning(name).splitlines() if line not in lines] == []
-    assert list(kept[client(name).table]) == ["other"]
+    assert list(kept[find_host(name).table]) == ["other"]
 
 
 @EVERYBODY
@@ -200,7 +200,7 @@ def test_a_table_that_we_brought_goes_with_us_whatever_was_written_meanwhile(
     path = file_of("claude-code", home)
     path.write_text(text)
     main(["install", "claude-code"])
-    path.write_text(jsonc.with_member(path.read_text(), ("theme",), "dark"))
+    path.write_text(jsonc.set_member(path.read_text(), ("theme",), "dark"))
 
     main(["install", "claude-code", "--uninstall"])
 
@@ -272,14 +272,14 @@ def test_a_malformed_file_is_named_with_its_line_and_left_alone(
 ) -> None:
     path = file_of(name, home)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text('a = 1\nb = "c\n' if client(name).format == "toml" else '{\n  "a": 1\n  "b": 2\n}\n', "utf-8")
+    path.write_text('a = 1\nb = "c\n' if find_host(name).format == "toml" else '{\n  "a": 1\n  "b": 2\n}\n', "utf-8")
     before = path.read_bytes()
 
     assert main(["install", name]) == 2
 
     error = capsys.readouterr().err
     assert str(path) in error
-    assert "line 2" in error if client(name).format == "toml" else "line 3, column 3" in error
+    assert "line 2" in error if find_host(name).format == "toml" else "line 3, column 3" in error
     assert path.read_bytes() == before
     assert [one for one in path.parent.iterdir() if one != path] == []
 
@@ -392,11 +392,11 @@ def test_a_folder_that_cannot_be_written_is_told(home: Path, capsys: pytest.Capt
 def test_a_file_that_another_program_writes_meanwhile_is_left_to_it(home: Path) -> None:
     path = file_of("claude-code", home)
     path.write_text("{}")
-    change = config_files.installed(client("claude-code"), path, {"command": "mcp-llm-router"})
+    change = config_files.plan_install(find_host("claude-code"), path, {"command": "mcp-llm-router"})
     path.write_text('{"theirs": 1}')
 
     with pytest.raises(ConfigError, match="another program wrote it just now"):
-        config_files.write(change, datetime(2026, 11, 24, tzinfo=UTC))
+        config_files.write_change(change, datetime(2026, 11, 24, tzinfo=UTC))
 
     assert path.read_text("utf-8") == '{"theirs": 1}'
     assert list(home.glob("*.bak")) == []
@@ -437,7 +437,7 @@ PLACES = [
 def test_each_platform_has_its_place(name: str, platform: str, there: str, tmp_path: Path) -> None:
     machine = Machine(platform=platform, home=tmp_path, environ={})
 
-    assert place(client(name), machine) == tmp_path / there
+    assert locate_config(find_host(name), machine) == tmp_path / there
 
 
 def test_folders_that_were_moved_are_found(tmp_path: Path) -> None:
@@ -445,17 +445,17 @@ def test_folders_that_were_moved_are_found(tmp_path: Path) -> None:
     environ = {name: str(tmp_path / folder) for name, folder in moved.items()} | {"XDG_CONFIG_HOME": "/x"}
     machine = Machine(platform="linux", home=tmp_path, environ=environ)
 
-    assert place(client("codex"), machine) == tmp_path / "c" / "config.toml"
-    assert place(client("claude-code"), machine) == tmp_path / "d" / ".claude.json"
-    assert place(client("gemini"), machine) == tmp_path / "g" / ".gemini" / "settings.json"
-    assert place(client("zed"), machine) == Path("/x/zed/settings.json")
+    assert locate_config(find_host("codex"), machine) == tmp_path / "c" / "config.toml"
+    assert locate_config(find_host("claude-code"), machine) == tmp_path / "d" / ".claude.json"
+    assert locate_config(find_host("gemini"), machine) == tmp_path / "g" / ".gemini" / "settings.json"
+    assert locate_config(find_host("zed"), machine) == Path("/x/zed/settings.json")
 
 
 def test_a_packaged_claude_desktop_is_found_where_windows_keeps_it(tmp_path: Path) -> None:
     (tmp_path / "Local" / "Packages" / "Claude_abc123").mkdir(parents=True)
     machine = Machine(platform="win32", home=tmp_path, environ={"LOCALAPPDATA": str(tmp_path / "Local")})
 
-    found = place(client("claude-desktop"), machine)
+    found = locate_config(find_host("claude-desktop"), machine)
 
     inside = "Local/Packages/Claude_abc123/LocalCache/Roaming/Claude/claude_desktop_config.json"
     assert found == tmp_path / inside
@@ -473,9 +473,11 @@ def test_a_venv_is_started_by_its_own_script(tmp_path: Path) -> None:
     ours = script(tmp_path / "venv" / "bin")
     script(tmp_path / "other")
 
-    now = Running(prefix=tmp_path / "venv", executable=ours.with_name("python"), search_path=str(tmp_path / "other"))
+    now = Installation(
+        prefix=tmp_path / "venv", executable=ours.with_name("python"), search_path=str(tmp_path / "other")
+    )
 
-    assert command(now) == Command(program=str(ours))
+    assert build_command(now) == Command(program=str(ours))
 
 
 def test_pipx_and_uv_tools_are_started_by_the_link_that_outlives_an_upgrade(tmp_path: Path) -> None:
@@ -483,16 +485,18 @@ def test_pipx_and_uv_tools_are_started_by_the_link_that_outlives_an_upgrade(tmp_
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "mcp-llm-router").symlink_to(ours)
 
-    now = Running(prefix=ours.parent.parent, executable=ours.with_name("python"), search_path=str(tmp_path / "bin"))
+    now = Installation(
+        prefix=ours.parent.parent, executable=ours.with_name("python"), search_path=str(tmp_path / "bin")
+    )
 
-    assert command(now) == Command(program=str(tmp_path / "bin" / "mcp-llm-router"))
+    assert build_command(now) == Command(program=str(tmp_path / "bin" / "mcp-llm-router"))
 
 
 def test_uvx_is_started_again_because_what_it_made_is_gone_some_day(tmp_path: Path) -> None:
     ours = script(tmp_path / "cache" / "uv" / "archive-v0" / "x1" / "bin")
     uvx = script(tmp_path / "bin", "uvx")
 
-    now = Running(
+    now = Installation(
         prefix=ours.parent.parent,
         executable=ours.with_name("python"),
         search_path="",
@@ -500,7 +504,7 @@ def test_uvx_is_started_again_because_what_it_made_is_gone_some_day(tmp_path: Pa
         source="mcp-llm-router[embedded]==1.2",
     )
 
-    assert command(now) == Command(
+    assert build_command(now) == Command(
         program=str(uvx), arguments=("--from", "mcp-llm-router[embedded]==1.2", "mcp-llm-router")
     )
 
@@ -509,20 +513,20 @@ def test_pipx_run_is_started_again_for_the_same_reason(tmp_path: Path) -> None:
     ours = script(tmp_path / ".cache" / "pipx" / "x1" / "bin")
     pipx = script(tmp_path / "bin", "pipx")
 
-    now = Running(
+    now = Installation(
         prefix=ours.parent.parent,
         executable=ours.with_name("python"),
         search_path=str(pipx.parent),
         source="/src/router",
     )
 
-    assert command(now).arguments == ("run", "--spec", "/src/router", "mcp-llm-router")
+    assert build_command(now).arguments == ("run", "--spec", "/src/router", "mcp-llm-router")
 
 
 def test_without_a_script_the_module_is_started_and_the_current_folder_kept_off_its_path(tmp_path: Path) -> None:
-    now = Running(prefix=tmp_path, executable=tmp_path / "bin" / "python", search_path="")
+    now = Installation(prefix=tmp_path, executable=tmp_path / "bin" / "python", search_path="")
 
-    assert command(now) == Command(program=str(tmp_path / "bin" / "python"), arguments=("-P", "-m", "mcp_router"))
+    assert build_command(now) == Command(program=str(tmp_path / "bin" / "python"), arguments=("-P", "-m", "mcp_router"))
 
 
 JSON = st.recursive(
@@ -544,8 +548,8 @@ def test_a_member_is_put_in_and_taken_out_and_all_others_stay(
 ) -> None:
     text = json.dumps(before, indent=indent).replace("\n", newline)
 
-    added = jsonc.with_member(text, (key,), value)
-    gone = jsonc.without_member(added, (key,))
+    added = jsonc.set_member(text, (key,), value)
+    gone = jsonc.remove_member(added, (key,))
 
     assert json.loads(added) == before | {key: value}
     assert json.loads(gone) == {name: one for name, one in before.items() if name != key}
@@ -579,12 +583,14 @@ def test_comments_and_commas_at_the_end_survive_every_change(
     text = filler() + commented(before, filler) + filler()
     servers = before.get(key, {})
 
-    added = jsonc.with_member(text, (key, inner), value)
-    gone = jsonc.without_member(added, (key, inner))
+    added = jsonc.set_member(text, (key, inner), value)
+    gone = jsonc.remove_member(added, (key, inner))
 
-    assert jsonc.read(text).value == before
-    assert jsonc.read(added).value == before | {key: servers | {inner: value}}
-    assert jsonc.read(gone).value == before | {key: {name: one for name, one in servers.items() if name != inner}}
+    assert jsonc.parse_jsonc(text).value == before
+    assert jsonc.parse_jsonc(added).value == before | {key: servers | {inner: value}}
+    assert jsonc.parse_jsonc(gone).value == before | {
+        key: {name: one for name, one in servers.items() if name != inner}
+    }
     if inner not in servers:
         assert [added.count(comment.strip()) for comment in FILLERS[4:]] == [
             text.count(comment.strip()) for comment in FILLERS[4:]
@@ -595,7 +601,7 @@ def test_comments_and_commas_at_the_end_survive_every_change(
 @given(text=st.text(alphabet='{}[]",:/* \n\tab1-.'))
 def test_any_text_is_read_or_refused(text: str) -> None:
     try:
-        root = jsonc.read(text)
+        root = jsonc.parse_jsonc(text)
     except jsonc.JsoncError as error:
         line = error.line
     else:
@@ -620,18 +626,18 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     ],
 )
 def test_a_member_goes_where_a_person_would_put_it(before: str, after: str) -> None:
-    assert jsonc.with_member(before, ("a",), 1) == after
+    assert jsonc.set_member(before, ("a",), 1) == after
 
 
 def test_data_of_clients_is_complete() -> None:
-    def complete(one: Client) -> bool:
+    def complete(one: Host) -> bool:
         return (
             bool(one.linux and one.macos and one.windows and one.docs_url and one.afterwards)
             and ("NAME" in one.reference) == (one.keys == "reference")
             and bool(one.home_env) == bool(one.below)
         )
 
-    assert [one.name for one in CLIENTS if not complete(one)] == []
+    assert [one.name for one in HOSTS if not complete(one)] == []
 
 
 def test_a_start_loads_nothing_of_this() -> None:

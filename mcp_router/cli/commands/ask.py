@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from mcp_router.app import App
 from mcp_router.cli.exit_codes import DONE
-from mcp_router.cli.output import arguments, rows
+from mcp_router.cli.output import collect_arguments, rows
 from mcp_router.operations import generate
 from mcp_router.operations.arguments import GenerateArguments, parse_arguments
 from mcp_router.text import dumped
@@ -18,7 +18,7 @@ from mcp_router.text import dumped
 async def run(app: App, given: Namespace) -> int:
     """Print the answer on standard output, and what it cost on standard error."""
     app.connections.ahead = False  # this process makes one call
-    answer = await generate.generate(app, parse_arguments(GenerateArguments, arguments(given)), client="cli")
+    answer = await generate.generate(app, parse_arguments(GenerateArguments, collect_arguments(given)), client="cli")
     if given.json:
         print(dumped(answer))
         return DONE

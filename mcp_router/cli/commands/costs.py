@@ -12,7 +12,7 @@ from rich.table import Table
 
 from mcp_router.app import App
 from mcp_router.cli.exit_codes import DONE
-from mcp_router.cli.output import amount, figures, rows, usd
+from mcp_router.cli.output import create_figures_table, format_usd, rows, to_amount
 from mcp_router.operations import costs
 from mcp_router.operations.arguments import CostArguments, parse_arguments
 from mcp_router.text import dumped
@@ -38,7 +38,7 @@ _COLUMNS = (
 async def run(app: App, given: Namespace) -> int:
     """Print the accounts of a period."""
     wanted = {"period": given.period} | ({"group_by": given.group_by} if given.group_by else {})
-    view = await costs.costs(app, parse_arguments(CostArguments, wanted))
+    view = await costs.summarize_costs(app, parse_arguments(CostArguments, wanted))
     if given.json:
         print(dumped(view))
     elif given.csv:
@@ -71,11 +71,11 @@ def _show(view: dict[str, object], console: Console, group_by: str | None) -> No
         f"{view['failed_attempts']} failed"
     )
     console.print(
-        f"cost [bold]{usd(view['cost_usd'])}[/bold], saved [green]{usd(view['saved_usd'])}[/green] "
-        f"against {view['baseline']} at {usd(view['baseline_usd'])}"
+        f"cost [bold]{format_usd(view['cost_usd'])}[/bold], saved [green]{format_usd(view['saved_usd'])}[/green] "
+        f"against {view['baseline']} at {format_usd(view['baseline_usd'])}"
     )
     if "uncertain_usd" in view:
-        console.print(f"[yellow]{usd(view['uncertain_usd'])} of the cost are upper bounds[/yellow]")
+        console.print(f"[yellow]{format_usd(view['uncertain_usd'])} of the cost are upper bounds[/yellow]")
     if "unpriced_attempts" in view:
         console.print(f"[yellow]{view['unpriced_attempts']} attempts have an unknown cost and are not counted[/yellow]")
     console.print(
@@ -90,25 +90,27 @@ def _show(view: dict[str, object], console: Console, group_by: str | None) -> No
 
 
 def _spending(groups: dict[str, dict[str, object]], group_by: str, width: int) -> Table:
-    most = max((amount(totals["cost_usd"]) for totals in groups.values()), default=0.0)
+    most = max((to_amount(totals["cost_usd"]) for totals in groups.values()), default=0.0)
     room = width - max(map(len, groups), default=0) - _FIGURES
     bars = [""] if room >= _LEAST_BAR else []
-    shown = figures(group_by.replace("_", " "), "calls", "tokens in/out", "cost USD", "saved USD", *bars)
+    shown = create_figures_table(group_by.replace("_", " "), "calls", "tokens in/out", "cost USD", "saved USD", *bars)
     for name, totals in groups.items():
         shown.add_row(
             escape(name),
             str(totals["calls"]),
             f"{totals['input_tokens']}/{totals['output_tokens']}",
-            f"{amount(totals['cost_usd']):.6f}",
-            f"{amount(totals['saved_usd']):.6f}",
-            *(f"[cyan]{_bar(amount(totals['cost_usd']), most, room)}[/cyan]" for _ in bars),
+            f"{to_amount(totals['cost_usd']):.6f}",
+            f"{to_amount(totals['saved_usd']):.6f}",
+            *(f"[cyan]{_bar(to_amount(totals['cost_usd']), most, room)}[/cyan]" for _ in bars),
         )
     return shown
 
 
 def _measures(groups: dict[str, dict[str, object]], group_by: str) -> Table:
     falls = ["fell back"] if any(totals["fallback_rate"] is not None for totals in groups.values()) else []
-    shown = figures(group_by.replace("_", " "), "attempts", "failed", *falls, "mean ms", "p95 ms", "tokens/s")
+    shown = create_figures_table(
+        group_by.replace("_", " "), "attempts", "failed", *falls, "mean ms", "p95 ms", "tokens/s"
+    )
     for name, totals in groups.items():
         (latency,) = rows([totals["latency_ms"]])
         shown.add_row(
@@ -124,14 +126,14 @@ def _measures(groups: dict[str, dict[str, object]], group_by: str) -> Table:
 
 
 def _budgets(budgets: list[dict[str, object]]) -> Table:
-    shown = figures("budget", "limit USD", "spent USD", "held USD", "resets", "")
+    shown = create_figures_table("budget", "limit USD", "spent USD", "held USD", "resets", "")
     for budget in budgets:
-        limit, spent = amount(budget["limit_usd"]), amount(budget["spent_usd"])
+        limit, spent = to_amount(budget["limit_usd"]), to_amount(budget["spent_usd"])
         shown.add_row(
             escape(str(budget["name"])),
             f"{limit:.6f}",
             f"{spent:.6f}",
-            f"{amount(budget['held_usd']):.6f}",
+            f"{to_amount(budget['held_usd']):.6f}",
             str(budget["resets_at"])[:16].replace("T", " "),
             f"[magenta]{_bar(spent, limit)}[/magenta]",
         )

@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from mcp_router.app import App
 from mcp_router.cli.exit_codes import DONE, FAILED
-from mcp_router.operations import doctor
+from mcp_router.operations.doctor import checks
 from mcp_router.text import dumped
 
 _SIGNS = {"ok": "[green]✓[/green]", "note": "[yellow]![/yellow]", "wrong": "[red]✗[/red]"}
@@ -17,7 +17,7 @@ _SIGNS = {"ok": "[green]✓[/green]", "note": "[yellow]![/yellow]", "wrong": "[r
 
 async def run(app: App, given: Namespace) -> int:
     """Print what was found; 1 where something is wrong."""
-    findings = await doctor.examine(app, live=given.live)
+    findings = await checks.examine(app, live=given.live)
     if given.json:
         print(dumped([{"state": one.state, "what": one.what, "found": one.found} for one in findings]))
     else:

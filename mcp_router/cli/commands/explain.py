@@ -10,7 +10,7 @@ from rich.padding import Padding
 
 from mcp_router.app import App
 from mcp_router.cli.exit_codes import DONE
-from mcp_router.cli.output import arguments, rows, table
+from mcp_router.cli.output import collect_arguments, create_table, rows
 from mcp_router.operations import explain
 from mcp_router.operations.arguments import ExplainArguments, parse_arguments
 from mcp_router.text import dumped
@@ -18,8 +18,8 @@ from mcp_router.text import dumped
 
 async def run(app: App, given: Namespace) -> int:
     """Print the plan; nothing is spent."""
-    said = {"call_id": given.call} if given.call is not None else arguments(given)
-    view = await explain.explanation(app, parse_arguments(ExplainArguments, said))
+    said = {"call_id": given.call} if given.call is not None else collect_arguments(given)
+    view = await explain.explain_route(app, parse_arguments(ExplainArguments, said))
     if given.json:
         print(dumped(view))
         return DONE
@@ -28,7 +28,7 @@ async def run(app: App, given: Namespace) -> int:
 
 
 def _show_call(view: dict[str, object], console: Console) -> None:
-    attempts = table("", "model", "outcome", "s", "tokens in", "out", "USD", "detail")
+    attempts = create_table("", "model", "outcome", "s", "tokens in", "out", "USD", "detail")
     for attempt in rows(view["attempts"]):
         keys = ("number", "model", "outcome", "seconds", "input_tokens", "output_tokens", "cost_usd")
         detail = attempt.get("detail") or attempt["why"]
@@ -49,7 +49,7 @@ def show(view: dict[str, object], console: Console) -> None:
         told = f"{_figures(candidate)}; {escape(str(candidate['why']))}"
         console.print(Padding(told, (0, 0, 0, 4), style="dim", expand=False))
     if rejected := rows(view["rejected"]):
-        others = table("not asked", "because", style="dim")
+        others = create_table("not asked", "because", style="dim")
         for rejection in rejected:
             others.add_row(str(rejection["model"]), escape(str(rejection["reason"])))
         console.print(others)

@@ -10,8 +10,8 @@ from rich.table import Table
 
 from mcp_router.app import App
 from mcp_router.cli.exit_codes import DONE
-from mcp_router.cli.output import rows, table
-from mcp_router.operations.providers import providers as list_providers
+from mcp_router.cli.output import create_table, rows
+from mcp_router.operations.providers import list_providers
 from mcp_router.text import dumped
 
 _COLOURS = {"active": "green", "degraded": "yellow", "inactive": "dim", "retired": "dim"}
@@ -39,7 +39,7 @@ async def run(app: App, given: Namespace) -> int:
 
 
 def _overview(providers: list[dict[str, object]]) -> Table:
-    overview = table("provider", "status", "models", "what to do")
+    overview = create_table("provider", "status", "models", "what to do")
     for provider in providers:
         status = str(provider["status"])
         models = provider.get("models")
@@ -50,7 +50,7 @@ def _overview(providers: list[dict[str, object]]) -> Table:
 
 
 def _models(models: list[dict[str, object]]) -> Table:
-    listed = table("model", "window", "in $/M", "out $/M", "checked")
+    listed = create_table("model", "window", "in $/M", "out $/M", "checked")
     for model in models:
         keys = ("model", "context_window", "input_mtok", "output_mtok", "checked")
         listed.add_row(*("?" if model[key] is None else str(model[key]) for key in keys))

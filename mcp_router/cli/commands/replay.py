@@ -12,7 +12,7 @@ from rich.table import Table
 
 from mcp_router.app import App
 from mcp_router.cli.exit_codes import DONE
-from mcp_router.cli.output import amount, figures, rows, table, usd
+from mcp_router.cli.output import create_figures_table, create_table, format_usd, rows, to_amount
 from mcp_router.operations import replay
 from mcp_router.operations.arguments import CostArguments, parse_arguments
 from mcp_router.text import dumped
@@ -45,24 +45,24 @@ def _show(view: dict[str, object], console: Console) -> None:
     for change in _changes(cells):
         console.print(escape(change), soft_wrap=True)
     if refusals := rows(view["refusals"]):
-        refused = table("refused call", "because", style="dim")
+        refused = create_table("refused call", "because", style="dim")
         for refusal in refusals:
             refused.add_row(escape(str(refusal["call_id"])), escape(str(refusal["reason"])))
         console.print(refused)
-        console.print(f"what was paid for refused calls: {usd(view['refused_paid_usd'])}")
+        console.print(f"what was paid for refused calls: {format_usd(view['refused_paid_usd'])}")
 
 
 def _costs(cells: dict[str, object]) -> Table:
-    shown = figures("cell", "calls", "refused", "paid USD", "would cost", "difference")
+    shown = create_figures_table("cell", "calls", "refused", "paid USD", "would cost", "difference")
     for name, tally in _tallies(cells):
-        difference = amount(tally["difference_usd"])
+        difference = to_amount(tally["difference_usd"])
         colour = "green" if difference < 0 else "red" if difference > 0 else "dim"
         shown.add_row(
             escape(name),
             str(tally["calls"]),
             str(tally["refused"]),
-            f"{amount(tally['paid_usd']):.6f}",
-            f"{amount(tally['would_cost_usd']):.6f}",
+            f"{to_amount(tally['paid_usd']):.6f}",
+            f"{to_amount(tally['would_cost_usd']):.6f}",
             f"[{colour}]{difference:+.6f}[/{colour}]",
         )
     return shown

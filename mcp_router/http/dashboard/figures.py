@@ -20,7 +20,7 @@ from mcp_router.operations import costs as cost_reports
 from mcp_router.operations import providers as provider_views
 from mcp_router.operations.arguments import Arguments, CostArguments, Period, parse_arguments
 from mcp_router.operations.caller import Caller
-from mcp_router.operations.explain import attempt_view
+from mcp_router.operations.explain import describe_attempt
 from mcp_router.routing.routes import COMPLEXITIES, TIERS, USE_CASES
 from mcp_router.server.callers import caller_from_request
 
@@ -64,7 +64,7 @@ def create_views(app: App) -> Mapping[str, View]:
         return await _build_calls(app, caller_from_request(request), page)
 
     async def providers(_request: Request) -> Json:
-        return await provider_views.providers(app)
+        return await provider_views.list_providers(app)
 
     async def table(_request: Request) -> Json:
         return _build_routing_table(app)
@@ -74,7 +74,10 @@ def create_views(app: App) -> Mapping[str, View]:
 
 async def _build_overview(app: App, caller: Caller, period: Period) -> Json:
     now = datetime.now(UTC)
-    (since, until), book = cost_reports.span(period, now), cost_reports.book_of(app, period, caller)
+    (since, until), book = (
+        cost_reports.compute_period_bounds(period, now),
+        cost_reports.choose_rollup(app, period, caller),
+    )
 
     async def by(group: GroupBy) -> tuple[Totals, Mapping[str, Totals]]:
         summary = await app.ledger.summary(since=since, until=until, session=book, group_by=group)
@@ -85,14 +88,14 @@ async def _build_overview(app: App, caller: Caller, period: Period) -> Json:
         "period": period,
         "caller": {"name": caller.name, "sees_all": caller.sees_all},
         "baseline": app.baseline.model.id,
-        "totals": cost_reports.totals_view(total),
+        "totals": cost_reports.describe_totals(total),
         "days": _build_days(days, since, now.date()),
         "groups": {
-            group: {name: cost_reports.totals_view(totals) for name, totals in (await by(group))[1].items()}
+            group: {name: cost_reports.describe_totals(totals) for name, totals in (await by(group))[1].items()}
             for group in _GROUPS
             if group != "client" or caller.sees_all
         },
-        "budgets": await cost_reports.budgets(app, caller, now),
+        "budgets": await cost_reports.describe_budgets(app, caller, now),
     }
 
 
@@ -123,7 +126,10 @@ def _build_day(day: str, totals: Totals | None) -> Json:
 async def _build_daily(app: App, caller: Caller, asked: DailyArguments) -> Json:
     """Spending by day of those who cost most, and of all the others together."""
     now = datetime.now(UTC)
-    since, book = cost_reports.since_when(asked.period, now), cost_reports.book_of(app, asked.period, caller)
+    since, book = (
+        cost_reports.compute_period_start(asked.period, now),
+        cost_reports.choose_rollup(app, asked.period, caller),
+    )
     earliest = (now - timedelta(days=_MAX_DAYS)).timestamp()
     costs = await app.ledger.daily(since=since or earliest, session=book, group_by=asked.group_by)
     days = _list_days({day for spent in costs.values() for day in spent}, since, now.date())
@@ -163,7 +169,7 @@ async def _fetch_missing_attempts(app: App, attempts: Sequence[Attempt]) -> list
 
 
 def _build_attempt(attempt: Attempt) -> Json:
-    return attempt_view(attempt) | {
+    return describe_attempt(attempt) | {
         "call_id": attempt.call_id,
         "client": attempt.client,
         "use_case": attempt.use_case,
@@ -176,8 +182,8 @@ def _build_attempt(attempt: Attempt) -> Json:
 def _build_routing_table(app: App) -> Json:
     about = {name: row.about for name, row in app.routes.use_cases.items()}
     return {
-        "routes": [provider_views.route(app, name) | {"about": about[name]} for name in USE_CASES],
-        **provider_views.budget_tiers(app),
+        "routes": [provider_views.describe_route(app, name) | {"about": about[name]} for name in USE_CASES],
+        **provider_views.list_budget_tiers(app),
         "use_cases": list(USE_CASES),
         "tiers": list(TIERS),
         "complexities": list(COMPLEXITIES),

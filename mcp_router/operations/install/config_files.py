@@ -15,8 +15,8 @@ from typing import TypeVar
 
 from mcp_router.errors import ConfigError
 from mcp_router.operations.install import jsonc, toml_tables
-from mcp_router.operations.install.entries import Entry, as_table, changes
-from mcp_router.operations.install.hosts import SERVER, Client
+from mcp_router.operations.install.entries import ServerEntry, find_changes, to_table
+from mcp_router.operations.install.hosts import SERVER, Host
 from providers.transport.redaction import redacted
 
 T = TypeVar("T")
@@ -26,7 +26,7 @@ _OWNERS_ONLY = 0o600
 _ADDRESSES = ("url", "httpUrl", "serverUrl")
 
 
-class _TakenError(ValueError):
+class _NameTakenError(ValueError):
     """Our name stands for another kind of server."""
 
 
@@ -46,28 +46,30 @@ class Change:
         return self.after != self.before
 
 
-def installed(client: Client, path: Path, entry: Entry) -> Change:
+def plan_install(client: Host, path: Path, entry: ServerEntry) -> Change:
     """Put an entry into a client's file; what else the file and the entry say stays.
 
     Raises:
         ConfigError: The file cannot be read, or is malformed; the text names file and line.
     """
     before = _read(path)
-    return Change(path=path, before=before, after=_told(path, lambda: _with(client, before or "", entry)))
+    return Change(
+        path=path, before=before, after=_translate_errors(path, lambda: _add_entry(client, before or "", entry))
+    )
 
 
-def removed(client: Client, path: Path) -> Change:
+def plan_removal(client: Host, path: Path) -> Change:
     """Take our entry out of a client's file; a file that nobody changed since we wrote to it becomes what it was.
 
     Raises:
         ConfigError: The file cannot be read, or is malformed; the text names file and line.
     """
     before = _read(path)
-    after = None if before is None else _told(path, lambda: _before_us(client, path, before))
+    after = None if before is None else _translate_errors(path, lambda: _remove_entry(client, path, before))
     return Change(path=path, before=before, after=after)
 
 
-def present(client: Client, path: Path) -> Entry | None:
+def read_entry(client: Host, path: Path) -> ServerEntry | None:
     """Read our entry in a client's file; None where there is none.
 
     Raises:
@@ -76,13 +78,13 @@ def present(client: Client, path: Path) -> Entry | None:
     text = _read(path)
     if text is None:
         return None
-    servers = as_table(_told(path, lambda: _values(client, text)).get(client.table))
+    servers = to_table(_translate_errors(path, lambda: _parse(client, text)).get(client.table))
     if SERVER in servers and not isinstance(servers[SERVER], dict):
         raise ConfigError(f"{path}: {client.table}.{SERVER} is no entry: take it out by hand.")
-    return as_table(servers[SERVER]) if SERVER in servers else None
+    return to_table(servers[SERVER]) if SERVER in servers else None
 
 
-def write(change: Change, now: datetime) -> Path | None:
+def write_change(change: Change, now: datetime) -> Path | None:
     """Write a change at once or not at all, and return the backup of what was there.
 
     Raises:
@@ -93,93 +95,93 @@ def write(change: Change, now: datetime) -> Path | None:
         path.parent.mkdir(parents=True, exist_ok=True)
         if _read(path) != change.before:
             raise ConfigError(f"{path}: another program wrote it just now. Nothing was changed: run this again.")
-        backup = _backup(path, now) if change.before is not None else None
+        backup = _write_backup(path, now) if change.before is not None else None
         if change.after is None:
             path.unlink()
         else:
-            _replace(path, change.after)
+            _replace_file(path, change.after)
     except OSError as exc:
         raise ConfigError(f"{path}: it cannot be written ({exc.strerror or exc}). Nothing was changed.") from exc
     return backup
 
 
-def diff(change: Change) -> str:
+def format_diff(change: Change) -> str:
     """Show a change as a unified diff; what was in the file before is shown without its keys."""
     known = {line.strip().rstrip(",") for line in (change.before or "").splitlines()}
-    return "\n".join(_shown(line, known) for line in _lines(change))
+    return "\n".join(_redact_line(line, known) for line in _diff_lines(change))
 
 
-def _lines(change: Change) -> Iterator[str]:
+def _diff_lines(change: Change) -> Iterator[str]:
     name = str(change.path)
     before, after = (change.before or "").splitlines(), (change.after or "").splitlines()
     return difflib.unified_diff(before, after, name, name, n=2, lineterm="")
 
 
-def _shown(line: str, known: set[str]) -> str:
+def _redact_line(line: str, known: set[str]) -> str:
     said = line[1:].strip()
     if line.startswith(("---", "+++", "@@")) or said.rstrip(",") not in known:
         return line
     return f"{line[: len(line) - len(line[1:].lstrip())]}{redacted(said)}"
 
 
-def _values(client: Client, text: str) -> Entry:
+def _parse(client: Host, text: str) -> ServerEntry:
     if client.format == "toml":
-        return toml_tables.read(text)
-    root = jsonc.read(text)
-    return as_table(root.value) if root else {}
+        return toml_tables.parse_toml(text)
+    root = jsonc.parse_jsonc(text)
+    return to_table(root.value) if root else {}
 
 
-def _with(client: Client, text: str, entry: Entry) -> str:
-    servers = as_table(_values(client, text).get(client.table))
+def _add_entry(client: Host, text: str, entry: ServerEntry) -> str:
+    servers = to_table(_parse(client, text).get(client.table))
     if SERVER not in servers:
         if client.format == "toml":
-            return toml_tables.with_entry(text, client.table, SERVER, entry)
-        return jsonc.with_member(text, (client.table, SERVER), entry)
-    ours = as_table(servers[SERVER])
+            return toml_tables.set_entry(text, client.table, SERVER, entry)
+        return jsonc.set_member(text, (client.table, SERVER), entry)
+    ours = to_table(servers[SERVER])
     if url := next((str(ours[key]) for key in _ADDRESSES if key in ours), None):
-        raise _TakenError(f"{client.table}.{SERVER} is a server at {url}; with --uninstall it goes")
-    lacking = changes(entry, ours)
+        raise _NameTakenError(f"{client.table}.{SERVER} is a server at {url}; with --uninstall it goes")
+    lacking = find_changes(entry, ours)
     if client.format == "toml":
-        return toml_tables.with_entry(text, client.table, SERVER, lacking) if lacking else text
+        return toml_tables.set_entry(text, client.table, SERVER, lacking) if lacking else text
     for key, value in lacking.items():
-        text = jsonc.with_member(text, (client.table, SERVER, key), value)
+        text = jsonc.set_member(text, (client.table, SERVER, key), value)
     return text
 
 
-def _before_us(client: Client, path: Path, text: str) -> str | None:
+def _remove_entry(client: Host, path: Path, text: str) -> str | None:
     """What the file would be without us, down to the byte where a backup shows it; None where it was made for us."""
-    ours = as_table(_values(client, text).get(client.table)).get(SERVER)
+    ours = to_table(_parse(client, text).get(client.table)).get(SERVER)
     if ours is None:
         return text
-    earlier = list(_before(client, path))
+    earlier = list(_list_earlier_texts(client, path))
     for was in earlier or [None]:
-        if isinstance(ours, dict) and _with(client, was or "", as_table(ours)) == text:  # pyright: ignore[reportUnknownArgumentType] -- read from a file
+        if isinstance(ours, dict) and _add_entry(client, was or "", to_table(ours)) == text:  # pyright: ignore[reportUnknownArgumentType] -- read from a file
             return was
     if client.format == "toml":
-        return toml_tables.without_entry(text, client.table, SERVER)
-    alone = len(as_table(_values(client, text)[client.table])) == 1
-    emptied = alone and not any(client.table in _values(client, was) for was in earlier[:1])
-    return jsonc.without_member(text, (client.table,) if emptied else (client.table, SERVER))
+        return toml_tables.remove_entry(text, client.table, SERVER)
+    alone = len(to_table(_parse(client, text)[client.table])) == 1
+    emptied = alone and not any(client.table in _parse(client, was) for was in earlier[:1])
+    return jsonc.remove_member(text, (client.table,) if emptied else (client.table, SERVER))
 
 
-def _before(client: Client, path: Path) -> Iterator[str]:
+def _list_earlier_texts(client: Host, path: Path) -> Iterator[str]:
     """What backups hold from before we were in the file, newest first; one that cannot be read tells nothing."""
     path = path.resolve()
     backups = path.parent.glob(f"{glob.escape(path.name)}.*.bak")
     for backup in sorted(backups, key=lambda one: one.stat().st_mtime, reverse=True):
         try:
             text = backup.read_bytes().decode("utf-8")
-            servers = as_table(_values(client, text).get(client.table))
+            servers = to_table(_parse(client, text).get(client.table))
         except (OSError, UnicodeDecodeError, jsonc.JsoncError, toml_tables.TomlError):
             continue
         if SERVER not in servers:
             yield text
 
 
-def _told(path: Path, act: Callable[[], T]) -> T:
+def _translate_errors(path: Path, act: Callable[[], T]) -> T:
     try:
         return act()
-    except (jsonc.JsoncError, toml_tables.TomlError, _TakenError) as exc:
+    except (jsonc.JsoncError, toml_tables.TomlError, _NameTakenError) as exc:
         raise ConfigError(f"{path}: {exc}. Nothing was changed: mend the file, then run this again.") from exc
 
 
@@ -192,7 +194,7 @@ def _read(path: Path) -> str | None:
         raise ConfigError(f"{path}: it cannot be read ({exc}). Nothing was changed.") from exc
 
 
-def _backup(path: Path, now: datetime) -> Path:
+def _write_backup(path: Path, now: datetime) -> Path:
     stem = f"{path.name}.{now:%Y%m%d-%H%M%S}"
     names = (f"{stem}{f'-{number}' if number else ''}.bak" for number in range(1000))
     backup = next(one for name in names if not (one := path.with_name(name)).exists())
@@ -200,7 +202,7 @@ def _backup(path: Path, now: datetime) -> Path:
     return backup
 
 
-def _replace(path: Path, text: str) -> None:
+def _replace_file(path: Path, text: str) -> None:
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:

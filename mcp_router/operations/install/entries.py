@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mcp_router.operations.install.hosts import Client
+from mcp_router.operations.install.hosts import Host
 from mcp_router.operations.install.server_command import Command
 from mcp_router.settings import Settings
 from providers import registry
 
-Entry = dict[str, object]
+ServerEntry = dict[str, object]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,10 +22,10 @@ class Variables:
     """Where the configuration, the ledger and providers are, where the environment says so."""
 
 
-def entry(client: Client, command: Command, variables: Variables, options: tuple[str, ...] = ()) -> Entry:
+def build_entry(client: Host, command: Command, variables: Variables, options: tuple[str, ...] = ()) -> ServerEntry:
     """The whole entry, for a file that says nothing of us yet."""
     names = (*variables.keys, *variables.others)
-    told: Entry = {
+    told: ServerEntry = {
         **({"type": client.also["type"]} if "type" in client.also else {}),
         "command": command.program,
         "args": [*command.arguments, "serve", *options],
@@ -42,28 +42,28 @@ def entry(client: Client, command: Command, variables: Variables, options: tuple
     return told | {key: value for key, value in client.also.items() if key not in told}
 
 
-def changes(new: Entry, old: Mapping[str, object]) -> Entry:
+def find_changes(new: ServerEntry, old: Mapping[str, object]) -> ServerEntry:
     """What an entry that is there lacks. The command is ours to say; what else the user wrote stays."""
-    found: Entry = {}
+    found: ServerEntry = {}
     for key, value in new.items():
         before = old.get(key)
         if key in ("command", "args"):
             if before != value:
                 found[key] = value
         elif key == "env":
-            kept = as_table(before)
-            if (all_of_them := as_table(value) | kept) != kept or before is None:
+            kept = to_table(before)
+            if (all_of_them := to_table(value) | kept) != kept or before is None:
                 found[key] = kept | all_of_them
         elif key == "env_vars":
-            listed, set_here = as_list(before), as_table(old.get("env"))
-            if added := [name for name in as_list(value) if name not in listed and name not in set_here]:
+            listed, set_here = to_list(before), to_table(old.get("env"))
+            if added := [name for name in to_list(value) if name not in listed and name not in set_here]:
                 found[key] = [*listed, *added]
         elif before is None:
             found[key] = value
     return found
 
 
-def variables(settings: Settings) -> Variables:
+def choose_variables(settings: Settings) -> Variables:
     """Choose them: every provider's key, by the name that is set here or else by its first, and what of the rest
     is set here.
     """
@@ -84,11 +84,11 @@ def variables(settings: Settings) -> Variables:
     )
 
 
-def as_table(value: object) -> dict[str, object]:
+def to_table(value: object) -> dict[str, object]:
     """Take an object out of a file, or an empty one."""
     return {str(key): one for key, one in value.items()} if isinstance(value, dict) else {}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] -- read from a file
 
 
-def as_list(value: object) -> list[object]:
+def to_list(value: object) -> list[object]:
     """Take a list out of a file, or an empty one."""
     return list(value) if isinstance(value, list) else []  # pyright: ignore[reportUnknownArgumentType] -- read from a file

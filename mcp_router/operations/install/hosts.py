@@ -33,7 +33,7 @@ has in its environment, or not at all, so that they are written into its file by
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Client:
+class Host:
     """One program that can start the server."""
 
     name: str
@@ -65,8 +65,8 @@ _HOME_CURSOR = ("~/.cursor/mcp.json",)
 _HOME_WINDSURF = ("~/.codeium/windsurf/mcp_config.json",)
 _ZED = "zed/settings.json"
 
-CLIENTS: tuple[Client, ...] = (
-    Client(
+HOSTS: tuple[Host, ...] = (
+    Host(
         name="claude-code",
         title="Claude Code",
         docs_url="https://code.claude.com/docs/en/mcp",
@@ -81,7 +81,7 @@ CLIENTS: tuple[Client, ...] = (
         also={"type": "stdio"},
         afterwards="`claude mcp list` shows it connected.",
     ),
-    Client(
+    Host(
         name="claude-desktop",
         title="Claude Desktop",
         docs_url="https://modelcontextprotocol.io/docs/develop/connect-local-servers",
@@ -95,7 +95,7 @@ CLIENTS: tuple[Client, ...] = (
         keys="blank",
         afterwards="Write your keys between the empty quotes under `env`, then quit Claude Desktop and start it again.",
     ),
-    Client(
+    Host(
         name="cursor",
         title="Cursor",
         docs_url="https://cursor.com/docs/context/mcp",
@@ -107,7 +107,7 @@ CLIENTS: tuple[Client, ...] = (
         also={"type": "stdio"},
         afterwards="Switch it on under Settings, MCP.",
     ),
-    Client(
+    Host(
         name="vscode",
         title="VS Code",
         docs_url="https://code.visualstudio.com/docs/agents/reference/mcp-configuration",
@@ -119,7 +119,7 @@ CLIENTS: tuple[Client, ...] = (
         also={"type": "stdio"},
         afterwards="Run `MCP: List Servers` and start it.",
     ),
-    Client(
+    Host(
         name="codex",
         title="Codex CLI",
         docs_url="https://developers.openai.com/codex/mcp",
@@ -136,7 +136,7 @@ CLIENTS: tuple[Client, ...] = (
         also={"startup_timeout_sec": 60, "tool_timeout_sec": 300},
         afterwards="`codex mcp list` shows it enabled.",
     ),
-    Client(
+    Host(
         name="gemini",
         title="Gemini CLI",
         docs_url="https://github.com/google-gemini/gemini-cli/blob/main/docs/tools/mcp-server.md",
@@ -151,7 +151,7 @@ CLIENTS: tuple[Client, ...] = (
         also={"timeout": 600_000},
         afterwards="`gemini mcp list` shows it connected, in folders that it trusts.",
     ),
-    Client(
+    Host(
         name="windsurf",
         title="Windsurf",
         docs_url="https://docs.windsurf.com/windsurf/cascade/mcp",
@@ -162,7 +162,7 @@ CLIENTS: tuple[Client, ...] = (
         reference="${env:NAME}",
         afterwards="Press the refresh button of Cascade's MCP panel.",
     ),
-    Client(
+    Host(
         name="zed",
         title="Zed",
         docs_url="https://zed.dev/docs/ai/mcp",
@@ -178,13 +178,13 @@ CLIENTS: tuple[Client, ...] = (
 )
 
 
-def client(name: str) -> Client:
+def find_host(name: str) -> Host:
     """One client by name.
 
     Raises:
         UnknownNameError: Nobody has this name.
     """
-    for one in CLIENTS:
+    for one in HOSTS:
         if one.name == name:
             return one
-    raise UnknownNameError("client", name, [one.name for one in CLIENTS])
+    raise UnknownNameError("client", name, [one.name for one in HOSTS])

@@ -7,39 +7,41 @@ from __future__ import annotations
 
 import json
 
-from mcp_router.operations.install.jsonc_parser import JsoncError, Node, read
+from mcp_router.operations.install.jsonc_parser import JsoncError, Node, parse_jsonc
 
-__all__ = ["JsoncError", "Node", "read", "with_member", "without_member"]
+__all__ = ["JsoncError", "Node", "parse_jsonc", "remove_member", "set_member"]
 
 
-def with_member(text: str, path: tuple[str, ...], value: object) -> str:
+def set_member(text: str, path: tuple[str, ...], value: object) -> str:
     """Return the text with this member at that path; objects on the way are made where they are missing.
 
     Raises:
         JsoncError: It is no JSON object, or something on the way is none.
     """
-    root = read(text)
+    root = parse_jsonc(text)
     if root is None:
-        return f"{text}{_newline(text) if text.strip() else ''}{_dumped(_nested(path, value), '', '  ', chr(10))}\n"
+        return f"{text}{_detect_newline(text) if text.strip() else ''}{_dump(_nest(path, value), '', '  ', chr(10))}\n"
     node = root
     for depth, key in enumerate(path):
         if node.members is None:
             raise JsoncError(text, node.start, f"{'.'.join(path[:depth]) or 'the file'} is no object")
         member = node.members.get(key)
         if member is None:
-            return _inserted(text, root, node, key, _nested(path[depth + 1 :], value))
+            return _insert(text, root, node, key, _nest(path[depth + 1 :], value))
         node = member.value
     indent = _indent_at(text, node.start)
-    return text[: node.start] + _dumped(value, indent, _unit(text, root), _newline(text)) + text[node.end :]
+    return (
+        text[: node.start] + _dump(value, indent, _detect_indent(text, root), _detect_newline(text)) + text[node.end :]
+    )
 
 
-def without_member(text: str, path: tuple[str, ...]) -> str:
+def remove_member(text: str, path: tuple[str, ...]) -> str:
     """Return the text without the member at this path; the same text where there is none.
 
     Raises:
         JsoncError: It is no JSON object.
     """
-    node = read(text)
+    node = parse_jsonc(text)
     for key in path[:-1]:
         member = node.members.get(key) if node and node.members is not None else None
         node = member.value if member else None
@@ -52,10 +54,10 @@ def without_member(text: str, path: tuple[str, ...]) -> str:
     elif member.comma_before is not None:
         text = text[: member.comma_before] + text[member.comma_before + 1 :]
         start, end = start - 1, end - 1
-    return _without_line(text, start, end)
+    return _cut_span(text, start, end)
 
 
-def _without_line(text: str, start: int, end: int) -> str:
+def _cut_span(text: str, start: int, end: int) -> str:
     """Cut a span, and the line it stood on where nothing else is on it."""
     line_start = text.rfind("\n", 0, start) + 1
     alone_before = not text[line_start:start].strip(" \t")
@@ -67,15 +69,15 @@ def _without_line(text: str, start: int, end: int) -> str:
     return text[:start] + rest
 
 
-def _inserted(text: str, root: Node, node: Node, key: str, value: object) -> str:
+def _insert(text: str, root: Node, node: Node, key: str, value: object) -> str:
     """Put a member behind the last one, and behind the comments that follow it."""
-    newline, unit = _newline(text), _unit(text, root)
+    newline, unit = _detect_newline(text), _detect_indent(text, root)
     members = list((node.members or {}).values())
     last = max(members, key=lambda member: member.start, default=None)
     own_line = last is not None and not text[text.rfind("\n", 0, last.start) + 1 : last.start].strip()
     outer = _indent_at(text, node.start)
     indent = _indent_at(text, last.start) if last is not None and own_line else outer + unit
-    written = f"{newline}{indent}{json.dumps(key)}: {_dumped(value, indent, unit, newline)}"
+    written = f"{newline}{indent}{json.dumps(key)}: {_dump(value, indent, unit, newline)}"
     closing = node.end - 1
     tail = len(text[:closing].rstrip())
     # A comment up to the end of its line is part of what comes before; the brace must not end up inside it.
@@ -88,22 +90,22 @@ def _inserted(text: str, root: Node, node: Node, key: str, value: object) -> str
     return text[:at] + "," + text[at:tail] + written + after + text[closing:]
 
 
-def _nested(path: tuple[str, ...], value: object) -> object:
+def _nest(path: tuple[str, ...], value: object) -> object:
     for key in reversed(path):
         value = {key: value}
     return value
 
 
-def _dumped(value: object, indent: str, unit: str, newline: str) -> str:
+def _dump(value: object, indent: str, unit: str, newline: str) -> str:
     lines = json.dumps(value, indent=unit, ensure_ascii=False).split("\n")
     return f"{newline}{indent}".join(lines)
 
 
-def _newline(text: str) -> str:
+def _detect_newline(text: str) -> str:
     return "\r\n" if "\r\n" in text else "\n"
 
 
-def _unit(text: str, root: Node) -> str:
+def _detect_indent(text: str, root: Node) -> str:
     """What one level is indented by: as the first member is."""
     first = next(iter((root.members or {}).values()), None)
     return (_indent_at(text, first.start) if first else "") or "  "

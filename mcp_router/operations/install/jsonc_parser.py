@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 _BLANK = re.compile(r"(?:[ \t\r\n\ufeff]+|//[^\n]*|/\*.*?\*/)*", re.DOTALL)
 _SCALAR = re.compile(r"-?\d[\d.eE+-]*|true|false|null")
-_DEEPEST = 200
+_MAX_DEPTH = 200
 _STRINGS = json.JSONDecoder(strict=False)
 
 
@@ -44,80 +44,80 @@ class Member:
     comma_before: int | None = None
 
 
-def read(text: str) -> Node | None:
+def parse_jsonc(text: str) -> Node | None:
     """Read an object; None where there is nothing but blanks and comments.
 
     Raises:
         JsoncError: It is something else.
     """
-    start = _skipped(text, 0)
+    start = _skip_blanks(text, 0)
     if start == len(text):
         return None
     if text[start] != "{":
         raise JsoncError(text, start, "an object was expected")
-    node = _value(text, start, 0)
-    end = _skipped(text, node.end)
+    node = _parse_value(text, start, 0)
+    end = _skip_blanks(text, node.end)
     if end != len(text):
         raise JsoncError(text, end, "there is something behind the end")
     return node
 
 
-def _value(text: str, start: int, depth: int) -> Node:
-    if depth > _DEEPEST:
+def _parse_value(text: str, start: int, depth: int) -> Node:
+    if depth > _MAX_DEPTH:
         raise JsoncError(text, start, "it is nested too deeply")
     match text[start : start + 1]:
         case "{":
-            return _object(text, start, depth)
+            return _parse_object(text, start, depth)
         case "[":
-            return _array(text, start, depth)
+            return _parse_array(text, start, depth)
         case '"':
-            value, end = _string(text, start)
+            value, end = _parse_string(text, start)
             return Node(start=start, end=end, value=value)
         case _:
-            return _scalar(text, start)
+            return _parse_scalar(text, start)
 
 
-def _object(text: str, start: int, depth: int) -> Node:
+def _parse_object(text: str, start: int, depth: int) -> Node:
     members: dict[str, Member] = {}
     before: int | None = None
-    at = _skipped(text, start + 1)
+    at = _skip_blanks(text, start + 1)
     while text[at : at + 1] != "}":
         if text[at : at + 1] != '"':
             raise JsoncError(text, at, 'a name in double quotes or "}" was expected')
-        key, colon = _string(text, at)
-        colon = _skipped(text, colon)
+        key, colon = _parse_string(text, at)
+        colon = _skip_blanks(text, colon)
         if text[colon : colon + 1] != ":":
             raise JsoncError(text, colon, 'a ":" was expected')
-        node = _value(text, _skipped(text, colon + 1), depth + 1)
-        after = _skipped(text, node.end)
+        node = _parse_value(text, _skip_blanks(text, colon + 1), depth + 1)
+        after = _skip_blanks(text, node.end)
         comma = after if text[after : after + 1] == "," else None
         members[key] = Member(start=at, value=node, comma=comma, comma_before=before)
-        at, before = _next(text, after, comma, "}"), comma
+        at, before = _find_next(text, after, comma, "}"), comma
     value = {key: member.value.value for key, member in members.items()}
     return Node(start=start, end=at + 1, value=value, members=members)
 
 
-def _array(text: str, start: int, depth: int) -> Node:
+def _parse_array(text: str, start: int, depth: int) -> Node:
     items: list[object] = []
-    at = _skipped(text, start + 1)
+    at = _skip_blanks(text, start + 1)
     while text[at : at + 1] != "]":
-        node = _value(text, at, depth + 1)
+        node = _parse_value(text, at, depth + 1)
         items.append(node.value)
-        after = _skipped(text, node.end)
-        at = _next(text, after, after if text[after : after + 1] == "," else None, "]")
+        after = _skip_blanks(text, node.end)
+        at = _find_next(text, after, after if text[after : after + 1] == "," else None, "]")
     return Node(start=start, end=at + 1, value=items)
 
 
-def _next(text: str, after: int, comma: int | None, closing: str) -> int:
+def _find_next(text: str, after: int, comma: int | None, closing: str) -> int:
     """Where the next member starts, or the closing bracket stands."""
     if comma is not None:
-        return _skipped(text, comma + 1)
+        return _skip_blanks(text, comma + 1)
     if text[after : after + 1] != closing:
         raise JsoncError(text, after, f'a "," or "{closing}" was expected')
     return after
 
 
-def _string(text: str, start: int) -> tuple[str, int]:
+def _parse_string(text: str, start: int) -> tuple[str, int]:
     try:
         value, end = _STRINGS.raw_decode(text, start)
     except json.JSONDecodeError as exc:
@@ -125,7 +125,7 @@ def _string(text: str, start: int) -> tuple[str, int]:
     return str(value), end
 
 
-def _scalar(text: str, start: int) -> Node:
+def _parse_scalar(text: str, start: int) -> Node:
     found = _SCALAR.match(text, start)
     if found is None:
         raise JsoncError(text, start, "a value was expected")
@@ -135,7 +135,7 @@ def _scalar(text: str, start: int) -> Node:
         raise JsoncError(text, start, f"{found.group()} is no number") from exc
 
 
-def _skipped(text: str, start: int) -> int:
+def _skip_blanks(text: str, start: int) -> int:
     """Behind blanks and comments."""
     found = _BLANK.match(text, start)
     end = found.end() if found else start

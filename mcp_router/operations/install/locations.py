@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mcp_router.operations.install.hosts import Client
+from mcp_router.operations.install.hosts import Host
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,13 +20,13 @@ class Machine:
     environ: Mapping[str, str]
 
 
-def place(client: Client, machine: Machine) -> Path:
+def locate_config(client: Host, machine: Machine) -> Path:
     """The file that a client reads for all its projects; it need not exist yet."""
-    found = list(_places(client, machine))
+    found = list(_list_places(client, machine))
     return next((path for path in found if path.is_file()), found[0])
 
 
-def _places(client: Client, machine: Machine) -> Iterator[Path]:
+def _list_places(client: Host, machine: Machine) -> Iterator[Path]:
     """Every place in question, those first that a wildcard found."""
     patterns = {"win32": client.windows, "darwin": client.macos}.get(machine.platform, client.linux)
     moved = machine.environ.get(client.home_env, "").strip() if client.home_env else ""
@@ -36,14 +36,14 @@ def _places(client: Client, machine: Machine) -> Iterator[Path]:
     for pattern in patterns:
         before, star, after = pattern.partition("*")
         if not star:
-            yield _filled(pattern, machine)
+            yield _expand(pattern, machine)
             continue
         folder, _, prefix = before.rpartition("/")
-        for match in sorted(_filled(folder, machine).glob(f"{prefix}*")):
+        for match in sorted(_expand(folder, machine).glob(f"{prefix}*")):
             yield match.joinpath(*after.strip("/").split("/"))
 
 
-def _filled(pattern: str, machine: Machine) -> Path:
+def _expand(pattern: str, machine: Machine) -> Path:
     home, environ = machine.home, machine.environ
     folders = {
         "~": home,

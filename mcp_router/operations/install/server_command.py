@@ -29,7 +29,7 @@ class Command:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Running:
+class Installation:
     """The interpreter that runs us, as far as it matters for being started again."""
 
     prefix: Path
@@ -42,18 +42,18 @@ class Running:
     """What the package was installed from, as `uvx --from` wants it."""
 
 
-def running(environ: Mapping[str, str]) -> Running:
+def inspect_installation(environ: Mapping[str, str]) -> Installation:
     """Look at this process."""
-    return Running(
+    return Installation(
         prefix=Path(sys.prefix),
         executable=Path(sys.executable),
         search_path=environ.get("PATH", ""),
         uv=environ.get("UV", ""),
-        source=_source(),
+        source=_detect_source(),
     )
 
 
-def command(now: Running) -> Command:
+def build_command(now: Installation) -> Command:
     """The command that starts this server from anywhere, today and next month."""
     parts = now.prefix.parts
     if any(part.startswith(("archive-v", "environments-v", "builds-v")) for part in parts):
@@ -64,10 +64,10 @@ def command(now: Running) -> Command:
             return Command(program=uvx, arguments=("--from", now.source, COMMAND))
     if ".cache" in parts and "pipx" in parts and (pipx := shutil.which("pipx", path=now.search_path)):
         return Command(program=pipx, arguments=("run", "--spec", now.source, COMMAND))
-    return _installed(now)
+    return _find_script(now)
 
 
-def _installed(now: Running) -> Command:
+def _find_script(now: Installation) -> Command:
     script = shutil.which(COMMAND, path=str(now.executable.parent)) or shutil.which(
         COMMAND, path=str(now.prefix / ("Scripts" if sys.platform == "win32" else "bin"))
     )
@@ -80,18 +80,18 @@ def _installed(now: Running) -> Command:
     return Command(program=str(Path(on_path).absolute()) if on_path and same else script)
 
 
-def _source() -> str:
+def _detect_source() -> str:
     """What the package was installed from, with the extra for the embedded model where it is there."""
     try:
         found = distribution(COMMAND)
     except PackageNotFoundError:
         return COMMAND
     extra = "[embedded]" if find_spec("xllamacpp") is not None else ""
-    folder = _folder(found)
+    folder = _read_source_folder(found)
     return f"{folder}{extra}" if folder else f"{COMMAND}{extra}=={found.version}"
 
 
-def _folder(found: Distribution) -> str:
+def _read_source_folder(found: Distribution) -> str:
     """The folder or address it was installed from, or an empty string where it came from an index (PEP 610)."""
     text = found.read_text("direct_url.json")
     if text is None:

@@ -15,67 +15,67 @@ class TomlError(ValueError):
     """Text that is no TOML, or whose table is none; says in which line where that is known."""
 
 
-def read(text: str) -> dict[str, object]:
+def parse_toml(text: str) -> dict[str, object]:
     """Read a file as plain values.
 
     Raises:
         TomlError: It is no TOML.
     """
-    return _parsed(text).unwrap()
+    return _parse(text).unwrap()
 
 
-def with_entry(text: str, table: str, name: str, entry: Mapping[str, object]) -> str:
+def set_entry(text: str, table: str, name: str, entry: Mapping[str, object]) -> str:
     """Return the text with these keys in `[table.name]`; its other keys stay.
 
     Raises:
         TomlError: It is no TOML, a key on the way is no table, or the file is written in a way that cannot be
             added to; the text then holds the lines to add by hand.
     """
-    document = _parsed(text)
+    document = _parse(text)
     wanted = document.unwrap()
-    merged = _merged(document, table, name, entry)
+    merged = _merge(document, table, name, entry)
     servers = wanted.get(table, {})
     wanted[table] = {**servers, name: {**servers.get(name, {}), **entry}}
     block = tomlkit.dumps({table: {name: dict(entry)}})
     for written in (merged, f"{text.rstrip()}\n\n{block}"):
-        if _says(written, wanted):
+        if _parses_to(written, wanted):
             return written
     raise TomlError(f"{table} is written in a way that cannot be added to. Add this by hand:\n{block}")
 
 
-def without_entry(text: str, table: str, name: str) -> str:
+def remove_entry(text: str, table: str, name: str) -> str:
     """Return the text without `[table.name]`.
 
     Raises:
         TomlError: It is no TOML, or the entry is written in a way that cannot be taken out.
     """
-    document = _parsed(text)
+    document = _parse(text)
     wanted = document.unwrap()
     if name not in wanted.get(table, {}):
         return text
-    servers = _table(document, table)
+    servers = _get_table(document, table)
     del servers[name], wanted[table][name]
     if not servers:
         del document[table], wanted[table]
     written = tomlkit.dumps(document)
-    if not _says(written, wanted):
+    if not _parses_to(written, wanted):
         raise TomlError(f"{table}.{name} is written in a way that cannot be taken out: remove it by hand")
     return written
 
 
-def _merged(document: tomlkit.TOMLDocument, table: str, name: str, entry: Mapping[str, object]) -> str:
+def _merge(document: tomlkit.TOMLDocument, table: str, name: str, entry: Mapping[str, object]) -> str:
     if table not in document:
         document[table] = tomlkit.table(is_super_table=True)
-    servers = _table(document, table)
+    servers = _get_table(document, table)
     if name not in servers:
         servers[name] = tomlkit.inline_table() if isinstance(servers, InlineTable) else tomlkit.table()
-    server = _table(servers, name)
+    server = _get_table(servers, name)
     for key, value in entry.items():
         server[key] = value
     return tomlkit.dumps(document)
 
 
-def _says(text: str, wanted: Mapping[str, object]) -> bool:
+def _parses_to(text: str, wanted: Mapping[str, object]) -> bool:
     """Whether another reader finds there what was meant: a table put in the wrong place takes its neighbours in."""
     try:
         return tomllib.loads(text) == wanted
@@ -83,14 +83,14 @@ def _says(text: str, wanted: Mapping[str, object]) -> bool:
         return False
 
 
-def _parsed(text: str) -> tomlkit.TOMLDocument:
+def _parse(text: str) -> tomlkit.TOMLDocument:
     try:
         return tomlkit.parse(text)
     except TOMLKitError as exc:
         raise TomlError(str(exc)) from exc
 
 
-def _table(container: Mapping[str, object], key: str) -> MutableMapping[str, object]:
+def _get_table(container: Mapping[str, object], key: str) -> MutableMapping[str, object]:
     found = container[key]
     if not isinstance(found, AbstractTable | OutOfOrderTableProxy):
         raise TomlError(f"{key} is no table")

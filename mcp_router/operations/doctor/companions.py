@@ -8,22 +8,22 @@ from pathlib import Path
 
 from mcp_router.app import App
 from mcp_router.errors import ConfigError
-from mcp_router.operations.findings import Finding
+from mcp_router.operations.doctor.finding import Finding
 from mcp_router.operations.install import config_files
-from mcp_router.operations.install.hosts import CLIENTS, SERVER, Client
-from mcp_router.operations.install.locations import Machine, place
+from mcp_router.operations.install.hosts import HOSTS, SERVER, Host
+from mcp_router.operations.install.locations import Machine, locate_config
 from mcp_router.routing.local_servers import LocalServerListing, discover_servers, format_usual_addresses
 
 _NAMED = 6
 """So many models are named."""
 
 
-async def companions(app: App) -> list[Finding]:
+async def find_companions(app: App) -> list[Finding]:
     """Look at all of them."""
-    return [*await _local(app), *_clients(app), *_bmad(app.settings.working_folder)]
+    return [*await _check_local_servers(app), *_check_hosts(app), *_check_bmad(app.settings.working_folder)]
 
 
-async def _local(app: App) -> list[Finding]:
+async def _check_local_servers(app: App) -> list[Finding]:
     local = app.catalog.provider("local")
     if app.discovery is None:
         if app.settings.provider("local").enabled is False:
@@ -33,14 +33,16 @@ async def _local(app: App) -> list[Finding]:
             Finding(
                 state="note",
                 what="local",
-                found=f"{_told(server)}; it is not used: set [providers.local] enabled = true",
+                found=f"{_describe_server(server)}; it is not used: set [providers.local] enabled = true",
             )
             for server in unused.servers
         ]
     await app.discovery.catalog()
     servers = app.discovery.found.servers if app.discovery.found else ()
     if servers:
-        return [Finding(state="ok" if one.models else "note", what="local", found=_told(one)) for one in servers]
+        return [
+            Finding(state="ok" if one.models else "note", what="local", found=_describe_server(one)) for one in servers
+        ]
     where = app.door("local").base_url or format_usual_addresses(local)
     return [
         Finding(
@@ -52,25 +54,25 @@ async def _local(app: App) -> list[Finding]:
     ]
 
 
-def _told(server: LocalServerListing) -> str:
+def _describe_server(server: LocalServerListing) -> str:
     names = [model.name for model in server.models]
     listed = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
     return f"{server.name} at {server.base_url} serves {listed or 'no model yet: load or pull one'}"
 
 
-def _clients(app: App) -> Iterator[Finding]:
+def _check_hosts(app: App) -> Iterator[Finding]:
     home = Path.home()
     machine = Machine(home=home, environ=app.settings.environ)
-    for client in CLIENTS:
-        path = place(client, machine)
+    for client in HOSTS:
+        path = locate_config(client, machine)
         if path.is_file() or (path.parent.is_dir() and path.parent != home):
-            yield _client(client, path)
+            yield _check_host(client, path)
 
 
-def _client(client: Client, path: Path) -> Finding:
+def _check_host(client: Host, path: Path) -> Finding:
     advice = f"`mcp-llm-router install {client.name}`"
     try:
-        entry = config_files.present(client, path)
+        entry = config_files.read_entry(client, path)
     except ConfigError as error:
         return Finding(state="note", what=client.title, found=str(error))
     if entry is None:
@@ -81,7 +83,7 @@ def _client(client: Client, path: Path) -> Finding:
     return Finding(state="ok", what=client.title, found=f"starts this server as {SERVER}, says {path}")
 
 
-def _bmad(folder: Path) -> Iterator[Finding]:
+def _check_bmad(folder: Path) -> Iterator[Finding]:
     if not (folder / "_bmad").is_dir():
         return
     custom = folder / "_bmad" / "custom"

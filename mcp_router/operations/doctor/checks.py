@@ -13,8 +13,8 @@ from mcp_router.execution.call import Ask
 from mcp_router.ledger.ledger import LedgerError
 from mcp_router.operations.arguments import RouteArguments
 from mcp_router.operations.classify import classify, to_conversation
-from mcp_router.operations.companions import companions
-from mcp_router.operations.findings import Finding
+from mcp_router.operations.doctor.companions import find_companions
+from mcp_router.operations.doctor.finding import Finding
 from mcp_router.routing.plan import retires_soon
 from mcp_router.settings import default_path
 
@@ -28,14 +28,20 @@ _MENDING = (
 
 async def examine(app: App, *, live: bool) -> list[Finding]:
     """Look at everything; `live` also asks each provider that can be asked for one token."""
-    beside = await companions(app)
-    findings = [*_configuration(app), *_providers(app), *_tables(app), await _ledger(app), *beside]
+    beside = await find_companions(app)
+    findings = [
+        *_check_configuration(app),
+        *_check_providers(app),
+        *_check_routes(app),
+        await _check_ledger(app),
+        *beside,
+    ]
     if live:
-        findings += await _live(app)
+        findings += await _ask_every_provider(app)
     return findings
 
 
-def _configuration(app: App) -> Iterator[Finding]:
+def _check_configuration(app: App) -> Iterator[Finding]:
     path = app.settings.path
     yield Finding(state="ok", what="configuration", found=str(path) if path else f"defaults; none at {default_path()}")
     roots = [root for root in app.settings.allowed_roots if not root.is_dir()]
@@ -47,7 +53,7 @@ def _configuration(app: App) -> Iterator[Finding]:
         yield Finding(state="wrong", what="baseline", found=str(error))
 
 
-def _providers(app: App) -> Iterator[Finding]:
+def _check_providers(app: App) -> Iterator[Finding]:
     access = app.access()
     can = [name for name in app.catalog.providers if access[name].available]
     paid = [name for name in can if name != "embedded"]
@@ -62,7 +68,7 @@ def _providers(app: App) -> Iterator[Finding]:
             yield Finding(state="note", what=model.id, found=f"retires on {model.retires}")
 
 
-def _tables(app: App) -> Iterator[Finding]:
+def _check_routes(app: App) -> Iterator[Finding]:
     try:
         app.routes.check(app.catalog, unlisted=app.unlisted)
     except ConfigError as error:
@@ -80,7 +86,7 @@ def _tables(app: App) -> Iterator[Finding]:
                 yield Finding(state="note", what=f"routes.{use_case}.{tier}", found=found)
 
 
-async def _ledger(app: App) -> Finding:
+async def _check_ledger(app: App) -> Finding:
     try:
         problems = await app.ledger.check()
     except LedgerError as error:
@@ -91,13 +97,13 @@ async def _ledger(app: App) -> Finding:
     return Finding(state="ok", what="ledger", found="rows, sums and budgets agree")
 
 
-async def _live(app: App) -> list[Finding]:
+async def _ask_every_provider(app: App) -> list[Finding]:
     """Ask every provider that can be asked for one token, side by side."""
     found: list[Finding] = []
     access = app.access()
 
     async def ask(name: str) -> None:
-        found.append(await _one_token(app, name))
+        found.append(await _ask_for_one_token(app, name))
 
     async with anyio.create_task_group() as group:
         for name in app.catalog.providers:
@@ -106,7 +112,7 @@ async def _live(app: App) -> list[Finding]:
     return sorted(found, key=lambda finding: finding.what)
 
 
-async def _one_token(app: App, name: str) -> Finding:
+async def _ask_for_one_token(app: App, name: str) -> Finding:
     arguments = RouteArguments(
         prompt="Answer with one word: ok",
         use_case="conversation",

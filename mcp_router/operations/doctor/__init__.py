@@ -1,0 +1,1 @@
+"""Checks of configuration, keys, routes, ledger and what runs beside the server."""
