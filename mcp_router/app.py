@@ -15,12 +15,11 @@ import anyio
 
 from mcp_router.errors import ConfigError, UnknownNameError
 from mcp_router.execution import tracing
-from mcp_router.execution.adapters import Connections, Door
-from mcp_router.execution.attempt import Baseline, Desk
+from mcp_router.execution.adapters import AdapterPool, ProviderConnection
+from mcp_router.execution.attempt import AttemptRunner, Baseline
 from mcp_router.execution.budget_increase import Leeway
-from mcp_router.execution.conversations import Conversations
-from mcp_router.execution.prefixes import Prefixes
-from mcp_router.execution.router import Ground, Router
+from mcp_router.execution.conversations import Conversations, Prefixes
+from mcp_router.execution.router import Router, RouterConfig
 from mcp_router.ledger.connect import open_ledger
 from mcp_router.ledger.ledger import Ledger, LedgerError
 from mcp_router.ledger.records import Rate
@@ -113,9 +112,9 @@ class App:
         return self.catalog if self.discovery is None else await self.discovery.catalog()
 
     @cached_property
-    def connections(self) -> Connections:
+    def connections(self) -> AdapterPool:
         """Adapters, each opened at first use."""
-        return Connections(self.door)
+        return AdapterPool(self.door)
 
     @cached_property
     def learning(self) -> Feedback | None:
@@ -131,31 +130,31 @@ class App:
     @cached_property
     def router(self) -> Router:
         """The router over all of it."""
-        desk = Desk(
+        runner = AttemptRunner(
             ledger=self.ledger,
-            connections=self.connections,
-            limits=self.settings.limits(),
-            rates=self.rates,
+            adapters=self.connections,
+            budgets=self.settings.limits(),
+            rate_limits=self.rates,
             key_scope=self.rules.key_scope,
             baseline=self.baseline,
             session=self.session,
             clock=time.time,
-            learning=self.learning,
-            tracer=tracing.tracer(self.settings.environ),
+            feedback=self.learning,
+            tracer=tracing.create_tracer(self.settings.environ),
         )
-        ground = Ground(
+        config = RouterConfig(
             catalog=self.present,
             routes=self.routes,
             access=self.access,
             unlisted=self.unlisted,
             deadline_seconds=self.settings.configuration.deadline_s,
         )
-        return Router(ground=ground, desk=desk)
+        return Router(config=config, runner=runner)
 
-    def door(self, name: str) -> Door:
+    def door(self, name: str) -> ProviderConnection:
         """What it takes to reach a provider."""
         provider, said = self.catalog.provider(name), self.settings.provider(name)
-        return Door(
+        return ProviderConnection(
             provider=provider,
             key=self.rules.key(provider),
             base_url=self.rules.base_url(provider) or self._found_at(provider),
@@ -210,7 +209,7 @@ async def running(settings: Settings) -> AsyncGenerator[App]:
     except LedgerError as exc:
         raise ConfigError(f"{settings.path or 'environment'}: database_url: {exc}") from exc
     app = App(settings, ledger)
-    async with tracing.sending(settings.environ):
+    async with tracing.export_spans(settings.environ):
         try:
             yield app
         finally:

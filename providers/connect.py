@@ -13,14 +13,14 @@ import anyio.to_thread
 from providers.catalog import Model, Provider, Wire
 from providers.completion import Adapter, Completion, OnText, Prompt
 from providers.errors import AuthenticationError, InvalidRequestError, UnavailableError
-from providers.transport.urls import address, well_formed
+from providers.transport.urls import is_http_url, resolve_base_url
 
 
 def connect(
     provider: Provider, *, key: str | None, base_url: str | None = None, model_path: str | None = None
 ) -> Connection:
     """An adapter for every wire of a provider; `base_url` stands in for the provider's own."""
-    return Connection(provider, key=key, base_url=address(provider, base_url), model_path=model_path)
+    return Connection(provider, key=key, base_url=resolve_base_url(provider, base_url), model_path=model_path)
 
 
 def wire_of(provider: Provider, model: Model, prompt: Prompt) -> Wire:
@@ -68,7 +68,7 @@ class Connection:
         if not self._is_sendable():
             raise AuthenticationError(f"the key for {self._provider.name} holds characters that no key has")
         wire, url = wire_of(self._provider, model, prompt), self._url(model)
-        if wire != "embedded" and not well_formed(url):
+        if wire != "embedded" and not is_http_url(url):
             raise UnavailableError(f"base_url of {self._provider.name} is no address: write http://host:port/path")
         adapter = await self._opened(wire, url)
         return await adapter.complete(model, prompt, on_text=on_text)
@@ -83,7 +83,7 @@ class Connection:
         wire, url = model.wire or self._provider.wire, self._url(model)
         if (wire, url) in self._wires or wire == "embedded":
             return None
-        return (wire, url) if well_formed(url) and self._is_sendable() else None
+        return (wire, url) if is_http_url(url) and self._is_sendable() else None
 
     def _is_sendable(self) -> bool:
         """Whether a header can carry the key."""

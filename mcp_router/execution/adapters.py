@@ -10,7 +10,7 @@ from providers.connect import Connection, connect
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Door:
+class ProviderConnection:
     """What it takes to reach a provider."""
 
     provider: Provider
@@ -20,14 +20,14 @@ class Door:
     timeout_seconds: float
 
 
-class Connections:
+class AdapterPool:
     """Adapters by provider."""
 
-    def __init__(self, door: Callable[[str], Door]) -> None:
+    def __init__(self, door: Callable[[str], ProviderConnection]) -> None:
         self._door = door
         self._adapters: dict[str, Connection] = {}
         self._timeouts: dict[str, float] = {}
-        self.ahead = True
+        self.loads_fallback = True
         """Whether a call waits until whom it would ask second can be asked too, so that falling back waits for nobody's
         SDK. It pays where more calls follow.
         """
@@ -47,12 +47,12 @@ class Connections:
             )
         return self._adapters[provider]
 
-    async def ready(self, models: Sequence[Model]) -> None:
+    async def load(self, models: Sequence[Model]) -> None:
         """Load what it takes to ask the first of these models, and the second."""
-        for model in models[: 2 if self.ahead else 1]:
+        for model in models[: 2 if self.loads_fallback else 1]:
             await self.adapter(model.provider).ready(model)
 
-    def prepare(self, models: Sequence[Model]) -> None:
+    def preload(self, models: Sequence[Model]) -> None:
         """Load what it takes to ask these models, without waiting for it."""
         for model in models:
             self.adapter(model.provider).prepare(model)

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import anyio
 
 from mcp_router.execution import breaker
-from mcp_router.execution.adapters import Connections
+from mcp_router.execution.adapters import AdapterPool
 from mcp_router.execution.call import Answered, Call, Failed, RejectedError
-from mcp_router.execution.rate_limits import scarce
-from mcp_router.execution.tracing import spanned
+from mcp_router.execution.rate_limits import is_scarce
+from mcp_router.execution.tracing import trace_attempt
 from mcp_router.ledger.ledger import Ledger, LedgerError
 from mcp_router.ledger.records import (
     Attempt,
@@ -57,37 +57,37 @@ class Baseline:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Desk:
+class AttemptRunner:
     """What every attempt needs: the ledger, the adapters, the budgets."""
 
     ledger: Ledger
-    connections: Connections
-    limits: Sequence[Limit]
+    adapters: AdapterPool
+    budgets: Sequence[Limit]
     """Every budget."""
-    rates: Mapping[str, Rate]
+    rate_limits: Mapping[str, Rate]
     """By provider; those without one are not limited."""
     key_scope: Callable[[str], str]
     baseline: Baseline
     session: str
     clock: Callable[[], float]
     """Seconds since the epoch."""
-    learning: Feedback | None = None
+    feedback: Feedback | None = None
     """None where outcomes shall teach nothing."""
     tracer: Tracer | None = None
     """Makes a span of every attempt; None where nobody asks for traces."""
 
-    async def attempt(
+    async def run(
         self, call: Call, candidate: Candidate, messages: tuple[Message, ...], remembered: dict[str, Bench]
     ) -> Answered | Failed | BudgetRefusal | RateRefusal:
         """Ask one candidate once. `remembered` are the benches known of, by scope; it is kept up to date."""
         hold = self._hold(call, candidate)
-        refusal = await self.ledger.hold(hold, self._limits(call), self.rates.get(candidate.model.provider))
+        refusal = await self.ledger.hold(hold, self._budgets_for(call), self.rate_limits.get(candidate.model.provider))
         if refusal is not None:
             return refusal
-        with spanned(self.tracer, candidate, call.attempts):
-            return await self._attempted(call, candidate, messages, remembered, hold)
+        with trace_attempt(self.tracer, candidate, call.attempts):
+            return await self._run_held(call, candidate, messages, remembered, hold)
 
-    async def _attempted(
+    async def _run_held(
         self,
         call: Call,
         candidate: Candidate,
@@ -96,33 +96,33 @@ class Desk:
         hold: Hold,
     ) -> Answered | Failed:
         started, began = self.clock(), anyio.current_time()
-        record = _Record(desk=self, call=call, candidate=candidate, hold=hold, started=started, began=began)
+        record = _Record(runner=self, call=call, candidate=candidate, hold=hold, started=started, began=began)
         try:
-            completion = await self._ask(call, candidate, messages)
+            completion = await self._send(call, candidate, messages)
         except ProviderError as error:
             bench = self._bench(error, candidate, remembered)
             attempt = await record.write("failed", error=error, usage=error.usage, bench=bench)
-            await self._learn(candidate, error.limits)
+            await self._share_rate_limit(candidate, error.limits)
             return Failed(error=error, attempt=attempt, bench=bench)
         except anyio.get_cancelled_exc_class():
             await record.write("cancelled", error=_CancelledError("the caller hung up"), usage=None, bench=None)
             raise
         if remembered or completion.limits is not None:
             with anyio.CancelScope(shield=True):  # it is paid for: nothing may come between the answer and its row
-                await self._forgive(candidate, remembered)
-                await self._learn(candidate, completion.limits)
-        judged = call.ask.judge(completion) if call.ask.judge is not None else completion
+                await self._record_success(candidate, remembered)
+                await self._share_rate_limit(candidate, completion.limits)
+        judged = call.request.validate(completion) if call.request.validate is not None else completion
         if isinstance(judged, RejectedError):
             attempt = await record.write("failed", error=judged, usage=completion.usage, completion=completion)
-            return Failed(error=judged, attempt=attempt, bench=None, said=completion, again=judged.again)
+            return Failed(error=judged, attempt=attempt, bench=None, completion=completion, feedback=judged.feedback)
         attempt = await record.write("answered", usage=completion.usage, completion=completion)
         return Answered(completion=judged, attempt=attempt)
 
-    async def _ask(self, call: Call, candidate: Candidate, messages: tuple[Message, ...]) -> Completion:
+    async def _send(self, call: Call, candidate: Candidate, messages: tuple[Message, ...]) -> Completion:
         """Send the prompt, with one deadline for connecting, waiting and reading."""
-        ask = call.ask
-        adapter = self.connections.adapter(candidate.model.provider)
-        allowed = min(self.connections.timeout_seconds(candidate.model.provider), call.deadline - anyio.current_time())
+        ask = call.request
+        adapter = self.adapters.adapter(candidate.model.provider)
+        allowed = min(self.adapters.timeout_seconds(candidate.model.provider), call.deadline - anyio.current_time())
         prompt = Prompt(
             messages=messages,
             max_output_tokens=candidate.fit.max_output_tokens,
@@ -141,20 +141,20 @@ class Desk:
 
     def _hold(self, call: Call, candidate: Candidate) -> Hold:
         now = self.clock()
-        timeout = self.connections.timeout_seconds(candidate.model.provider)
+        timeout = self.adapters.timeout_seconds(candidate.model.provider)
         return Hold(
             id=secrets.token_hex(8),
             call_id=call.id,
-            client=call.ask.client,
+            client=call.request.client,
             model=candidate.model.id,
             amount_usd=candidate.fit.worst_usd or Decimal(0),
-            tokens=call.ask.task.requirements.input_tokens + candidate.fit.max_output_tokens,
+            tokens=call.request.task.requirements.input_tokens + candidate.fit.max_output_tokens,
             now=now,
             expires_at=now + timeout + _LEASE_SPARE,
         )
 
-    def _limits(self, call: Call) -> tuple[Limit, ...]:
-        return tuple(limit for limit in self.limits if limit.client in (None, call.ask.client))
+    def _budgets_for(self, call: Call) -> tuple[Limit, ...]:
+        return tuple(limit for limit in self.budgets if limit.client in (None, call.request.client))
 
     def _bench(self, error: ProviderError, candidate: Candidate, remembered: dict[str, Bench]) -> Bench | None:
         model = candidate.model
@@ -165,16 +165,16 @@ class Desk:
         remembered[scope] = bench
         return bench
 
-    async def _forgive(self, candidate: Candidate, remembered: dict[str, Bench]) -> None:
+    async def _record_success(self, candidate: Candidate, remembered: dict[str, Bench]) -> None:
         model = candidate.model
         for scope in (f"provider:{model.provider}", f"model:{model.id}", self.key_scope(model.provider)):
             if scope in remembered:
                 del remembered[scope]
                 await self.ledger.clear_bench(scope)
 
-    async def _learn(self, candidate: Candidate, limits: Limits | None) -> None:
+    async def _share_rate_limit(self, candidate: Candidate, limits: Limits | None) -> None:
         """Tell all processes what the vendor says is left, once it is little enough to matter."""
-        if limits is not None and scarce(limits):
+        if limits is not None and is_scarce(limits):
             await self.ledger.learn(candidate.model.id, limits, self.clock())
 
 
@@ -194,7 +194,7 @@ class _CancelledError(BrokenAnswerError):
 class _Record:
     """Turns what happened into a row, and writes it even when the caller has hung up."""
 
-    desk: Desk
+    runner: AttemptRunner
     call: Call
     candidate: Candidate
     hold: Hold
@@ -216,7 +216,7 @@ class _Record:
         benched = () if bench is None else (bench,)
         try:
             # Whoever has hung up still pays: a ledger writes this to its end.
-            written = await self.desk.ledger.settle(self.hold.id, attempt, benched, lesson)
+            written = await self.runner.ledger.settle(self.hold.id, attempt, benched, lesson)
         except LedgerError as lost:
             self.call.warnings.append(f"not in the ledger: {lost}")
         else:
@@ -225,24 +225,24 @@ class _Record:
         return attempt
 
     def _lesson(self, attempt: Attempt) -> Lesson | None:
-        if self.desk.learning is None or attempt.outcome == "cancelled":
+        if self.runner.feedback is None or attempt.outcome == "cancelled":
             return None
-        ask = self.call.ask
+        ask = self.call.request
         checked = ask.response_schema is not None
         return counts_for(ask.task, attempt.model, checked=checked, error=attempt.error, first=attempt.number == 1)
 
     def _attempt(
         self, outcome: Outcome, usage: Usage | None, error: ProviderError | None, completion: Completion | None
     ) -> Attempt:
-        task, model = self.call.ask.task, self.candidate.model
-        at = datetime.fromtimestamp(self.desk.clock(), UTC)
+        task, model = self.call.request.task, self.candidate.model
+        at = datetime.fromtimestamp(self.runner.clock(), UTC)
         cost, source = self._cost(usage, error, at)
         answered = outcome == "answered" and usage is not None
         return Attempt(
             call_id=self.call.id,
             number=len(self.call.attempts) + 1,
-            session=self.desk.session,
-            client=self.call.ask.client,
+            session=self.runner.session,
+            client=self.call.request.client,
             use_case=task.use_case,
             budget_tier=task.budget_tier,
             complexity=task.complexity,
@@ -263,8 +263,8 @@ class _Record:
             searches=usage.searches if usage else None,
             cost_usd=cost,
             cost_source=source,
-            baseline_usd=self.desk.baseline.cost_usd(usage, at) if answered and usage else None,
-            baseline=self.desk.baseline.model.id,
+            baseline_usd=self.runner.baseline.cost_usd(usage, at) if answered and usage else None,
+            baseline=self.runner.baseline.model.id,
         )
 
     def _cost(

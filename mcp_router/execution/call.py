@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 from mcp_router.ledger.records import Attempt, Bench, BudgetRefusal, RateRefusal
-from mcp_router.routing.plan import Rejection
+from mcp_router.routing.fit import Candidate
+from mcp_router.routing.plan import Plan, Rejection
 from mcp_router.routing.request import RoutingRequest
 from providers.completion import Completion, Message, OnText, Usage
 from providers.errors import ProviderError
@@ -18,22 +19,22 @@ class RejectedError(ProviderError):
     """An answer came back whole, but will not do."""
 
     def __init__(
-        self, message: str, *, usage: Usage | None, again: str | None = None, broken: tuple[str, ...] = ()
+        self, message: str, *, usage: Usage | None, feedback: str | None = None, broken: tuple[str, ...] = ()
     ) -> None:
         """`again` is what the model is told so that it may do better; None where it is not asked again.
         `broken` is which of the caller's rules: words of the caller, for the caller, written down nowhere.
         """
         super().__init__(message, usage=usage)
-        self.again = again
+        self.feedback = feedback
         self.broken = broken
 
 
-Judge = Callable[[Completion], Completion | RejectedError]
+Validator = Callable[[Completion], Completion | RejectedError]
 """Gives an answer back as the caller shall have it, or says what is wrong with it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Ask:
+class CallRequest:
     """A task and the words that go with it."""
 
     task: RoutingRequest
@@ -45,7 +46,7 @@ class Ask:
     client: str = "local"
     call_id: str | None = None
     """Given where one tool call makes many; made otherwise."""
-    judge: Judge | None = None
+    validate: Validator | None = None
     on_text: OnText | None = None
 
 
@@ -58,7 +59,7 @@ def new_call_id() -> str:
 class Call:
     """One `generate` while it runs."""
 
-    ask: Ask
+    request: CallRequest
     id: str
     attempts: list[Attempt] = field(default_factory=list[Attempt])
     warnings: list[str] = field(default_factory=list[str])
@@ -71,7 +72,7 @@ class Call:
         return sum((attempt.cost_usd or Decimal(0) for attempt in self.attempts), Decimal(0))
 
 
-Refusal = BudgetRefusal | RateRefusal | Rejection
+SkipReason = BudgetRefusal | RateRefusal | Rejection
 """Why a candidate of the plan was passed over without being asked."""
 
 
@@ -90,7 +91,46 @@ class Failed:
     error: ProviderError
     attempt: Attempt
     bench: Bench | None
-    said: Completion | None = None
+    completion: Completion | None = None
     """What the model said, where it answered but the answer was no good."""
-    again: str | None = None
+    feedback: str | None = None
     """What to tell it so that it may do better."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Generation:
+    """What the caller gets: an answer, and all that was tried for it."""
+
+    call_id: str
+    plan: Plan
+    completion: Completion
+    candidate: Candidate
+    attempts: tuple[Attempt, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def cost_usd(self) -> Decimal | None:
+        """Everything the call cost, failed attempts included; None where any of it is unknown."""
+        return sum_costs_usd(self.attempts)
+
+    @property
+    def fallbacks(self) -> int:
+        """How many attempts failed first."""
+        return len(self.attempts) - 1
+
+    @property
+    def escalations(self) -> int:
+        """How many of them answered, but not well enough."""
+        return sum(attempt.outcome == "failed" and attempt.finish_reason is not None for attempt in self.attempts)
+
+    @property
+    def saved_usd(self) -> Decimal | None:
+        """The baseline's cost for the same tokens, less everything spent; None where either is unknown."""
+        baseline = self.attempts[-1].baseline_usd
+        return None if baseline is None or self.cost_usd is None else baseline - self.cost_usd
+
+
+def sum_costs_usd(attempts: Iterable[Attempt]) -> Decimal | None:
+    """Add up what attempts cost; None where any of it is unknown."""
+    costs = [attempt.cost_usd for attempt in attempts]
+    return None if None in costs else sum((cost for cost in costs if cost is not None), Decimal(0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +13,10 @@ from pydantic import BaseModel, ConfigDict
 from mcp_router.ledger.ledger import Ledger
 from providers.completion import Attachment, Message
 
+WORTH_CACHING = 4_000
+"""Characters from which a beginning is cached by anybody: about 1,024 tokens."""
+
+_MAX_PREFIXES = 1_000
 _MOST = 200
 _MOST_CHARACTERS = 20_000_000
 _MOST_STORED = 4_000_000
@@ -63,7 +68,7 @@ class Conversations:
         while len(self._kept) > 1 and (len(self._kept) > _MOST or self._characters > _MOST_CHARACTERS):
             self._forget(*next(iter(self._kept)))
         if self._ledger is not None and conversation.characters <= _MOST_STORED:
-            await self._ledger.keep_text(client, call_id, _written(conversation), self._clock())
+            await self._ledger.keep_text(client, call_id, _serialize(conversation), self._clock())
 
     async def get(self, client: str, call_id: str) -> Conversation | None:
         """Return what a client said and heard up to a call; None where it is not remembered.
@@ -74,7 +79,7 @@ class Conversations:
         found = self._kept.get((client, call_id))
         if found is None and self._ledger is not None:
             stored = await self._ledger.text(client, call_id)
-            found = _read(stored) if stored is not None else None
+            found = _deserialize(stored) if stored is not None else None
         return found
 
     def _forget(self, client: str, call_id: str) -> None:
@@ -108,11 +113,11 @@ class _Stored(BaseModel):
     messages: tuple[_Turn, ...]
 
 
-def _written(conversation: Conversation) -> str:
+def _serialize(conversation: Conversation) -> str:
     return _Stored.model_validate(conversation).model_dump_json()
 
 
-def _read(stored: str) -> Conversation:
+def _deserialize(stored: str) -> Conversation:
     read = _Stored.model_validate_json(stored)
     return Conversation(system=read.system, model=read.model, messages=tuple(_message(turn) for turn in read.messages))
 
@@ -120,3 +125,26 @@ def _read(stored: str) -> Conversation:
 def _message(turn: _Turn) -> Message:
     attached = (Attachment(name=item.name, media_type=item.media_type, data=item.data) for item in turn.attachments)
     return Message(role=turn.role, content=turn.content, shared_chars=turn.shared_chars, attachments=tuple(attached))
+
+
+class Prefixes:
+    """The beginnings of this process's latest prompts, as digests."""
+
+    def __init__(self) -> None:
+        self._met: OrderedDict[bytes, None] = OrderedDict()
+
+    def has_seen(self, beginning: str, *, note: bool = True) -> bool:
+        """Say whether an earlier call began like this: then a third may, and caching pays. Without `note` it is
+        only asked, as for a plan.
+        """
+        if len(beginning) < WORTH_CACHING:
+            return False
+        digest = hashlib.blake2b(beginning.encode("utf-8", "replace"), digest_size=16).digest()
+        met = digest in self._met
+        if not note:
+            return met
+        self._met[digest] = None
+        self._met.move_to_end(digest)
+        if len(self._met) > _MAX_PREFIXES:
+            self._met.popitem(last=False)
+        return met

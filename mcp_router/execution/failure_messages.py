@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from math import inf
 
-from mcp_router.execution.call import Failed, Refusal, RejectedError
+from mcp_router.execution.call import Failed, RejectedError, SkipReason
 from mcp_router.ledger.records import Attempt, BudgetRefusal, RateRefusal
 from mcp_router.money import usd
 from mcp_router.routing.fit import Candidate
@@ -15,7 +15,7 @@ from mcp_router.routing.plan import Plan, Rejection, RejectionKind
 
 _SHORTER = "shorten the prompt or use use_case long_context"
 _TO_DO: Mapping[RejectionKind, str] = {
-    "closed": "set one of the keys named",
+    "unavailable": "set one of the keys named",
     "ceiling": "take a higher budget_tier or max_cost_usd, or a shorter prompt",
     "window": _SHORTER,
 }
@@ -23,26 +23,26 @@ _AT_MOST = 8
 """Rejected models named in a text; the rest are counted."""
 
 
-def no_candidate(plan: Plan, refusals: Sequence[Refusal]) -> str:
+def format_no_candidate(plan: Plan, refusals: Sequence[SkipReason]) -> str:
     """Tell why nobody may answer."""
     task = plan.task
     passed_over = [refusal for refusal in refusals if isinstance(refusal, Rejection)]
     reasons = [f"{rejection.model}: {rejection.reason}" for rejection in (*passed_over, *plan.rejected)]
     reasons += [
-        f"{refusal.provider}: at {refusal.what}{_free_in(refusal)}"
+        f"{refusal.provider}: at {refusal.what}{_format_wait(refusal)}"
         for refusal in refusals
         if isinstance(refusal, RateRefusal)
     ]
     return (
         f"No model can answer {task.use_case} at {task.budget_tier} (ceiling {usd(task.ceiling_usd)}). "
-        f"{_listed(reasons)} Next: {_advice(plan, refusals)}."
+        f"{_format_list(reasons)} Next: {_advise_no_candidate(plan, refusals)}."
     )
 
 
-def all_failed(
+def format_all_failed(
     attempts: Sequence[Attempt],
     failures: Sequence[tuple[Candidate, Failed]],
-    refusals: Sequence[Refusal],
+    refusals: Sequence[SkipReason],
     plan: Plan,
 ) -> str:
     """Tell what became of each attempt, and what to do."""
@@ -51,21 +51,21 @@ def all_failed(
     told += [
         f"budget {refusal.limit.name}: too little left" for refusal in refusals if isinstance(refusal, BudgetRefusal)
     ]
-    told += _broken(failures)
+    told += _format_broken_rules(failures)
     count = "1 attempt" if len(attempts) == 1 else f"{len(attempts)} attempts"
     return (
-        f"No model answered: {count}, {usd(spent)} spent. {_listed(told)} "
-        f"Next: {_after_failures([failed for _, failed in failures], plan)}."
+        f"No model answered: {count}, {usd(spent)} spent. {_format_list(told)} "
+        f"Next: {_advise_after_failures([failed for _, failed in failures], plan)}."
     )
 
 
-def _broken(failures: Iterable[tuple[Candidate, Failed]]) -> list[str]:
+def _format_broken_rules(failures: Iterable[tuple[Candidate, Failed]]) -> list[str]:
     """Tell which of the caller's rules were broken, and nothing of the answers that broke them."""
     rules = [rule for _, failed in failures if isinstance(failed.error, RejectedError) for rule in failed.error.broken]
     return [f"broken: {', '.join(dict.fromkeys(rules))}"] if rules else []
 
 
-def over_budget(refusal: BudgetRefusal) -> str:
+def format_over_budget(refusal: BudgetRefusal) -> str:
     """Tell which budget is used up, how far, and when it starts again."""
     limit = refusal.limit
     resets = datetime.fromtimestamp(refusal.resets_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
@@ -73,38 +73,39 @@ def over_budget(refusal: BudgetRefusal) -> str:
         f"The {limit.name} budget does not admit this call: limit {usd(limit.limit_usd)}, "
         f"spent {usd(refusal.spent_usd)}, held by calls under way {usd(refusal.held_usd)}, "
         f"still free {usd(refusal.left_usd)}, and this call may cost {usd(refusal.wanted_usd)}; "
-        f"it resets at {resets}. Next: {_within(refusal)}, or ask the user to raise the budget in the configuration."
+        f"it resets at {resets}. Next: {_advise_within_budget(refusal)}, "
+        "or ask the user to raise the budget in the configuration."
     )
 
 
-def _within(refusal: BudgetRefusal) -> str:
+def _advise_within_budget(refusal: BudgetRefusal) -> str:
     if refusal.left_usd > 0:
         return "take a cheaper budget_tier, a lower max_output_tokens or max_cost_usd"
     return "call again when calls under way have ended" if refusal.held_usd > 0 else "take a model that costs nothing"
 
 
-def deadline(attempts: Sequence[Attempt], seconds: float) -> str:
+def format_deadline(attempts: Sequence[Attempt], seconds: float) -> str:
     """Tell that time is up, and what it was spent on."""
     told = [f"{attempt.model}: {attempt.error} after {attempt.seconds:.1f} s" for attempt in attempts]
     return (
-        f"The call's deadline of {seconds:.0f} s has passed. {_listed(told)} "
+        f"The call's deadline of {seconds:.0f} s has passed. {_format_list(told)} "
         "Next: ask for less output, or raise deadline_s in the configuration."
     )
 
 
-def _free_in(refusal: RateRefusal) -> str:
+def _format_wait(refusal: RateRefusal) -> str:
     if refusal.wait_seconds == inf:
         return ", and this call alone is more than that"
     return f", free in {refusal.wait_seconds:.0f} s"
 
 
-def _listed(lines: Sequence[str]) -> str:
+def _format_list(lines: Sequence[str]) -> str:
     shown = "; ".join(lines[:_AT_MOST])
     more = f"; and {len(lines) - _AT_MOST} more" if len(lines) > _AT_MOST else ""
     return f"{shown}{more}." if lines else ""
 
 
-def _advice(plan: Plan, refusals: Sequence[Refusal]) -> str:
+def _advise_no_candidate(plan: Plan, refusals: Sequence[SkipReason]) -> str:
     kinds = {rejection.kind for rejection in plan.rejected}
     advice = [said for kind, said in _TO_DO.items() if kind in kinds]
     if plan.task.use_case == "long_context" and "window" in kinds:
@@ -116,10 +117,10 @@ def _advice(plan: Plan, refusals: Sequence[Refusal]) -> str:
         advice.append(f"call again in {max(1.0, min(waits)):.0f} s")
     elif waits:
         advice.append("shorten the prompt, or lower max_output_tokens")
-    return _joined(advice) or "see list_providers for what can be asked"
+    return _join_advice(advice) or "see list_providers for what can be asked"
 
 
-def _after_failures(failures: Iterable[Failed], plan: Plan) -> str:
+def _advise_after_failures(failures: Iterable[Failed], plan: Plan) -> str:
     advice: list[str] = []
     for failed in failures:
         error = failed.error
@@ -133,11 +134,11 @@ def _after_failures(failures: Iterable[Failed], plan: Plan) -> str:
             advice.append("loosen response_schema, or take a higher budget_tier with stronger models")
         if error.kind == "context_length":
             advice.append(_SHORTER)
-    closed = next((rejection for rejection in plan.rejected if rejection.kind == "closed"), None)
-    if closed is not None:
-        advice.append(f"{closed.reason.partition(';')[0]} to have a fallback")
-    return _joined(advice) or "call again later, or pin another model"
+    unavailable = next((rejection for rejection in plan.rejected if rejection.kind == "unavailable"), None)
+    if unavailable is not None:
+        advice.append(f"{unavailable.reason.partition(';')[0]} to have a fallback")
+    return _join_advice(advice) or "call again later, or pin another model"
 
 
-def _joined(advice: Sequence[str]) -> str:
+def _join_advice(advice: Sequence[str]) -> str:
     return ", or ".join(dict.fromkeys(advice))

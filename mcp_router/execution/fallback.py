@@ -17,9 +17,8 @@ from mcp_router.errors import (
     Shortfall,
 )
 from mcp_router.execution import breaker, failure_messages
-from mcp_router.execution.attempt import Desk
-from mcp_router.execution.call import Answered, Call, Failed, Refusal
-from mcp_router.execution.generation import Generation
+from mcp_router.execution.attempt import AttemptRunner
+from mcp_router.execution.call import Answered, Call, Failed, Generation, SkipReason
 from mcp_router.ledger.records import Bench, BudgetRefusal, RateRefusal
 from mcp_router.routing import tokens
 from mcp_router.routing.fit import Candidate, Fit, NoFit, fit
@@ -39,10 +38,10 @@ _TIMES_ASKED_AGAIN = 1
 
 
 @dataclass(kw_only=True, slots=True)
-class Walk:
+class FallbackExecutor:
     """Walks one call down its plan."""
 
-    desk: Desk
+    runner: AttemptRunner
     deadline_seconds: float
     call: Call
     plan: Plan
@@ -50,24 +49,24 @@ class Walk:
     remembered: dict[str, Bench]
 
     failures: list[tuple[Candidate, Failed]] = field(default_factory=list[tuple[Candidate, Failed]])
-    refusals: dict[str, Refusal] = field(default_factory=dict[str, Refusal])
+    refusals: dict[str, SkipReason] = field(default_factory=dict[str, SkipReason])
     """By model: the last reason why it was passed over."""
     waited: float = 0.0
     """Seconds spent on waiting for rate limits."""
 
-    async def answer(self) -> Generation:
+    async def execute(self) -> Generation:
         """Ask the candidates in order until one answers.
 
         Raises:
             RouterError: Nobody did.
         """
         queue = list(self.plan.candidates) or await self._waited_for(self.plan.waiting)
-        connections = self.desk.connections
-        await connections.ready([candidate.model for candidate in queue])
+        connections = self.runner.adapters
+        await connections.load([candidate.model for candidate in queue])
         while queue:
             self._check_deadline()
             candidate = queue.pop(0)
-            connections.prepare([other.model for other in queue[:_MADE_READY]])
+            connections.preload([other.model for other in queue[:_MADE_READY]])
             outcome = await self._try(candidate)
             if isinstance(outcome, Answered):
                 return self._generation(candidate, outcome.completion)
@@ -81,7 +80,7 @@ class Walk:
             queue = queue or await self._second_chance(candidate, outcome)
         return self._cut_answer()
 
-    async def _second_chance(self, candidate: Candidate, outcome: Failed | Refusal) -> list[Candidate]:
+    async def _second_chance(self, candidate: Candidate, outcome: Failed | SkipReason) -> list[Candidate]:
         """Choose whom to ask again now that nobody else is left."""
         if isinstance(outcome, RateRefusal) and not self.failures:
             return await self._waited_for([(candidate, outcome.wait_seconds)])
@@ -92,14 +91,14 @@ class Walk:
     def _cut_answer(self) -> Generation:
         """Hand back an answer that was cut, since nobody gave a whole one."""
         for candidate, failed in self.failures:
-            if failed.error.kind == "truncated" and failed.said is not None:
+            if failed.error.kind == "truncated" and failed.completion is not None:
                 self.call.warnings.append(
                     "the answer was cut at its token limit: ask for less, or a higher budget_tier"
                 )
-                return self._generation(candidate, failed.said)
+                return self._generation(candidate, failed.completion)
         raise self._failure()
 
-    async def _try(self, candidate: Candidate) -> Answered | Failed | Refusal:
+    async def _try(self, candidate: Candidate) -> Answered | Failed | SkipReason:
         """Ask one candidate, and again where its answer was no good."""
         fitted = self._refitted(candidate)
         if isinstance(fitted, NoFit):
@@ -108,30 +107,31 @@ class Walk:
             )
         scope = f"provider:{candidate.model.provider}"
         bench = self.remembered.get(scope)
-        now = self.desk.clock()
+        now = self.runner.clock()
         probing = bench is not None and breaker.on_probation(bench, now)
-        if probing and not await self.desk.ledger.claim_probe(scope, now, now + breaker.PROBE_LEASE):
-            reason = "benched, and another call is trying it again at this moment"
-            return Rejection(model=candidate.model.id, kind="benched", reason=reason, wait_seconds=breaker.PROBE_LEASE)
+        if probing and not await self.runner.ledger.claim_probe(scope, now, now + breaker.PROBE_LEASE):
+            reason, wait = "breaker open: another call is probing it", breaker.PROBE_LEASE
+            return Rejection(model=candidate.model.id, kind="breaker_open", reason=reason, wait_seconds=wait)
         return await self._ask(candidate if fitted is candidate.fit else replace(candidate, fit=fitted))
 
-    async def _ask(self, candidate: Candidate) -> Answered | Failed | Refusal:
-        messages = self.call.ask.messages
-        outcome = await self.desk.attempt(self.call, candidate, messages, self.remembered)
+    async def _ask(self, candidate: Candidate) -> Answered | Failed | SkipReason:
+        messages = self.call.request.messages
+        outcome = await self.runner.run(self.call, candidate, messages, self.remembered)
         for _ in range(_TIMES_ASKED_AGAIN):
-            if not isinstance(outcome, Failed) or outcome.said is None or outcome.again is None:
+            if not isinstance(outcome, Failed) or outcome.completion is None or outcome.feedback is None:
                 break
             fitted = self._refitted(
-                candidate, more_tokens=tokens.estimate_tokens(outcome.said.text) + tokens.estimate_tokens(outcome.again)
+                candidate,
+                more_tokens=tokens.estimate_tokens(outcome.completion.text) + tokens.estimate_tokens(outcome.feedback),
             )
             if isinstance(fitted, NoFit):
                 break
             messages = (
                 *messages,
-                Message(role="assistant", content=outcome.said.text),
-                Message(role="user", content=outcome.again),
+                Message(role="assistant", content=outcome.completion.text),
+                Message(role="user", content=outcome.feedback),
             )
-            again = await self.desk.attempt(self.call, replace(candidate, fit=fitted), messages, self.remembered)
+            again = await self.runner.run(self.call, replace(candidate, fit=fitted), messages, self.remembered)
             if isinstance(again, Answered | Failed):
                 outcome = again
         return outcome
@@ -172,9 +172,14 @@ class Walk:
         """Give the only candidate a second chance where that may help; sleeps before, never after."""
         bench = failed.bench
         wait = max(_SHORTEST_RETRY_WAIT, failed.error.retry_after or 0.0)
-        benched = bench is not None and failed.error.retry_after is None and bench.until > self.desk.clock()
+        benched = bench is not None and failed.error.retry_after is None and bench.until > self.runner.clock()
         left = self.call.deadline - anyio.current_time()
-        if not failed.error.retryable or failed.said is not None or benched or wait > min(_LONGEST_RETRY_WAIT, left):
+        if (
+            not failed.error.retryable
+            or failed.completion is not None
+            or benched
+            or wait > min(_LONGEST_RETRY_WAIT, left)
+        ):
             return []
         await anyio.sleep(wait)
         return [candidate]
@@ -201,20 +206,22 @@ class Walk:
 
     def _check_deadline(self) -> None:
         if anyio.current_time() >= self.call.deadline:
-            raise CallTimeoutError(failure_messages.deadline(self.call.attempts, self.deadline_seconds))
+            raise CallTimeoutError(failure_messages.format_deadline(self.call.attempts, self.deadline_seconds))
 
     def _failure(self) -> RouterError:
         refusals = list(self.refusals.values())
         budgets = [refusal for refusal in refusals if isinstance(refusal, BudgetRefusal)]
         if self.failures:
             return AllCandidatesFailedError(
-                failure_messages.all_failed(self.call.attempts, self.failures, refusals, self.plan)
+                failure_messages.format_all_failed(self.call.attempts, self.failures, refusals, self.plan)
             )
         if budgets:
-            return BudgetExceededError(failure_messages.over_budget(budgets[0]), shortfall=_shortfall(budgets[0]))
+            return BudgetExceededError(
+                failure_messages.format_over_budget(budgets[0]), shortfall=_shortfall(budgets[0])
+            )
         waits = [seconds for _, seconds in self.plan.waiting]
         waits += [refusal.wait_seconds for refusal in refusals if isinstance(refusal, RateRefusal)]
-        text = failure_messages.no_candidate(self.plan, refusals)
+        text = failure_messages.format_no_candidate(self.plan, refusals)
         # No waiting helps where one call alone is more than a limit.
         return NoCandidateError(text, retry_after=min((wait for wait in waits if wait < inf), default=None))
 

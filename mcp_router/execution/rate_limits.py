@@ -12,7 +12,7 @@ _SCARCE = 0.5
 """The part of a vendor's rate limit from which what is left is shared with all processes."""
 
 
-def busy(standing: Standing, rates: Mapping[str, Rate], now: float) -> Mapping[str, float]:
+def find_rate_limited(standing: Standing, rates: Mapping[str, Rate], now: float) -> Mapping[str, float]:
     """Name who may not be asked now, by provider or model, with the seconds until they may.
 
     Whether what is left of a tokens limit is enough for one call is only known when its hold is made.
@@ -28,7 +28,7 @@ def busy(standing: Standing, rates: Mapping[str, Rate], now: float) -> Mapping[s
     return waits
 
 
-def scarce(limits: Limits) -> bool:
+def is_scarce(limits: Limits) -> bool:
     """Whether a vendor's rate limit has come so close that others must know."""
     return any(
         left is not None and (limit is None or left <= limit * _SCARCE)

@@ -12,10 +12,9 @@ from mcp_router.errors import (
     RouterError,
 )
 from mcp_router.execution import rate_limits
-from mcp_router.execution.attempt import Desk
-from mcp_router.execution.call import Ask, Call, new_call_id
-from mcp_router.execution.fallback import Walk
-from mcp_router.execution.generation import Generation, total_usd
+from mcp_router.execution.attempt import AttemptRunner
+from mcp_router.execution.call import Call, CallRequest, Generation, new_call_id, sum_costs_usd
+from mcp_router.execution.fallback import FallbackExecutor
 from mcp_router.ledger.ledger import Ledger
 from mcp_router.ledger.records import Bench
 from mcp_router.routing.access import Access
@@ -26,7 +25,7 @@ from mcp_router.routing.routes import RoutingTable
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Ground:
+class RouterConfig:
     """What does not change while the server runs."""
 
     catalog: Callable[[], Awaitable[Catalog]]
@@ -40,31 +39,31 @@ class Ground:
 class Router:
     """Plans and runs calls."""
 
-    def __init__(self, *, ground: Ground, desk: Desk) -> None:
-        self.ground = ground
-        self.desk = desk
+    def __init__(self, *, config: RouterConfig, runner: AttemptRunner) -> None:
+        self.config = config
+        self.runner = runner
 
     @property
     def ledger(self) -> Ledger:
         """Where it is all written down."""
-        return self.desk.ledger
+        return self.runner.ledger
 
-    async def world(self, task: RoutingRequest | None = None) -> tuple[RoutingState, dict[str, Bench]]:
+    async def read_state(self, task: RoutingRequest | None = None) -> tuple[RoutingState, dict[str, Bench]]:
         """Look around: who is benched or busy now, what was learnt of a task's cell, which benches are remembered."""
-        now = self.desk.clock()
-        catalog = await self.ground.catalog()
-        limited = [name for name in catalog.providers if name in self.desk.rates]
+        now = self.runner.clock()
+        catalog = await self.config.catalog()
+        limited = [name for name in catalog.providers if name in self.runner.rate_limits]
         standing = await self.ledger.standing(now, limited)
         remembered = {bench.scope: bench for bench in standing.benches}
         world = RoutingState(
             catalog=catalog,
-            routes=self.ground.routes,
+            routes=self.config.routes,
             now=datetime.fromtimestamp(now, UTC),
-            access=self.ground.access(),
+            access=self.config.access(),
             benches={scope: bench for scope, bench in remembered.items() if bench.until > now},
-            busy=rate_limits.busy(standing, self.desk.rates, now),
-            unlisted=self.ground.unlisted,
-            preferences=await self.desk.learning.preferences(task) if self.desk.learning and task else {},
+            busy=rate_limits.find_rate_limited(standing, self.runner.rate_limits, now),
+            unlisted=self.config.unlisted,
+            preferences=await self.runner.feedback.preferences(task) if self.runner.feedback and task else {},
         )
         return world, remembered
 
@@ -74,10 +73,10 @@ class Router:
         Raises:
             UnknownNameError: The pin names a provider or model that nobody has.
         """
-        world, _ = await self.world(task)
+        world, _ = await self.read_state(task)
         return plan(task, world)
 
-    async def generate(self, ask: Ask) -> Generation:
+    async def generate(self, request: CallRequest) -> Generation:
         """Get an answer.
 
         Raises:
@@ -85,21 +84,23 @@ class Router:
                 says what to do. `call_id` leads to the attempts.
         """
         call = Call(
-            ask=ask, id=ask.call_id or new_call_id(), deadline=anyio.current_time() + self.ground.deadline_seconds
+            request=request,
+            id=request.call_id or new_call_id(),
+            deadline=anyio.current_time() + self.config.deadline_seconds,
         )
-        world, remembered = await self.world(ask.task)
-        planned = plan(ask.task, world)
+        world, remembered = await self.read_state(request.task)
+        planned = plan(request.task, world)
         try:
-            walk = Walk(
-                desk=self.desk,
-                deadline_seconds=self.ground.deadline_seconds,
+            executor = FallbackExecutor(
+                runner=self.runner,
+                deadline_seconds=self.config.deadline_seconds,
                 call=call,
                 plan=planned,
                 world=world,
                 remembered=remembered,
             )
-            return await walk.answer()
+            return await executor.execute()
         except RouterError as error:
             error.call_id = call.id if call.attempts else None
-            error.cost_usd = total_usd(call.attempts)
+            error.cost_usd = sum_costs_usd(call.attempts)
             raise

@@ -32,7 +32,7 @@ _WELL_KNOWN = {"claude": "anthropic", "gemini": "gcp.gemini", "grok": "x_ai", "m
 logger = logging.getLogger(__name__)
 
 
-def asked_for(environ: Mapping[str, str]) -> bool:
+def is_tracing_enabled(environ: Mapping[str, str]) -> bool:
     """Say whether the standard variables want traces sent.
 
     https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
@@ -43,9 +43,9 @@ def asked_for(environ: Mapping[str, str]) -> bool:
     return bool(exporter) or any(environ.get(name, "").strip() for name in _ENDPOINTS)
 
 
-def tracer(environ: Mapping[str, str]) -> Tracer | None:
+def create_tracer(environ: Mapping[str, str]) -> Tracer | None:
     """What makes spans; None, and nothing imported, where nobody asks for traces."""
-    if not asked_for(environ):
+    if not is_tracing_enabled(environ):
         return None
     from opentelemetry.trace import get_tracer  # noqa: PLC0415 - only who asks for traces waits for it
 
@@ -53,9 +53,9 @@ def tracer(environ: Mapping[str, str]) -> Tracer | None:
 
 
 @asynccontextmanager
-async def sending(environ: Mapping[str, str]) -> AsyncGenerator[None]:
+async def export_spans(environ: Mapping[str, str]) -> AsyncGenerator[None]:
     """Send the spans of this process, the MCP SDK's too, where the environment says; the last ones at the end."""
-    provider = _provider(environ) if asked_for(environ) else None
+    provider = _provider(environ) if is_tracing_enabled(environ) else None
     try:
         yield
     finally:
@@ -94,7 +94,7 @@ def _provider(environ: Mapping[str, str]) -> TracerProvider | None:
 
 
 @contextmanager
-def spanned(maker: Tracer | None, candidate: Candidate, attempts: Sequence[Attempt]) -> Generator[None]:
+def trace_attempt(maker: Tracer | None, candidate: Candidate, attempts: Sequence[Attempt]) -> Generator[None]:
     """Make a span of one attempt; what came of it is read from `attempts`, where it is the last one by then."""
     if maker is None:
         yield
@@ -121,10 +121,10 @@ def spanned(maker: Tracer | None, candidate: Candidate, attempts: Sequence[Attem
             yield
         finally:
             if len(attempts) > before:
-                _tell(span, attempts[-1])
+                _record_outcome(span, attempts[-1])
 
 
-def _tell(span: Span, attempt: Attempt) -> None:
+def _record_outcome(span: Span, attempt: Attempt) -> None:
     from opentelemetry.trace import StatusCode  # noqa: PLC0415
 
     told = {

@@ -16,7 +16,7 @@ from pydantic import JsonValue
 from referencing.exceptions import Unresolvable
 
 from mcp_router.execution.answer_schema import AnswerSchema, SchemaError, format_message, format_path, shorten
-from mcp_router.execution.call import Judge, RejectedError
+from mcp_router.execution.call import RejectedError, Validator
 from mcp_router.text import cleaned
 from providers.completion import Completion
 
@@ -58,7 +58,7 @@ class Violations:
         return "\n".join(self.lines)
 
 
-def build_validator(schema: AnswerSchema | None, *, may_be_cut: bool) -> Judge:
+def build_validator(schema: AnswerSchema | None, *, may_be_cut: bool) -> Validator:
     """Build the judge of one call. `may_be_cut` is True where the caller limited the output itself."""
 
     def judged(completion: Completion) -> Completion | RejectedError:
@@ -85,7 +85,7 @@ def _validate_schema_answer(completion: Completion, schema: AnswerSchema) -> Com
     # What the answer said stays out of the message, which goes into the ledger.
     count = len(found.lines)
     message = f"the answer does not satisfy response_schema ({count} problem{'s' * (count > 1)})"
-    return InvalidAnswerError(message, usage=completion.usage, again=format_feedback(found), broken=found.broken)
+    return InvalidAnswerError(message, usage=completion.usage, feedback=format_feedback(found), broken=found.broken)
 
 
 def check_answer(answer: str, schema: AnswerSchema) -> str | Violations:

@@ -78,7 +78,7 @@ def create_http_app(app: App, address: Address, *, tokens: ClientTokens, limits:
 
 
 def _add_tracing(site: ASGIApp, app: App) -> ASGIApp:
-    if (tracer := tracing.tracer(app.settings.environ)) is None:
+    if (tracer := tracing.create_tracer(app.settings.environ)) is None:
         return site
     from mcp_router.http.tracing import TracingMiddleware  # noqa: PLC0415 - only who asks for traces needs it
 

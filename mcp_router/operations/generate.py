@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from mcp_router.app import App
+from mcp_router.execution.call import Generation
 from mcp_router.execution.conversations import Conversation
-from mcp_router.execution.generation import Generation
 from mcp_router.files import Fingerprint, Place, keep, look, save, unwrapped
 from mcp_router.ledger.ledger import LedgerError
 from mcp_router.money import number

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from mcp_router.app import App
 from mcp_router.errors import UnknownNameError
 from mcp_router.execution.answer_schema import AnswerSchema, compile_schema
-from mcp_router.execution.call import Ask
-from mcp_router.execution.prefixes import WORTH_CACHING
+from mcp_router.execution.call import CallRequest
+from mcp_router.execution.conversations import WORTH_CACHING
 from mcp_router.execution.validation import build_validator
 from mcp_router.files import FoundFile, Reading, Roots, SourceFile, fenced, read_file, read_files
 from mcp_router.ledger.connect import files_of
@@ -53,7 +53,7 @@ async def prepared(app: App, arguments: RouteArguments, *, client: str = "local"
         # Files first: calls that ask several things of the same files then share their beginning.
         ready = _with_files(ready, reading, files_first=True)
     ready = replace(
-        ready, shared_prefix=app.prefixes.met_before(_beginning(ready), note=isinstance(arguments, GenerateArguments))
+        ready, shared_prefix=app.prefixes.has_seen(_beginning(ready), note=isinstance(arguments, GenerateArguments))
     )
     ready = await _continued(app, client, arguments.conversation_id, ready)
     return _understood(app, arguments, ready)
@@ -103,9 +103,9 @@ def ask_of(
     client: str,
     call_id: str | None = None,
     on_text: OnText | None = None,
-) -> Ask:
+) -> CallRequest:
     """Say what the router is to be asked."""
-    return Ask(
+    return CallRequest(
         task=ready.task,
         messages=ready.messages,
         system=ready.system,
@@ -114,7 +114,7 @@ def ask_of(
         shared_prefix=ready.shared_prefix,
         client=client,
         call_id=call_id,
-        judge=build_validator(ready.schema, may_be_cut=arguments.max_output_tokens is not None),
+        validate=build_validator(ready.schema, may_be_cut=arguments.max_output_tokens is not None),
         on_text=on_text,
     )
 

@@ -25,7 +25,7 @@ async def list_providers(app: App, name: str | None = None, *, caller: Caller = 
     Raises:
         UnknownNameError: Nobody has that name.
     """
-    world, _ = await app.router.world()
+    world, _ = await app.router.read_state()
     if name is not None:
         provider = world.catalog.provider(name)
         return {

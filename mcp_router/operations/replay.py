@@ -240,7 +240,7 @@ def _compute_cost(call: Recorded, candidate: Candidate, usage: Usage, at: dateti
 def _refusal_from_plan(planned: Plan) -> ReplayRefusal:
     for rejection in planned.rejected:
         return ReplayRefusal(kind=rejection.kind, reason=f"{rejection.model}: {rejection.reason}")
-    return ReplayRefusal(kind="closed", reason="no model of the table can be asked")
+    return ReplayRefusal(kind="unavailable", reason="no model of the table can be asked")
 
 
 def _count_call(tally: Tally, call: Recorded, outcome: tuple[str, Decimal | None] | ReplayRefusal | None) -> None:

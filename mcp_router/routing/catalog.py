@@ -12,7 +12,7 @@ from mcp_router.errors import ConfigError, UnknownNameError
 from mcp_router.settings import ProviderSettings, Settings
 from providers import registry
 from providers.catalog import Model, Provider
-from providers.transport.urls import well_formed
+from providers.transport.urls import is_http_url
 
 _MAX_STRENGTH_DISTANCE = 25
 """How far apart in strength two models of one lineage may be to stand in for each other."""
@@ -177,7 +177,7 @@ def read_user_providers(settings: Settings) -> Iterator[Provider]:
 
 def _check_address(name: str, said: ProviderSettings) -> None:
     # A server of one's own may be named by host and port alone.
-    if said.base_url is not None and name != "local" and not well_formed(said.base_url.strip()):
+    if said.base_url is not None and name != "local" and not is_http_url(said.base_url.strip()):
         raise registry.RowError(
             f"providers.{name}.base_url: {said.base_url!r} is no address: write http://host:port/path."
         )

@@ -20,7 +20,7 @@ from pydantic import BaseModel
 
 from mcp_router.routing.catalog import Catalog
 from providers.catalog import Model, Provider
-from providers.transport.urls import well_formed
+from providers.transport.urls import is_http_url
 
 LOOPBACK_TIMEOUT_S = 0.2
 """Seconds a server on this machine has to answer."""
@@ -151,7 +151,7 @@ async def discover_servers(
         anyio.create_task_group() as group,
     ):
         for name, url, patience in places:
-            if well_formed(url):
+            if is_http_url(url):
                 group.start_soon(ask, client, name, url, patience)
     return DiscoveryResult(servers=tuple(served[url] for _, url, _ in places if url in served))
 

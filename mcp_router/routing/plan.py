@@ -24,8 +24,8 @@ ENOUGH = 2
 _TOLD = 4
 """So many of those who might have filled up are told of where not one fits."""
 
-RejectionKind = Literal["closed", "retired", "unknown", "benched", "busy"] | MisfitKind
-"""`closed`: it could be asked if the user did what the reason says."""
+RejectionKind = Literal["unavailable", "retired", "unknown", "breaker_open", "rate_limited"] | MisfitKind
+"""`unavailable`: available once the user follows the reason."""
 HIGH_RISK = 0.33
 """From here on the next stronger model is asked first: one in ten or twenty of the prompts the risk was fitted on."""
 _RISKY = frozenset({"analysis", "code_generation", "expert_tasks"})
@@ -161,7 +161,7 @@ def _closed(model: Model, world: RoutingState) -> Rejection | None:
     """Say why a model cannot be asked at all, whatever the task."""
     access = world.access[model.provider]
     if access.reason is not None:
-        return Rejection(model=model.id, kind="retired" if access.retired else "closed", reason=access.reason)
+        return Rejection(model=model.id, kind="retired" if access.retired else "unavailable", reason=access.reason)
     if model.retires is not None and model.retires <= world.now.date():
         return Rejection(model=model.id, kind="retired", reason=f"retired on {model.retires}")
     if not model.name:
@@ -171,7 +171,7 @@ def _closed(model: Model, world: RoutingState) -> Rejection | None:
     if bench is None:
         return None
     return Rejection(
-        model=model.id, kind="benched", reason=f"its key is benched {_until(bench, world)}: {bench.reason}"
+        model=model.id, kind="breaker_open", reason=f"its key is benched {_until(bench, world)}: {bench.reason}"
     )
 
 
@@ -179,10 +179,10 @@ def _held_back(model: Model, world: RoutingState) -> Rejection | None:
     for scope in (f"model:{model.id}", f"provider:{model.provider}"):
         if (bench := world.benches.get(scope)) is not None:
             reason, seconds = f"benched {_until(bench, world)}: {bench.reason}", bench.until - world.now.timestamp()
-            return Rejection(model=model.id, kind="benched", reason=reason, wait_seconds=seconds)
+            return Rejection(model=model.id, kind="breaker_open", reason=reason, wait_seconds=seconds)
     if (seconds := world.busy.get(model.id, world.busy.get(model.provider))) is not None:
         reason = f"at its rate limit: free in {seconds:.0f} s"
-        return Rejection(model=model.id, kind="busy", reason=reason, wait_seconds=seconds)
+        return Rejection(model=model.id, kind="rate_limited", reason=reason, wait_seconds=seconds)
     return None
 
 

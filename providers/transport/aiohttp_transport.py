@@ -17,29 +17,29 @@ _IDLE_SECONDS = 4.0
 _LONGEST_HEADER = 64 * 1024
 
 
-def carrier() -> httpx2.AsyncBaseTransport | None:
+def create_transport() -> httpx2.AsyncBaseTransport | None:
     """What an SDK's client sends through; None where the environment names a proxy, which is the client's to find."""
-    return None if _proxied() else Carrier()
+    return None if _has_proxy() else AiohttpTransport()
 
 
-def client() -> httpx2.AsyncClient | None:
+def create_client() -> httpx2.AsyncClient | None:
     """What an SDK builds and sends its requests with; None where the environment names a proxy."""
-    return None if _proxied() else Client()
+    return None if _has_proxy() else AiohttpClient()
 
 
-def _proxied() -> bool:
+def _has_proxy() -> bool:
     """Whether the environment names a proxy; what it leaves out of all proxies (`NO_PROXY`) is none."""
     return not getproxies().keys() <= {"no"}
 
 
-class Client(httpx2.AsyncClient):
+class AiohttpClient(httpx2.AsyncClient):
     """Leaves out what an SDK's request never has: base addresses, cookies, hooks, an authentication of its own.
 
     Anything else goes the long way, and so does an answer that sends elsewhere.
     """
 
     def __init__(self) -> None:
-        self._carrier = Carrier()
+        self._carrier = AiohttpTransport()
         super().__init__(transport=self._carrier, timeout=None, follow_redirects=True)
 
     def build_request(self, method: str, url: httpx2.URL | str, **given: Any) -> httpx2.Request:  # noqa: ANN401 - as httpx2 has it
@@ -54,7 +54,7 @@ class Client(httpx2.AsyncClient):
             return super().build_request(method, url, **given)
         # As a stream it is not looked through for lengths and hosts: aiohttp writes those.
         body = httpx2.ByteStream(content)
-        return httpx2.Request(method, _parsed(str(url)), headers=[*said, _ACCEPTED], stream=body)
+        return httpx2.Request(method, _parse_url(str(url)), headers=[*said, _ACCEPTED], stream=body)
 
     async def send(self, request: httpx2.Request, *, stream: bool = False, **given: Any) -> httpx2.Response:  # noqa: ANN401
         """Send one request, and follow where it is sent to."""
@@ -72,11 +72,11 @@ class Client(httpx2.AsyncClient):
         return response
 
 
-class WholeAddresses:
+class UrlCacheMixin:
     """Mixed into an SDK's client that is given whole addresses, the same ones over and over: each is parsed once."""
 
     def _prepare_url(self, url: str) -> httpx2.URL:
-        return _parsed(url)
+        return _parse_url(url)
 
 
 Pairs = list[tuple[str, str]]
@@ -88,11 +88,11 @@ _OF_THE_MACHINE = "x-stainless-"
 
 
 @lru_cache(maxsize=64)
-def _parsed(url: str) -> httpx2.URL:
+def _parse_url(url: str) -> httpx2.URL:
     return httpx2.URL(url)
 
 
-class Carrier(httpx2.AsyncBaseTransport):
+class AiohttpTransport(httpx2.AsyncBaseTransport):
     """Sends httpx2's requests with aiohttp, and raises httpx2's errors."""
 
     def __init__(self) -> None:
@@ -102,12 +102,12 @@ class Carrier(httpx2.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send one request, whose body is there; its connection is taken until the answer is read or closed."""
         session = self._session or self._opened()
-        with _renamed():
+        with _translate_exceptions():
             answer = await session.request(
                 request.method,
                 URL(str(request.url), encoded=True),
                 headers=request.headers.multi_items(),
-                data=await _content(request) or None,
+                data=await _read_content(request) or None,
                 allow_redirects=False,
             )
         return _Response(answer)
@@ -131,7 +131,7 @@ class Carrier(httpx2.AsyncBaseTransport):
         return self._session
 
 
-async def _content(request: httpx2.Request) -> bytes:
+async def _read_content(request: httpx2.Request) -> bytes:
     if isinstance(request.stream, httpx2.ByteStream):
         return request.read()
     return await request.aread()
@@ -142,12 +142,12 @@ class _Body(httpx2.AsyncByteStream):
         self._answer = answer
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        with _renamed():
+        with _translate_exceptions():
             async for piece in self._answer.content.iter_any():
                 yield piece
 
     async def whole(self) -> bytes:
-        with _renamed():
+        with _translate_exceptions():
             return await self._answer.read()
 
     async def aclose(self) -> None:
@@ -180,7 +180,7 @@ class _Response(httpx2.Response):
 
 
 @contextmanager
-def _renamed() -> Generator[None]:
+def _translate_exceptions() -> Generator[None]:
     try:
         yield
     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as exc:

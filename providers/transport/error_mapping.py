@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 
 from providers import errors
 from providers.completion import Prompt, Usage
-from providers.transport.payload import count, listed, mapping, parsed, text
-from providers.transport.rate_limit_headers import limits, retry_after
-from providers.transport.redaction import redacted
+from providers.transport.payload import parse_json, to_count, to_list, to_mapping, to_text
+from providers.transport.rate_limit_headers import parse_rate_limits, parse_retry_after
+from providers.transport.redaction import redact
 
 _CONTEXT = {
     "context_length_exceeded",
@@ -72,7 +72,7 @@ _CLIENT_FAULT, _TOO_LARGE, _SERVER_FAULT = 400, 413, 500
 _BUSY = {408, 409, 425, 498, 499}
 
 
-class Refused(Exception):  # noqa: N818 - it is what the vendor did; `refusal` finds the error's name
+class ErrorResponse(Exception):  # noqa: N818 - it is what the vendor did; `refusal` finds the error's name
     """A vendor's answer that is no completion, before it is named."""
 
     def __init__(
@@ -86,7 +86,7 @@ class Refused(Exception):  # noqa: N818 - it is what the vendor did; `refusal` f
         self.usage = usage
 
 
-class Lost(Exception):  # noqa: N818 - it is what happened to the connection; `loss` finds the error's name
+class ConnectionLost(Exception):  # noqa: N818 - it is what happened to the connection; `loss` finds the error's name
     """The answer did not arrive, before that is named."""
 
     def __init__(self, message: str, *, sent: bool) -> None:
@@ -105,7 +105,9 @@ _MEANINGS: tuple[tuple[type[errors.ProviderError], set[int], set[str], tuple[str
 """What is left once the codes that win over any status are dealt with."""
 
 
-def refusal(refused: Refused, *, secret: str | None, prompt: Prompt | None, now: float) -> errors.ProviderError:
+def error_from_response(
+    refused: ErrorResponse, *, secret: str | None, prompt: Prompt | None, now: float
+) -> errors.ProviderError:
     """The error that a vendor's refusal is, with its text redacted; `now` is seconds since 1970."""
     body = _read(refused.body)
     words = {word.lower() for word in _codes(body)}
@@ -113,15 +115,15 @@ def refusal(refused: Refused, *, secret: str | None, prompt: Prompt | None, now:
     named = _named(refused.status, words, said.lower(), body)
     fallback = "the vendor reported a failure" if refused.status is None else f"HTTP {refused.status}"
     return named(
-        redacted(said, secret=secret, prompt=prompt) or fallback,
+        redact(said, secret=secret, prompt=prompt) or fallback,
         status=refused.status,
-        retry_after=retry_after(refused.headers, body, now=now),
+        retry_after=parse_retry_after(refused.headers, body, now=now),
         usage=refused.usage,
-        limits=limits(refused.headers, now=now),
+        limits=parse_rate_limits(refused.headers, now=now),
     )
 
 
-def loss(lost: Lost) -> errors.ProviderError:
+def error_from_lost_connection(lost: ConnectionLost) -> errors.ProviderError:
     """The error that a broken connection is."""
     return errors.BrokenAnswerError(lost.message) if lost.sent else errors.UnavailableError(lost.message)
 
@@ -131,7 +133,7 @@ def _named(status: int | None, words: set[str], said: str, body: object) -> type
     if by_code is not None:
         return by_code
     if status is None:
-        return _by_status(count(mapping(mapping(body).get("error")).get("code")), words, said) or (
+        return _by_status(to_count(to_mapping(to_mapping(body).get("error")).get("code")), words, said) or (
             errors.BrokenAnswerError
         )
     return _by_status(status, words, said) or errors.UnavailableError
@@ -164,14 +166,14 @@ def _by_status(status: int | None, words: set[str], said: str) -> type[errors.Pr
 
 def _moderated(body: object) -> bool:
     # https://openrouter.ai/docs/api-reference/errors: a 403 that is about the prompt names its reasons.
-    metadata = mapping(mapping(mapping(body).get("error")).get("metadata"))
-    return "flagged_input" in metadata or bool(listed(metadata.get("reasons")))
+    metadata = to_mapping(to_mapping(to_mapping(body).get("error")).get("metadata"))
+    return "flagged_input" in metadata or bool(to_list(metadata.get("reasons")))
 
 
 def _spent_for_the_day(body: object) -> bool:
     for detail in _details(body):
-        for violation in listed(detail.get("violations")):
-            if "PerDay" in text(mapping(violation).get("quotaId")):
+        for violation in to_list(detail.get("violations")):
+            if "PerDay" in to_text(to_mapping(violation).get("quotaId")):
                 return True
     return False
 
@@ -179,40 +181,40 @@ def _spent_for_the_day(body: object) -> bool:
 def _read(body: object) -> object:
     if isinstance(body, str | bytes):
         try:
-            body = parsed(body)
+            body = parse_json(body)
         except ValueError:
             return body if isinstance(body, str) else body.decode(errors="replace")
-    entries = listed(body)
+    entries = to_list(body)
     # Gemini's OpenAI-compatible endpoint wraps its error in an array.
     return entries[0] if entries else body
 
 
 def _details(body: object) -> Iterator[Mapping[str, object]]:
-    for detail in listed(mapping(mapping(body).get("error")).get("details")):
-        yield mapping(detail)
+    for detail in to_list(to_mapping(to_mapping(body).get("error")).get("details")):
+        yield to_mapping(detail)
 
 
 def _codes(body: object) -> Iterator[str]:
-    outer = mapping(body)
-    inner = mapping(outer.get("error"))
-    innermost = mapping(inner.get("innererror"))
+    outer = to_mapping(body)
+    inner = to_mapping(outer.get("error"))
+    innermost = to_mapping(inner.get("innererror"))
     for source in (outer, inner, innermost):
         for name in ("code", "type", "status", "error_type", "reason"):
             value = source.get(name)
             if isinstance(value, str | int):
                 yield str(value)
     for detail in _details(body):
-        yield text(detail.get("reason"))
+        yield to_text(detail.get("reason"))
 
 
 def _message(body: object) -> str:
     if isinstance(body, str):
         return body
-    outer = mapping(body)
+    outer = to_mapping(body)
     error = outer.get("error")
-    said = text(error) or text(mapping(error).get("message")) or text(outer.get("message"))
+    said = to_text(error) or to_text(to_mapping(error).get("message")) or to_text(outer.get("message"))
     if said:
         return said
     # Mistral's 422 lists what is wrong with which field.
-    wrongs = listed(outer.get("detail"))
-    return "; ".join(text(mapping(wrong).get("msg")) for wrong in wrongs) or text(outer.get("detail"))
+    wrongs = to_list(outer.get("detail"))
+    return "; ".join(to_text(to_mapping(wrong).get("msg")) for wrong in wrongs) or to_text(outer.get("detail"))

@@ -13,9 +13,14 @@ import anyio
 from providers.catalog import Model, Provider
 from providers.completion import Completion, OnText, Prompt
 from providers.errors import InvalidRequestError, ProviderError
-from providers.transport.error_mapping import Lost, Refused, loss, refusal
-from providers.transport.payload import Json, mapping, parsed
-from providers.transport.rate_limit_headers import limits
+from providers.transport.error_mapping import (
+    ConnectionLost,
+    ErrorResponse,
+    error_from_lost_connection,
+    error_from_response,
+)
+from providers.transport.payload import Json, parse_json, to_mapping
+from providers.transport.rate_limit_headers import parse_rate_limits
 
 _DRAIN_SECONDS = 0.05
 
@@ -88,18 +93,18 @@ class WireAdapter:
             async with self._send(request) as answer:
                 whole = await self._gather(answer, request, on_text)
             completion = self._dialect.parse_response(self._provider, model, whole)
-            left = limits(answer.headers, now=self._clock())
+            left = parse_rate_limits(answer.headers, now=self._clock())
             return completion if left is None else replace(completion, limits=left)
         # `from None`: the cause may quote the key or the prompt in a traceback.
-        except Refused as refused:
+        except ErrorResponse as refused:
             if answer is not None:
                 refused.headers = answer.headers
-            raise refusal(refused, secret=self._secret, prompt=prompt, now=self._clock()) from None
-        except Lost as lost:
-            raise loss(lost) from None
+            raise error_from_response(refused, secret=self._secret, prompt=prompt, now=self._clock()) from None
+        except ConnectionLost as lost:
+            raise error_from_lost_connection(lost) from None
         except ProviderError as error:
             if error.limits is None and answer is not None:
-                error.limits = limits(answer.headers, now=self._clock())
+                error.limits = parse_rate_limits(answer.headers, now=self._clock())
             raise
 
     async def aclose(self) -> None:
@@ -130,7 +135,7 @@ class WireAdapter:
         return whole
 
 
-async def server_sent(chunks: AsyncIterator[bytes]) -> AsyncGenerator[Json, None]:
+async def read_server_sent_events(chunks: AsyncIterator[bytes]) -> AsyncGenerator[Json, None]:
     """The JSON of each server-sent event; comments and keep-alives are skipped.
 
     Raises:
@@ -141,18 +146,18 @@ async def server_sent(chunks: AsyncIterator[bytes]) -> AsyncGenerator[Json, None
     async for chunk in chunks:
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
-            event = _event(line.rstrip(b"\r"), data)
+            event = _complete_event(line.rstrip(b"\r"), data)
             if event == b"[DONE]":
                 await _drain(chunks)
                 return
             if event:
-                yield mapping(parsed(event))
-    last = _event(rest.rstrip(b"\r"), data) or b"\n".join(data)
+                yield to_mapping(parse_json(event))
+    last = _complete_event(rest.rstrip(b"\r"), data) or b"\n".join(data)
     if last.strip() and last.strip() != b"[DONE]":
-        yield mapping(parsed(last))
+        yield to_mapping(parse_json(last))
 
 
-def _event(line: bytes, data: list[bytes]) -> bytes:
+def _complete_event(line: bytes, data: list[bytes]) -> bytes:
     if line.startswith(b"data:"):
         data.append(line[5:].strip(b" "))
         return b""

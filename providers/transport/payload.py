@@ -10,7 +10,7 @@ from typing import cast
 Json = Mapping[str, object]
 
 
-def parsed(content: str | bytes) -> object:
+def parse_json(content: str | bytes) -> object:
     """The JSON in it; numbers with a fraction stay exact, because some of them are money.
 
     Raises:
@@ -19,22 +19,22 @@ def parsed(content: str | bytes) -> object:
     return json.loads(content, parse_float=Decimal)
 
 
-def mapping(value: object) -> Json:
+def to_mapping(value: object) -> Json:
     """The object, or an empty one where something else came."""
     return cast("Json", value) if isinstance(value, dict | Mapping) else {}
 
 
-def listed(value: object) -> list[object]:
+def to_list(value: object) -> list[object]:
     """The array, or an empty one where something else came."""
     return cast("list[object]", value) if isinstance(value, list) else []
 
 
-def text(value: object) -> str:
+def to_text(value: object) -> str:
     """The string, or an empty one where something else came."""
     return value if isinstance(value, str) else ""
 
 
-def count(value: object) -> int | None:
+def to_count(value: object) -> int | None:
     """A number of tokens, or None where none was told."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal | float):
         return None
@@ -42,7 +42,7 @@ def count(value: object) -> int | None:
     return int(number) if number.is_finite() and number >= 0 else None
 
 
-def money(value: object) -> Decimal | None:
+def to_amount(value: object) -> Decimal | None:
     """An amount, or None where none was told; a negative one is none."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal | float | str):
         return None
@@ -53,17 +53,17 @@ def money(value: object) -> Decimal | None:
     return amount if amount.is_finite() and amount >= 0 else None
 
 
-def dug(value: object, *path: str | int) -> object:
+def get_path(value: object, *path: str | int) -> object:
     """What lies under a path of names and positions, or None."""
     for step in path:
         if isinstance(step, int):
-            entries = listed(value)
+            entries = to_list(value)
             value = entries[step] if step < len(entries) else None
         else:
-            value = mapping(value).get(step)
+            value = to_mapping(value).get(step)
     return value
 
 
-def distinct(values: list[str]) -> tuple[str, ...]:
+def deduplicate(values: list[str]) -> tuple[str, ...]:
     """Each once, in order, without empty ones."""
     return tuple(dict.fromkeys(value for value in values if value))

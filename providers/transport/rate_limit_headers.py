@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from providers.completion import Limits
-from providers.transport.payload import dug, listed, mapping, text
+from providers.transport.payload import get_path, to_list, to_mapping, to_text
 
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s|d)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -16,62 +16,64 @@ _LATEST_SPAN = 1e9
 """A bare number beyond it is a moment since 1970, in seconds or milliseconds."""
 
 
-def retry_after(headers: Mapping[str, str], body: object, *, now: float) -> float | None:
+def parse_retry_after(headers: Mapping[str, str], body: object, *, now: float) -> float | None:
     """How many seconds the vendor asks to be left alone, or None; `now` is seconds since 1970."""
-    milliseconds = _number(headers.get("retry-after-ms"))
+    milliseconds = _parse_number(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return milliseconds / 1000
     named = headers.get("retry-after")
     if named is not None:
-        return _wait(named, now)
-    told = _told_in(body)
+        return _parse_wait(named, now)
+    told = _parse_retry_delay(body)
     if told is not None:
         return told
     reset = headers.get("x-ratelimit-reset")
-    return _reset(reset, now) if reset else None
+    return _parse_reset(reset, now) if reset else None
 
 
-def limits(headers: Mapping[str, str], *, now: float) -> Limits | None:
+def parse_rate_limits(headers: Mapping[str, str], *, now: float) -> Limits | None:
     """What is left of requests and tokens, or None where the vendor is silent."""
     if not any("ratelimit" in name.lower() for name in headers):
         return None
-    found = _of(headers, "anthropic-ratelimit-{what}-{kind}", now) or _of(headers, "x-ratelimit-{kind}-{what}", now)
+    found = _parse_family(headers, "anthropic-ratelimit-{what}-{kind}", now) or _parse_family(
+        headers, "x-ratelimit-{kind}-{what}", now
+    )
     if found is not None:
         return found
     # OpenRouter counts requests alone. https://openrouter.ai/docs/api-reference/limits
-    limit, left = _whole(headers.get("x-ratelimit-limit")), _whole(headers.get("x-ratelimit-remaining"))
+    limit, left = _parse_int(headers.get("x-ratelimit-limit")), _parse_int(headers.get("x-ratelimit-remaining"))
     if limit is None and left is None:
         return None
-    reset = _reset(headers.get("x-ratelimit-reset"), now)
+    reset = _parse_reset(headers.get("x-ratelimit-reset"), now)
     return Limits(requests_limit=limit, requests_left=left, requests_reset_seconds=reset)
 
 
-def _of(headers: Mapping[str, str], name: str, now: float) -> Limits | None:
+def _parse_family(headers: Mapping[str, str], name: str, now: float) -> Limits | None:
     def header(what: str, kind: str) -> str | None:
         return headers.get(name.format(what=what, kind=kind))
 
     found = Limits(
-        requests_limit=_whole(header("requests", "limit")),
-        requests_left=_whole(header("requests", "remaining")),
-        requests_reset_seconds=_reset(header("requests", "reset"), now),
-        tokens_limit=_whole(header("tokens", "limit")),
-        tokens_left=_whole(header("tokens", "remaining")),
-        tokens_reset_seconds=_reset(header("tokens", "reset"), now),
+        requests_limit=_parse_int(header("requests", "limit")),
+        requests_left=_parse_int(header("requests", "remaining")),
+        requests_reset_seconds=_parse_reset(header("requests", "reset"), now),
+        tokens_limit=_parse_int(header("tokens", "limit")),
+        tokens_left=_parse_int(header("tokens", "remaining")),
+        tokens_reset_seconds=_parse_reset(header("tokens", "reset"), now),
     )
     return None if found == Limits() else found
 
 
-def _told_in(body: object) -> float | None:
+def _parse_retry_delay(body: object) -> float | None:
     # Gemini tells the wait in the body. https://ai.google.dev/gemini-api/docs/rate-limits
-    entries = listed(body)
-    for detail in listed(dug(entries[0] if entries else body, "error", "details")):
-        if text(mapping(detail).get("@type")).endswith("RetryInfo"):
-            return _span(text(mapping(detail).get("retryDelay")))
+    entries = to_list(body)
+    for detail in to_list(get_path(entries[0] if entries else body, "error", "details")):
+        if to_text(to_mapping(detail).get("@type")).endswith("RetryInfo"):
+            return _parse_duration(to_text(to_mapping(detail).get("retryDelay")))
     return None
 
 
-def _wait(value: str, now: float) -> float | None:
-    seconds = _number(value)
+def _parse_wait(value: str, now: float) -> float | None:
+    seconds = _parse_number(value)
     if seconds is not None:
         return seconds
     try:
@@ -81,15 +83,15 @@ def _wait(value: str, now: float) -> float | None:
     return max(0.0, (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now)
 
 
-def _reset(value: str | None, now: float) -> float | None:
+def _parse_reset(value: str | None, now: float) -> float | None:
     if not value:
         return None
-    number = _number(value)
+    number = _parse_number(value)
     if number is not None:
         if number < _LATEST_SPAN:
             return number
         return max(0.0, (number / 1000 if number > _LATEST_SPAN * 1000 else number) - now)
-    span = _span(value)
+    span = _parse_duration(value)
     if span is not None:
         return span
     try:
@@ -99,19 +101,19 @@ def _reset(value: str | None, now: float) -> float | None:
     return max(0.0, (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now)
 
 
-def _span(value: str) -> float | None:
+def _parse_duration(value: str) -> float | None:
     parts = _SPAN.findall(value)
     if not parts or "".join(number + unit for number, unit in parts) != value:
         return None
     return sum(float(number) * _SECONDS[unit] for number, unit in parts)
 
 
-def _number(value: str | None) -> float | None:
+def _parse_number(value: str | None) -> float | None:
     if value is None or not re.fullmatch(r"\s*\d{1,15}(\.\d+)?\s*", value):
         return None
     return float(value)
 
 
-def _whole(value: str | None) -> int | None:
-    number = _number(value)
+def _parse_int(value: str | None) -> int | None:
+    number = _parse_number(value)
     return None if number is None else int(number)

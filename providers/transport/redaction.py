@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 
 from providers.completion import Prompt
 
-LONGEST = 300
-GONE = "[...]"
+MAX_LENGTH = 300
+REDACTED = "[...]"
 
 _PROMPT_PIECE = 20
 _KEY_PIECE = 8
@@ -25,24 +25,24 @@ _ESCAPES = re.compile(r"\\[nrt]")
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]+")
 
 
-def redacted(said: str, *, secret: str | None = None, prompt: Prompt | None = None) -> str:
+def redact(said: str, *, secret: str | None = None, prompt: Prompt | None = None) -> str:
     """One line of at most 300 characters, without the key, anything shaped like one, or pieces of the prompt."""
     line = _one_line(said[:_CONSIDERED])
     if secret:
-        line = _without_pieces(line, secret, _KEY_PIECE)
-    for words in _words_of(prompt):
-        line = _without_pieces(line, _one_line(words), _PROMPT_PIECE)
+        line = _remove_pieces(line, secret, _KEY_PIECE)
+    for words in _prompt_texts(prompt):
+        line = _remove_pieces(line, _one_line(words), _PROMPT_PIECE)
     for shape in _KEY_SHAPED:
-        line = shape.sub(GONE, line)
-    line = _WORD.sub(lambda found: GONE if _looks_random(found.group()) else found.group(), line)
-    return line if len(line) <= LONGEST else line[: LONGEST - 3] + "..."
+        line = shape.sub(REDACTED, line)
+    line = _WORD.sub(lambda found: REDACTED if _looks_random(found.group()) else found.group(), line)
+    return line if len(line) <= MAX_LENGTH else line[: MAX_LENGTH - 3] + "..."
 
 
 def _one_line(said: str) -> str:
     return " ".join(_ESCAPES.sub(" ", _UNSEEN.sub(" ", said)).split())
 
 
-def _words_of(prompt: Prompt | None) -> Iterator[str]:
+def _prompt_texts(prompt: Prompt | None) -> Iterator[str]:
     if prompt is None:
         return
     if prompt.system:
@@ -52,20 +52,20 @@ def _words_of(prompt: Prompt | None) -> Iterator[str]:
         yield from (attachment.name for attachment in message.attachments)
 
 
-def _without_pieces(line: str, source: str, at_least: int) -> str:
-    spans = sorted(_shared(line, source, at_least))
+def _remove_pieces(line: str, source: str, at_least: int) -> str:
+    spans = sorted(_find_shared(line, source, at_least))
     kept: list[str] = []
     end = 0
     for start, stop in spans:
         if start > end:
-            kept += [line[end:start], GONE]
+            kept += [line[end:start], REDACTED]
         elif stop > end and not kept:
-            kept.append(GONE)
+            kept.append(REDACTED)
         end = max(end, stop)
     return "".join([*kept, line[end:]])
 
 
-def _shared(line: str, source: str, at_least: int) -> Iterator[tuple[int, int]]:
+def _find_shared(line: str, source: str, at_least: int) -> Iterator[tuple[int, int]]:
     # Any piece long enough holds one whole block of the source that starts at a multiple of half its length,
     # so that a prompt of megabytes is walked in steps and not letter by letter.
     size = at_least // 2
@@ -75,19 +75,19 @@ def _shared(line: str, source: str, at_least: int) -> Iterator[tuple[int, int]]:
     seen: set[tuple[int, int]] = set()
     for at in range(0, len(source) - size + 1, size):
         for start in starts.get(source[at : at + size], ()):
-            span = _grown(line, start, source, at, size)
+            span = _extend_match(line, start, source, at, size)
             if span[1] - span[0] >= at_least and span not in seen:
                 seen.add(span)
                 yield span
 
 
-def _grown(line: str, start: int, source: str, at: int, size: int) -> tuple[int, int]:
-    before = _alike(zip(reversed(line[:start]), reversed(source[max(0, at - start) : at]), strict=False))
-    after = _alike(zip(line[start + size :], source[at + size : at + size + len(line)], strict=False))
+def _extend_match(line: str, start: int, source: str, at: int, size: int) -> tuple[int, int]:
+    before = _count_equal(zip(reversed(line[:start]), reversed(source[max(0, at - start) : at]), strict=False))
+    after = _count_equal(zip(line[start + size :], source[at + size : at + size + len(line)], strict=False))
     return start - before, start + size + after
 
 
-def _alike(pairs: Iterable[tuple[str, str]]) -> int:
+def _count_equal(pairs: Iterable[tuple[str, str]]) -> int:
     run = 0
     for left, right in pairs:
         if left != right:

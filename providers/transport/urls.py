@@ -8,18 +8,18 @@ from urllib.parse import urlsplit
 from providers.catalog import Provider
 
 
-def address(provider: Provider, override: str | None) -> str:
+def resolve_base_url(provider: Provider, override: str | None) -> str:
     """Where to post, without a slash at the end; an override without a path takes the provider's."""
     if not override:
         return provider.base_url.rstrip("/")
     override = override.strip().rstrip("/")
-    if not well_formed(override) or urlsplit(override).path:
+    if not is_http_url(override) or urlsplit(override).path:
         return override
     return f"{override}{urlsplit(provider.base_url).path}".rstrip("/")
 
 
 @lru_cache(maxsize=256)
-def well_formed(url: str) -> bool:
+def is_http_url(url: str) -> bool:
     """Whether a client can be pointed there at all."""
     try:
         parts = urlsplit(url)
@@ -30,11 +30,11 @@ def well_formed(url: str) -> bool:
     return plain and parts.scheme in {"http", "https"} and bool(parts.hostname) and port != 0
 
 
-def without_version(base_url: str) -> str:
+def strip_version(base_url: str) -> str:
     """For an SDK that adds `/v1` by itself."""
     return base_url.removesuffix("/v1")
 
 
-def gemini_native(base_url: str) -> str:
+def to_gemini_native_url(base_url: str) -> str:
     """The native endpoint beside Gemini's OpenAI-compatible one."""
     return base_url.removesuffix("/openai")

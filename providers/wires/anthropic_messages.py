@@ -11,10 +11,10 @@ from typing import cast
 from providers.catalog import Model, Provider
 from providers.completion import Attachment, Completion, Effort, FinishReason, Message, Prompt, Usage
 from providers.errors import ContentFilterError
-from providers.transport.error_mapping import Refused
+from providers.transport.error_mapping import ErrorResponse
 from providers.transport.exchange import Dialect, WireAdapter
-from providers.transport.payload import Json, count, distinct, dug, listed, mapping, text
-from providers.transport.urls import without_version
+from providers.transport.payload import Json, deduplicate, get_path, to_count, to_list, to_mapping, to_text
+from providers.transport.urls import strip_version
 from providers.wires import request_options
 from providers.wires.finish_reasons import REFUSED, map_finish_reason, require_text
 
@@ -37,17 +37,16 @@ def create_adapter(provider: Provider, *, key: str | None, base_url: str) -> Wir
     import anthropic  # noqa: PLC0415 - load an SDK at first use of its wire
     import httpx2  # noqa: PLC0415
 
-    from providers.transport.aiohttp_transport import WholeAddresses  # noqa: PLC0415
-    from providers.transport.aiohttp_transport import client as carried  # noqa: PLC0415
+    from providers.transport.aiohttp_transport import UrlCacheMixin, create_client  # noqa: PLC0415
     from providers.wires.sdk import Faults, create_sender  # noqa: PLC0415
 
-    class AsyncAnthropic(WholeAddresses, anthropic.AsyncAnthropic):
+    class AsyncAnthropic(UrlCacheMixin, anthropic.AsyncAnthropic):
         """The SDK sends its class name to the vendor: keep it."""
 
     client = AsyncAnthropic(
-        http_client=carried(),
+        http_client=create_client(),
         api_key=key or _NO_KEY,
-        base_url=without_version(base_url),
+        base_url=strip_version(base_url),
         timeout=None,
         max_retries=0,  # the router owns retries, so that it counts every attempt
         default_headers=dict(provider.headers),
@@ -132,20 +131,22 @@ def parse_response(_provider: Provider, model: Model, answer: Json) -> Completio
 
     Raises:
         ProviderError: The answer is refused, empty or incomplete.
-        Refused: The answer carries an error.
+        ErrorResponse: The answer carries an error.
     """
-    usage = parse_usage(mapping(answer.get("usage")))
+    usage = parse_usage(to_mapping(answer.get("usage")))
     if answer.get("error"):
-        raise Refused(None, {}, {"error": answer["error"]}, usage)
-    blocks = [mapping(block) for block in listed(answer.get("content"))]
-    content = "".join(text(block.get("text")) for block in blocks if block.get("type") == "text")
-    finish = _map_finish_reason(text(answer.get("stop_reason")), content, usage)
+        raise ErrorResponse(None, {}, {"error": answer["error"]}, usage)
+    blocks = [to_mapping(block) for block in to_list(answer.get("content"))]
+    content = "".join(to_text(block.get("text")) for block in blocks if block.get("type") == "text")
+    finish = _map_finish_reason(to_text(answer.get("stop_reason")), content, usage)
     return Completion(
         text=require_text(content, finish, usage),
-        model=text(answer.get("model")) or model.name,
+        model=to_text(answer.get("model")) or model.name,
         finish_reason=finish,
         usage=usage,
-        citations=distinct([text(dug(cited, "url")) for block in blocks for cited in listed(block.get("citations"))]),
+        citations=deduplicate(
+            [to_text(get_path(cited, "url")) for block in blocks for cited in to_list(block.get("citations"))]
+        ),
     )
 
 
@@ -153,19 +154,19 @@ def accumulate(whole: dict[str, object], event: Json) -> str:
     """Add an event to the answer so far; return the visible text it brought."""
     match event.get("type"):
         case "message_start":
-            whole |= mapping(event.get("message"))
+            whole |= to_mapping(event.get("message"))
             whole["content"] = []
         case "content_block_start":
             blocks = cast("list[object]", whole.setdefault("content", []))
-            block = dict(mapping(event.get("content_block")))
-            blocks.append(block | {"citations": [*listed(block.get("citations"))]})
-            return text(block.get("text")) if block.get("type") == "text" else ""
+            block = dict(to_mapping(event.get("content_block")))
+            blocks.append(block | {"citations": [*to_list(block.get("citations"))]})
+            return to_text(block.get("text")) if block.get("type") == "text" else ""
         case "content_block_delta":
-            return _append_delta(whole, mapping(event.get("delta")))
+            return _append_delta(whole, to_mapping(event.get("delta")))
         case "message_delta":
-            whole["stop_reason"] = dug(event, "delta", "stop_reason")
-            counted = {name: value for name, value in mapping(event.get("usage")).items() if value is not None}
-            whole["usage"] = {**mapping(whole.get("usage")), **counted}
+            whole["stop_reason"] = get_path(event, "delta", "stop_reason")
+            counted = {name: value for name, value in to_mapping(event.get("usage")).items() if value is not None}
+            whole["usage"] = {**to_mapping(whole.get("usage")), **counted}
         case "error":
             whole["error"] = event.get("error") or "unknown"
         case _:
@@ -175,18 +176,18 @@ def accumulate(whole: dict[str, object], event: Json) -> str:
 
 def parse_usage(usage: Json) -> Usage | None:
     """Return the counted tokens: the vendor's three counts of input are disjoint, ours are inclusive."""
-    fresh, produced = count(usage.get("input_tokens")), count(usage.get("output_tokens"))
+    fresh, produced = to_count(usage.get("input_tokens")), to_count(usage.get("output_tokens"))
     if fresh is None or produced is None:
         return None
-    written = count(usage.get("cache_creation_input_tokens")) or 0
-    cached = count(usage.get("cache_read_input_tokens")) or 0
+    written = to_count(usage.get("cache_creation_input_tokens")) or 0
+    cached = to_count(usage.get("cache_read_input_tokens")) or 0
     return Usage(
         input_tokens=fresh + written + cached,
         output_tokens=produced,
         cache_read_tokens=cached,
         cache_write_tokens=written,
-        reasoning_tokens=count(dug(usage, "output_tokens_details", "thinking_tokens")) or 0,
-        searches=count(dug(usage, "server_tool_use", "web_search_requests")) or 0,
+        reasoning_tokens=to_count(get_path(usage, "output_tokens_details", "thinking_tokens")) or 0,
+        searches=to_count(get_path(usage, "server_tool_use", "web_search_requests")) or 0,
     )
 
 
@@ -197,10 +198,10 @@ def _map_finish_reason(reason: str, content: str, usage: Usage | None) -> Finish
 
 
 def _append_delta(whole: dict[str, object], delta: Json) -> str:
-    blocks = listed(whole.get("content"))
+    blocks = to_list(whole.get("content"))
     if delta.get("type") == "citations_delta" and blocks:
-        cast("list[object]", mapping(blocks[-1])["citations"]).append(delta.get("citation"))
-    piece = text(delta.get("text")) if delta.get("type") == "text_delta" else ""
+        cast("list[object]", to_mapping(blocks[-1])["citations"]).append(delta.get("citation"))
+    piece = to_text(delta.get("text")) if delta.get("type") == "text_delta" else ""
     if piece:
         # A block per piece: joining strings at each step would take quadratic time.
         cast("list[object]", whole.setdefault("content", [])).append({"type": "text", "text": piece, "citations": []})

@@ -13,13 +13,13 @@ from urllib.parse import quote
 from providers.catalog import Model, Provider
 from providers.completion import Attachment, Completion, Message, Prompt, Usage
 from providers.errors import ContentFilterError
-from providers.transport.error_mapping import Refused
+from providers.transport.error_mapping import ErrorResponse
 from providers.transport.exchange import Answer, Dialect, Request, WireAdapter
-from providers.transport.payload import Json, count, distinct, dug, listed, mapping, text
-from providers.transport.urls import gemini_native
+from providers.transport.payload import Json, deduplicate, get_path, to_count, to_list, to_mapping, to_text
+from providers.transport.urls import to_gemini_native_url
 from providers.wires import request_options
 from providers.wires.finish_reasons import REFUSED, map_finish_reason, require_text
-from providers.wires.sdk import Faults, read_events, renamed
+from providers.wires.sdk import Faults, read_events, translate_exceptions
 
 if TYPE_CHECKING:
     import httpx
@@ -37,7 +37,7 @@ def create_adapter(provider: Provider, *, key: str | None, base_url: str) -> Wir
     import httpx  # noqa: PLC0415 - load it at first use of its wire
 
     client = httpx.AsyncClient(
-        base_url=gemini_native(base_url),
+        base_url=to_gemini_native_url(base_url),
         headers={"x-goog-api-key": key or "", "content-type": "application/json", **provider.headers},
         timeout=None,  # noqa: S113 - the router owns deadlines
         follow_redirects=True,
@@ -104,15 +104,15 @@ def _build_path(model: Model, stream: bool) -> str:
 
 @asynccontextmanager
 async def _send(client: httpx.AsyncClient, faults: Faults, request: Request) -> AsyncGenerator[Answer, None]:
-    with renamed(faults):
+    with translate_exceptions(faults):
         outgoing = client.build_request("POST", request.path, content=request.content)
         response = await client.send(outgoing, stream=True)
     try:
-        with renamed(faults):
+        with translate_exceptions(faults):
             if response.status_code >= _MIN_ERROR_STATUS or not request.stream:
                 await response.aread()
         if response.status_code >= _MIN_ERROR_STATUS:
-            raise Refused(response.status_code, response.headers, response.content)
+            raise ErrorResponse(response.status_code, response.headers, response.content)
         yield Answer(headers=response.headers, events=read_events(response, faults, stream=request.stream))
     finally:
         await response.aclose()
@@ -123,24 +123,24 @@ def parse_response(_provider: Provider, model: Model, answer: Json) -> Completio
 
     Raises:
         ProviderError: The answer is blocked, empty or incomplete.
-        Refused: The answer carries an error.
+        ErrorResponse: The answer carries an error.
     """
     usage = parse_usage(answer)
     if answer.get("error"):
-        raise Refused(None, {}, {"error": answer["error"]}, usage)
-    if text(dug(answer, "promptFeedback", "blockReason")):
+        raise ErrorResponse(None, {}, {"error": answer["error"]}, usage)
+    if to_text(get_path(answer, "promptFeedback", "blockReason")):
         raise ContentFilterError(REFUSED, usage=usage)
-    candidate = mapping(dug(answer, "candidates", 0))
+    candidate = to_mapping(get_path(answer, "candidates", 0))
     content = _extract_text(candidate)
-    reason = text(candidate.get("finishReason"))
+    reason = to_text(candidate.get("finishReason"))
     finish = map_finish_reason(_FINISH_REASONS.get(reason, reason), content, usage)
-    chunks = listed(dug(candidate, "groundingMetadata", "groundingChunks"))
+    chunks = to_list(get_path(candidate, "groundingMetadata", "groundingChunks"))
     return Completion(
         text=require_text(content, finish, usage),
-        model=text(answer.get("modelVersion")) or model.name,
+        model=to_text(answer.get("modelVersion")) or model.name,
         finish_reason=finish,
         usage=usage,
-        citations=distinct([text(dug(chunk, "web", "uri")) for chunk in chunks]),
+        citations=deduplicate([to_text(get_path(chunk, "web", "uri")) for chunk in chunks]),
     )
 
 
@@ -149,39 +149,39 @@ def accumulate(whole: dict[str, object], chunk: Json) -> str:
     for name in ("error", "promptFeedback", "usageMetadata", "modelVersion"):
         if chunk.get(name):
             whole[name] = chunk[name]
-    candidate = mapping(dug(chunk, "candidates", 0))
+    candidate = to_mapping(get_path(chunk, "candidates", 0))
     if not candidate:
         return ""
     if "candidates" not in whole:
         parts: dict[str, list[object]] = {"parts": []}
         whole["candidates"] = [{"content": parts}]
-    so_far = cast("dict[str, object]", dug(whole, "candidates", 0))
+    so_far = cast("dict[str, object]", get_path(whole, "candidates", 0))
     for name in ("finishReason", "groundingMetadata"):
         if candidate.get(name):
             so_far[name] = candidate[name]
-    cast("list[object]", dug(so_far, "content", "parts")).extend(listed(dug(candidate, "content", "parts")))
+    cast("list[object]", get_path(so_far, "content", "parts")).extend(to_list(get_path(candidate, "content", "parts")))
     return _extract_text(candidate)
 
 
 def parse_usage(answer: Json) -> Usage | None:
     """Return the counted tokens: the vendor counts thoughts outside its output, tool results outside its input."""
-    usage = mapping(answer.get("usageMetadata"))
-    given = count(usage.get("promptTokenCount"))
+    usage = to_mapping(answer.get("usageMetadata"))
+    given = to_count(usage.get("promptTokenCount"))
     if given is None:
         return None
-    thoughts = count(usage.get("thoughtsTokenCount")) or 0
+    thoughts = to_count(usage.get("thoughtsTokenCount")) or 0
     return Usage(
-        input_tokens=given + (count(usage.get("toolUsePromptTokenCount")) or 0),
-        output_tokens=(count(usage.get("candidatesTokenCount")) or 0) + thoughts,
-        cache_read_tokens=count(usage.get("cachedContentTokenCount")) or 0,
+        input_tokens=given + (to_count(usage.get("toolUsePromptTokenCount")) or 0),
+        output_tokens=(to_count(usage.get("candidatesTokenCount")) or 0) + thoughts,
+        cache_read_tokens=to_count(usage.get("cachedContentTokenCount")) or 0,
         reasoning_tokens=thoughts,
-        searches=len(listed(dug(answer, "candidates", 0, "groundingMetadata", "webSearchQueries"))),
+        searches=len(to_list(get_path(answer, "candidates", 0, "groundingMetadata", "webSearchQueries"))),
     )
 
 
 def _extract_text(candidate: Json) -> str:
-    parts = map(mapping, listed(dug(candidate, "content", "parts")))
-    return "".join(text(part.get("text")) for part in parts if not part.get("thought"))
+    parts = map(to_mapping, to_list(get_path(candidate, "content", "parts")))
+    return "".join(to_text(part.get("text")) for part in parts if not part.get("thought"))
 
 
 DIALECT = Dialect(path=_build_path, build_request=build_request, parse_response=parse_response, accumulate=accumulate)

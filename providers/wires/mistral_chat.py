@@ -12,12 +12,12 @@ from typing import Any, cast
 
 from providers.catalog import Model, Provider
 from providers.completion import Attachment, Message, Prompt
-from providers.transport.error_mapping import Lost, Refused
+from providers.transport.error_mapping import ConnectionLost, ErrorResponse
 from providers.transport.exchange import Answer, Dialect, Request, WireAdapter
-from providers.transport.urls import without_version
+from providers.transport.urls import strip_version
 from providers.wires import openai_chat, request_options
 from providers.wires.chat_completions import accumulate, parse_response
-from providers.wires.sdk import CUT, Faults, RawResponse, read_events, renamed
+from providers.wires.sdk import CUT, Faults, RawResponse, read_events, translate_exceptions
 
 _NO_TIMEOUT_MS = 7 * 24 * 3600 * 1000
 """Replaces the SDK's five minutes: the router owns deadlines."""
@@ -32,10 +32,10 @@ def create_adapter(provider: Provider, *, key: str | None, base_url: str) -> Wir
     import httpx2  # noqa: PLC0415 - load an SDK at first use of its wire
     from mistralai.client import Mistral, errors  # noqa: PLC0415
 
-    from providers.transport.aiohttp_transport import carrier  # noqa: PLC0415
+    from providers.transport.aiohttp_transport import create_transport  # noqa: PLC0415
 
     transport = httpx2.AsyncClient(
-        transport=carrier(),
+        transport=create_transport(),
         timeout=None,
         follow_redirects=True,
         headers=dict(provider.headers),
@@ -43,7 +43,7 @@ def create_adapter(provider: Provider, *, key: str | None, base_url: str) -> Wir
     )
     client = Mistral(
         api_key=key or openai_chat.NO_KEY,
-        server_url=without_version(base_url),
+        server_url=strip_version(base_url),
         async_client=transport,
         timeout_ms=_NO_TIMEOUT_MS,
     )
@@ -98,7 +98,7 @@ async def _send(client: Any, faults: Faults, request: Request) -> AsyncGenerator
 async def _request_response(client: Any, faults: Faults, request: Request) -> RawResponse:  # noqa: ANN401
     request_method = client.chat.stream_async if request.stream else client.chat.complete_async
     _response.set(None)
-    with renamed(faults):
+    with translate_exceptions(faults):
         try:
             await request_method(**request.body)
         except faults.status as exc:
@@ -106,10 +106,10 @@ async def _request_response(client: Any, faults: Faults, request: Request) -> Ra
             # The SDK rejects some answers that this wire can parse.
             if response is None or response.status_code >= _MIN_ERROR_STATUS:
                 raw = cast("Any", exc)  # every error of the SDK carries these
-                raise Refused(raw.status_code, raw.headers, raw.body) from None
+                raise ErrorResponse(raw.status_code, raw.headers, raw.body) from None
     response = _response.get()
     if response is None:
-        raise Lost(CUT, sent=True)
+        raise ConnectionLost(CUT, sent=True)
     return response
 
 

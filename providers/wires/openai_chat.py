@@ -30,16 +30,15 @@ def create_sdk_adapter(provider: Provider, dialect: Dialect, *, key: str | None,
     import httpx2  # noqa: PLC0415 - load an SDK at first use of its wire
     import openai  # noqa: PLC0415
 
-    from providers.transport.aiohttp_transport import WholeAddresses  # noqa: PLC0415
-    from providers.transport.aiohttp_transport import client as carried  # noqa: PLC0415
+    from providers.transport.aiohttp_transport import UrlCacheMixin, create_client  # noqa: PLC0415
     from providers.wires.sdk import Faults, create_sender  # noqa: PLC0415
 
-    class AsyncOpenAI(WholeAddresses, openai.AsyncOpenAI):
+    class AsyncOpenAI(UrlCacheMixin, openai.AsyncOpenAI):
         """The SDK sends its class name to the vendor: keep it."""
 
     bearer = key or NO_KEY
     client = AsyncOpenAI(
-        http_client=carried(),
+        http_client=create_client(),
         api_key=bearer,
         base_url=base_url,
         timeout=None,

@@ -8,9 +8,9 @@ from __future__ import annotations
 from providers.catalog import Model, Provider
 from providers.completion import Attachment, Completion, Effort, FinishReason, Message, Prompt, Usage
 from providers.errors import BrokenAnswerError, ContentFilterError
-from providers.transport.error_mapping import Refused
+from providers.transport.error_mapping import ErrorResponse
 from providers.transport.exchange import Dialect, WireAdapter
-from providers.transport.payload import Json, count, distinct, dug, listed, mapping, text
+from providers.transport.payload import Json, deduplicate, get_path, to_count, to_list, to_mapping, to_text
 from providers.wires import openai_chat, request_options
 from providers.wires.chat_completions import extract_text
 from providers.wires.finish_reasons import REFUSED, map_finish_reason, require_text
@@ -97,20 +97,22 @@ def parse_response(provider: Provider, model: Model, answer: Json) -> Completion
 
     Raises:
         ProviderError: The answer is refused, empty or incomplete.
-        Refused: The answer carries an error.
+        ErrorResponse: The answer carries an error.
     """
     usage = parse_usage(provider, answer)
     if answer.get("error") or answer.get("status") == "failed":
-        raise Refused(None, {}, {"error": answer.get("error") or {}}, usage)
-    output = [mapping(item) for item in listed(answer.get("output"))]
-    parts = [mapping(part) for item in output if item.get("type") == "message" for part in listed(item.get("content"))]
+        raise ErrorResponse(None, {}, {"error": answer.get("error") or {}}, usage)
+    output = [to_mapping(item) for item in to_list(answer.get("output"))]
+    parts = [
+        to_mapping(part) for item in output if item.get("type") == "message" for part in to_list(item.get("content"))
+    ]
     content = extract_text(parts)
     finish = _map_status(answer, content, usage)
     if not content and any(part.get("type") == "refusal" for part in parts):
         raise ContentFilterError(REFUSED, usage=usage)
     return Completion(
         text=require_text(content, finish, usage),
-        model=text(answer.get("model")) or model.name,
+        model=to_text(answer.get("model")) or model.name,
         finish_reason=finish,
         usage=usage,
         citations=_parse_citations(output, parts),
@@ -119,40 +121,40 @@ def parse_response(provider: Provider, model: Model, answer: Json) -> Completion
 
 def accumulate(whole: dict[str, object], event: Json) -> str:
     """Keep the whole answer when it comes; return the visible text of an event before it."""
-    kind = text(event.get("type"))
+    kind = to_text(event.get("type"))
     if kind in _FINAL_EVENTS:
-        whole |= mapping(event.get("response"))
+        whole |= to_mapping(event.get("response"))
     elif kind in {"error", "response.error"}:
         whole["error"] = event.get("error") or event
     elif kind == "response.output_text.delta":
-        return text(event.get("delta"))
+        return to_text(event.get("delta"))
     return ""
 
 
 def parse_usage(provider: Provider, answer: Json) -> Usage | None:
     """Return the counted tokens; the vendors' counts are inclusive, as ours are."""
-    usage = mapping(answer.get("usage"))
-    given, produced = count(usage.get("input_tokens")), count(usage.get("output_tokens"))
+    usage = to_mapping(answer.get("usage"))
+    given, produced = to_count(usage.get("input_tokens")), to_count(usage.get("output_tokens"))
     if given is None or produced is None:
         return None
-    details = mapping(usage.get("input_tokens_details"))
+    details = to_mapping(usage.get("input_tokens_details"))
     return Usage(
         input_tokens=given,
         output_tokens=produced,
         cache_read_tokens=_find_count(details, "cached_tokens", "cache_read_input_tokens"),
         cache_write_tokens=_find_count(details, "cache_write_tokens", "cache_creation_input_tokens"),
-        reasoning_tokens=count(dug(usage, "output_tokens_details", "reasoning_tokens")) or 0,
+        reasoning_tokens=to_count(get_path(usage, "output_tokens_details", "reasoning_tokens")) or 0,
         searches=_count_searches(usage, answer),
         reported_cost_usd=parse_reported_cost(provider, answer),
     )
 
 
 def _map_status(answer: Json, content: str, usage: Usage | None) -> FinishReason:
-    status = text(answer.get("status"))
+    status = to_text(answer.get("status"))
     if status == "completed":
         return "stop"
     if status == "incomplete":
-        reason = text(dug(answer, "incomplete_details", "reason"))
+        reason = to_text(get_path(answer, "incomplete_details", "reason"))
         return map_finish_reason(_INCOMPLETE_REASONS.get(reason, reason), content, usage)
     if not status:
         raise BrokenAnswerError("the answer ended before it was completed", usage=usage)
@@ -160,26 +162,26 @@ def _map_status(answer: Json, content: str, usage: Usage | None) -> FinishReason
 
 
 def _find_count(details: Json, *names: str) -> int:
-    return next((found for name in names if (found := count(details.get(name)))), 0)
+    return next((found for name in names if (found := to_count(details.get(name)))), 0)
 
 
 def _count_searches(usage: Json, answer: Json) -> int:
     # Perplexity counts searches; at other vendors each one is an item of the output.
-    invoked = count(dug(usage, "tool_calls_details", "search_web", "invocation"))
+    invoked = to_count(get_path(usage, "tool_calls_details", "search_web", "invocation"))
     if invoked is not None:
         return invoked
-    return sum(dug(item, "type") == "web_search_call" for item in listed(answer.get("output")))
+    return sum(get_path(item, "type") == "web_search_call" for item in to_list(answer.get("output")))
 
 
 def _parse_citations(output: list[Json], parts: list[Json]) -> tuple[str, ...]:
-    cited = [text(dug(note, "url")) for part in parts for note in listed(part.get("annotations"))]
+    cited = [to_text(get_path(note, "url")) for part in parts for note in to_list(part.get("annotations"))]
     found = [
-        text(dug(result, "url"))
+        to_text(get_path(result, "url"))
         for item in output
         if item.get("type") == "search_results"
-        for result in listed(item.get("results"))
+        for result in to_list(item.get("results"))
     ]
-    return distinct([*cited, *found])
+    return deduplicate([*cited, *found])
 
 
 DIALECT = Dialect(

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import assert_never
 
 from providers.catalog import Provider
-from providers.transport.payload import Json, count, dug, listed, mapping, money
+from providers.transport.payload import Json, get_path, to_amount, to_count, to_list, to_mapping
 
 _TICKS_PER_USD = 10_000_000_000
 """https://docs.x.ai/developers/pricing"""
@@ -16,19 +16,19 @@ _NANO_CREDITS_PER_USD = 100_000_000_000
 
 def parse_reported_cost(provider: Provider, answer: Json) -> Decimal | None:
     """Return the cost in US dollars, or None if this vendor reports none."""
-    usage = mapping(answer.get("usage"))
+    usage = to_mapping(answer.get("usage"))
     match provider.reported_cost:
         case "none":
             return None
         case "usage_cost":
-            return money(usage.get("cost"))
+            return to_amount(usage.get("cost"))
         case "usage_cost_total":
-            return money(dug(usage, "cost", "total_cost"))
+            return to_amount(get_path(usage, "cost", "total_cost"))
         case "usd_ticks":
-            ticks = money(usage.get("cost_in_usd_ticks"))
+            ticks = to_amount(usage.get("cost_in_usd_ticks"))
             return None if ticks is None else ticks / _TICKS_PER_USD
         case "copilot":
-            return _sum_credits(mapping(answer.get("copilot_usage") or usage.get("copilot_usage")))
+            return _sum_credits(to_mapping(answer.get("copilot_usage") or usage.get("copilot_usage")))
         case _:
             assert_never(provider.reported_cost)
 
@@ -36,10 +36,10 @@ def parse_reported_cost(provider: Provider, answer: Json) -> Decimal | None:
 def _sum_credits(usage: Json) -> Decimal | None:
     # Each kind of token has a price per batch of tokens.
     total = Decimal(0)
-    details = [mapping(detail) for detail in listed(usage.get("token_details"))]
+    details = [to_mapping(detail) for detail in to_list(usage.get("token_details"))]
     for detail in details:
-        price, size = money(detail.get("cost_per_batch")), money(detail.get("batch_size"))
-        tokens = count(detail.get("token_count"))
+        price, size = to_amount(detail.get("cost_per_batch")), to_amount(detail.get("batch_size"))
+        tokens = to_count(detail.get("token_count"))
         if price is None or not size or tokens is None:
             return None
         total += price * tokens / size

@@ -8,7 +8,7 @@ from typing import Literal
 
 from providers.catalog import Model, Provider, Search, Wire
 from providers.completion import Attachment, Effort, Prompt
-from providers.transport.payload import listed, mapping
+from providers.transport.payload import to_list, to_mapping
 
 SchemaMode = Literal["json_schema", "json_object", "words", "none"]
 """How a model is asked for JSON: by one of two fields, in words, or not at all."""
@@ -61,17 +61,17 @@ def build_system_text(prompt: Prompt, mode: SchemaMode) -> str | None:
 
 def is_strict_schema(schema: object) -> bool:
     """Return whether strict modes accept a schema: closed objects, every property required, plain keywords."""
-    node = mapping(schema)
+    node = to_mapping(schema)
     if not node or not set(node) <= _STRICT_KEYWORDS:
         return False
     if node.get("type") == "object" or "properties" in node:
-        names = mapping(node.get("properties"))
-        if node.get("additionalProperties") is not False or set(names) != {*map(str, listed(node.get("required")))}:
+        names = to_mapping(node.get("properties"))
+        if node.get("additionalProperties") is not False or set(names) != {*map(str, to_list(node.get("required")))}:
             return False
     below = [
-        *mapping(node.get("properties")).values(),
-        *mapping(node.get("$defs")).values(),
-        *listed(node.get("anyOf")),
+        *to_mapping(node.get("properties")).values(),
+        *to_mapping(node.get("$defs")).values(),
+        *to_list(node.get("anyOf")),
         *([node["items"]] if "items" in node else []),
     ]
     return all(is_strict_schema(part) for part in below)

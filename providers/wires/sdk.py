@@ -7,9 +7,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
-from providers.transport.error_mapping import Lost, Refused
-from providers.transport.exchange import Answer, Request, Send, server_sent
-from providers.transport.payload import Json, mapping, parsed
+from providers.transport.error_mapping import ConnectionLost, ErrorResponse
+from providers.transport.exchange import Answer, Request, Send, read_server_sent_events
+from providers.transport.payload import Json, parse_json, to_mapping
 
 CUT = "the connection closed before the answer was complete"
 GARBLED = "the answer is not valid JSON"
@@ -71,7 +71,7 @@ _OPTIONS: dict[str, object] = {"headers": {}, "timeout": None, "max_retries": 0}
 
 @asynccontextmanager
 async def _send(client: Any, cast_to: type, faults: Faults, request: Request, url: str) -> AsyncGenerator[Answer, None]:  # noqa: ANN401
-    with renamed(faults):
+    with translate_exceptions(faults):
         response: RawResponse = await client.post(
             url, content=request.content, cast_to=cast_to, stream=request.stream, options=_OPTIONS
         )
@@ -83,34 +83,34 @@ async def _send(client: Any, cast_to: type, faults: Faults, request: Request, ur
 
 async def read_events(response: RawResponse, faults: Faults, *, stream: bool) -> AsyncGenerator[Json, None]:
     """Yield the answer as one event, or its events as they arrive."""
-    with renamed(faults):
+    with translate_exceptions(faults):
         if not stream:
-            yield mapping(parsed(response.content))
+            yield to_mapping(parse_json(response.content))
             return
-        async for event in server_sent(response.aiter_bytes()):
+        async for event in read_server_sent_events(response.aiter_bytes()):
             yield event
 
 
 @contextmanager
-def renamed(faults: Faults) -> Generator[None, None, None]:
-    """Translate an SDK's exceptions into `Refused` and `Lost`.
+def translate_exceptions(faults: Faults) -> Generator[None, None, None]:
+    """Translate an SDK's exceptions into `ErrorResponse` and `ConnectionLost`.
 
     Raises:
-        Refused: The vendor answered with an error.
-        Lost: The answer did not arrive, or is not JSON.
+        ErrorResponse: The vendor answered with an error.
+        ConnectionLost: The answer did not arrive, or is not JSON.
     """
     try:
         yield
     except faults.status as exc:
         response = cast("RawResponse", getattr(exc, "response"))  # noqa: B009 - every SDK's status error has it
-        raise Refused(response.status_code, response.headers, response.content) from None
+        raise ErrorResponse(response.status_code, response.headers, response.content) from None
     except faults.cut as exc:
         for cause in (exc, exc.__cause__):  # the SDKs wrap their HTTP library's error
             if isinstance(cause, faults.unsent):
-                raise Lost(UNREACHED.format(why=_describe_cause(cause)), sent=False) from None
-        raise Lost(CUT, sent=True) from None
+                raise ConnectionLost(UNREACHED.format(why=_describe_cause(cause)), sent=False) from None
+        raise ConnectionLost(CUT, sent=True) from None
     except ValueError:
-        raise Lost(GARBLED, sent=True) from None
+        raise ConnectionLost(GARBLED, sent=True) from None
 
 
 def _describe_cause(exc: BaseException) -> str:

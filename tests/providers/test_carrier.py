@@ -13,7 +13,7 @@ import pytest
 from anyio.abc import SocketAttribute, SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from providers.transport.aiohttp_transport import Carrier, Client, carrier, client
+from providers.transport.aiohttp_transport import AiohttpClient, AiohttpTransport, create_client, create_transport
 
 
 @dataclass(kw_only=True, slots=True)
@@ -50,7 +50,7 @@ async def vendor() -> AsyncGenerator[tuple[Vendor, httpx2.AsyncClient]]:
     there.url = f"http://127.0.0.1:{listener.extra(SocketAttribute.local_port)}"  # noqa: S610 - no Django here
     async with listener, anyio.create_task_group() as serving:
         serving.start_soon(listener.serve, there.serve)
-        async with httpx2.AsyncClient(transport=Carrier(), base_url=there.url) as client:
+        async with httpx2.AsyncClient(transport=AiohttpTransport(), base_url=there.url) as client:
             yield there, client
         serving.cancel_scope.cancel()
 
@@ -104,7 +104,7 @@ async def test_what_was_cut_may_have_been_billed_and_what_was_never_taken_was_no
         with pytest.raises(httpx2.ReadError):
             await client.post("/", content=b"{}")
 
-    async with httpx2.AsyncClient(transport=Carrier()) as client:
+    async with httpx2.AsyncClient(transport=AiohttpTransport()) as client:
         with pytest.raises(httpx2.ConnectError):
             await client.post(there.url, content=b"{}")
 
@@ -121,7 +121,7 @@ async def test_a_path_is_sent_as_it_is_and_headers_may_be_long() -> None:
 def test_a_proxy_of_the_environment_is_the_clients_to_find(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
 
-    assert (carrier(), client()) == (None, None)
+    assert (create_transport(), create_client()) == (None, None)
 
 
 def test_addresses_left_out_of_proxies_name_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,11 +130,11 @@ def test_addresses_left_out_of_proxies_name_none(monkeypatch: pytest.MonkeyPatch
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
-    assert (type(carrier()), type(client())) == (Carrier, Client)
+    assert (type(create_transport()), type(create_client())) == (AiohttpTransport, AiohttpClient)
 
 
 async def test_an_sdks_client_sends_what_it_is_given_and_nothing_of_the_machine() -> None:
-    async with vendor() as (there, _), Client() as sdk:
+    async with vendor() as (there, _), AiohttpClient() as sdk:
         asked = {"authorization": "Bearer k", "x-stainless-os": "Linux", "x-stainless-retry-count": "0"}
         requests = [
             sdk.build_request("POST", there.url + "/a%2Fb", content=b"{}", headers=list(asked.items()), timeout=None),
@@ -152,7 +152,7 @@ async def test_an_sdks_client_sends_what_it_is_given_and_nothing_of_the_machine(
 
 async def test_an_sdks_client_reads_packed_answers_and_hands_on_an_open_one() -> None:
     packed = gzip.compress(b'{"ok": true}')
-    async with vendor() as (there, _), Client() as sdk:
+    async with vendor() as (there, _), AiohttpClient() as sdk:
         head = f"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: {len(packed)}\r\n\r\n"
         there.answer = head.encode() + packed
         request = sdk.build_request("POST", there.url, content=b"{}")
@@ -164,7 +164,7 @@ async def test_an_sdks_client_reads_packed_answers_and_hands_on_an_open_one() ->
 
 
 async def test_an_answer_that_was_read_whole_says_the_same_however_often_it_is_read() -> None:
-    async with vendor() as (there, _), Client() as sdk:
+    async with vendor() as (there, _), AiohttpClient() as sdk:
         answer = await sdk.send(sdk.build_request("POST", there.url, content=b"{}"))
         again = await answer.aread()
         await answer.aclose()
@@ -180,14 +180,14 @@ async def test_an_sdks_client_sends_a_body_that_is_still_being_written() -> None
         yield b"{"
         yield b"}"
 
-    async with vendor() as (there, _), Client() as sdk:
+    async with vendor() as (there, _), AiohttpClient() as sdk:
         answer = await sdk.send(sdk.build_request("POST", there.url, content=written()))
 
     assert (answer.content, len(there.heads)) == (b"{}", 1)
 
 
 async def test_an_sdks_client_goes_where_it_is_sent() -> None:
-    async with vendor() as (there, _), vendor() as (elsewhere, _), Client() as sdk:
+    async with vendor() as (there, _), vendor() as (elsewhere, _), AiohttpClient() as sdk:
         there.answer = (
             f"HTTP/1.1 307 Temporary Redirect\r\nlocation: {elsewhere.url}/v2\r\ncontent-length: 0\r\n\r\n".encode()
         )

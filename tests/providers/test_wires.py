@@ -15,8 +15,8 @@ from providers.catalog import Model, Provider
 from providers.completion import Completion, Limits, Message, OnText, Prompt
 from providers.connect import connect
 from providers.registry import shipped
-from providers.transport.rate_limit_headers import limits, retry_after
-from providers.transport.redaction import redacted
+from providers.transport.rate_limit_headers import parse_rate_limits, parse_retry_after
+from providers.transport.redaction import redact
 from providers.wires import request_options
 from tests.vendors import Vendors, vendor_server
 
@@ -368,7 +368,7 @@ async def test_an_error_text_holds_neither_key_nor_prompt(vendors: Vendors) -> N
 def test_only_what_is_secret_is_cut(said: str, shown: str) -> None:
     prompt = replace(PROMPT, system="Once the quick brown fox jumps over\nthe dog.")
 
-    assert redacted(said, prompt=prompt) == shown
+    assert redact(said, prompt=prompt) == shown
 
 
 @pytest.mark.parametrize(
@@ -387,7 +387,7 @@ def test_only_what_is_secret_is_cut(said: str, shown: str) -> None:
 def test_the_wait_is_read_wherever_a_vendor_writes_it(
     headers: dict[str, str], body: object, seconds: float | None
 ) -> None:
-    assert retry_after(headers, body, now=NOON) == seconds
+    assert parse_retry_after(headers, body, now=NOON) == seconds
 
 
 @pytest.mark.parametrize(
@@ -418,7 +418,7 @@ def test_the_wait_is_read_wherever_a_vendor_writes_it(
     ],
 )
 def test_rates_are_read_in_every_spelling(headers: dict[str, str], found: Limits | None) -> None:
-    assert limits(headers, now=NOON) == found
+    assert parse_rate_limits(headers, now=NOON) == found
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def weights(**models: Lesson) -> dict[str, float]:
 async def taught(house: Front, model: str, times: int, **lesson: int) -> None:
     for number in range(times):
         attempt = an_attempt(
-            f"{model} {number} {lesson}", model=model, started_at=house.app.router.desk.clock(), **CELL
+            f"{model} {number} {lesson}", model=model, started_at=house.app.router.runner.clock(), **CELL
         )
         await house.app.ledger.settle(None, attempt, (), Lesson(**lesson))
 
@@ -98,7 +98,7 @@ async def test_answers_that_were_checked_are_counted_and_no_others(tmp_path: Pat
         await house.call("generate", **TASK, response_schema=SCHEMA)
         await house.refused("generate", **TASK, response_schema=SCHEMA, model=SECOND)
 
-        known = {one.model: one.lesson for one in await house.app.ledger.lessons(house.app.router.desk.clock())}
+        known = {one.model: one.lesson for one in await house.app.ledger.lessons(house.app.router.runner.clock())}
 
     assert known[FIRST] == Lesson(kept=1)
     assert known[SECOND].rejected >= 1
@@ -113,7 +113,7 @@ async def test_learning_can_be_turned_off(tmp_path: Path, vendors: Vendors) -> N
         await house.call("generate", **TASK, response_schema=SCHEMA)
 
         shown = await order(house)
-        known = await house.app.ledger.lessons(house.app.router.desk.clock())
+        known = await house.app.ledger.lessons(house.app.router.runner.clock())
 
     assert shown[0]["model"] == FIRST
     assert [one.lesson for one in known] == [Lesson(rejected=12)]

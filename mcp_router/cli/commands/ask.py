@@ -17,7 +17,7 @@ from mcp_router.text import dumped
 
 async def run(app: App, given: Namespace) -> int:
     """Print the answer on standard output, and what it cost on standard error."""
-    app.connections.ahead = False  # this process makes one call
+    app.connections.loads_fallback = False  # this process makes one call
     answer = await generate.generate(app, parse_arguments(GenerateArguments, collect_arguments(given)), client="cli")
     if given.json:
         print(dumped(answer))

@@ -13,8 +13,7 @@ import anyio
 
 from mcp_router.app import App
 from mcp_router.errors import BadInputError, BudgetExceededError, NoCandidateError, RouterError
-from mcp_router.execution.call import Ask, new_call_id
-from mcp_router.execution.generation import Generation
+from mcp_router.execution.call import CallRequest, Generation, new_call_id
 from mcp_router.files import find_files, keep, save_target, targets_of, unwrapped
 from mcp_router.ledger.ledger import LedgerError
 from mcp_router.money import usd
@@ -182,7 +181,7 @@ class _Run:
             self.outcomes.stop = self.outcomes.stop or kept.why
         self.outcomes.note_answered(item, generation, text, kept)
 
-    async def _paid(self, ask: Ask, ready: Prepared) -> Generation:
+    async def _paid(self, ask: CallRequest, ready: Prepared) -> Generation:
         """Ask for one file within what is left, waiting for money and for rates: a batch has the time."""
         wanted = ready.task.ceiling_usd
         alone = False

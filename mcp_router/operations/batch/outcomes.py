@@ -14,7 +14,7 @@ from mcp_router.errors import (
     NoCandidateError,
     RouterError,
 )
-from mcp_router.execution.generation import Generation
+from mcp_router.execution.call import Generation
 from mcp_router.files import FoundFile, Kept, Target
 from mcp_router.ledger.ledger import LedgerError
 from mcp_router.money import number, usd

@@ -9,7 +9,7 @@ import anyio
 
 from mcp_router.app import App
 from mcp_router.errors import ConfigError, RouterError
-from mcp_router.execution.call import Ask
+from mcp_router.execution.call import CallRequest
 from mcp_router.ledger.ledger import LedgerError
 from mcp_router.operations.arguments import RouteArguments
 from mcp_router.operations.classify import classify, to_conversation
@@ -123,7 +123,7 @@ async def _ask_for_one_token(app: App, name: str) -> Finding:
     said = to_conversation(arguments)
     task = classify(arguments, said, app.routes, most_per_call_usd=None)
     try:
-        generation = await app.router.generate(Ask(task=task, messages=said[1], client="doctor"))
+        generation = await app.router.generate(CallRequest(task=task, messages=said[1], client="doctor"))
     except (RouterError, LedgerError) as error:
         return Finding(state="wrong", what=f"{name}, live", found=str(error))
     seconds = sum(attempt.seconds for attempt in generation.attempts)

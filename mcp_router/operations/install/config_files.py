@@ -17,7 +17,7 @@ from mcp_router.errors import ConfigError
 from mcp_router.operations.install import jsonc, toml_tables
 from mcp_router.operations.install.entries import ServerEntry, find_changes, to_table
 from mcp_router.operations.install.hosts import SERVER, Host
-from providers.transport.redaction import redacted
+from providers.transport.redaction import redact
 
 T = TypeVar("T")
 
@@ -121,7 +121,7 @@ def _redact_line(line: str, known: set[str]) -> str:
     said = line[1:].strip()
     if line.startswith(("---", "+++", "@@")) or said.rstrip(",") not in known:
         return line
-    return f"{line[: len(line) - len(line[1:].lstrip())]}{redacted(said)}"
+    return f"{line[: len(line) - len(line[1:].lstrip())]}{redact(said)}"
 
 
 def _parse(client: Host, text: str) -> ServerEntry:
