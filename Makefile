@@ -11,27 +11,31 @@ PYTHONS := python3 python3.14 python3.13 python3.12 python3.11
 PYTHON ?= $(shell for one in $(PYTHONS); do \
 	$$one -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$one && break; done)
 
-.PHONY: help demo test lint types format coverage chaos bench train docs pictures mcpb companions constraints install install-dev clean
+.PHONY: help demo test check lint types format coverage chaos bench train docs pictures mcpb companions constraints install install-dev clean
 
 help:
-	@echo "make demo         hand a subtask to the embedded model over MCP, with no key"
-	@echo "make test         run the tests"
-	@echo "make lint         ruff, pyright and who may import whom"
-	@echo "make coverage     run the tests and hold branch coverage to its floor"
-	@echo "make chaos        let everything go wrong at once, and say what came of it; CHAOS=5 does five times as much"
-	@echo "make companions   install the clients and suites from npm that some tests drive; without them those are skipped"
-	@echo "make bench        measure start-up, calls, fallback and what an agent's context pays, in a minute"
-	@echo "make train        train what understands prompts anew; DATA=... is the folder of the data (docs/inference.md)"
-	@echo "make docs         write the tables of README.md and docs/ anew from the code"
-	@echo "make pictures     draw the picture of a delegated task anew from what the demo prints, and take the dashboard's"
-	@echo "make mcpb         zip what Claude Desktop installs into dist/"
-	@echo "make constraints  choose the versions of constraints.txt anew"
+	@echo "make demo         label six tickets by one call to the embedded model over MCP, with no key"
+	@echo "make check        lint and the fast tests"
+	@echo "make test         run all tests"
+	@echo "make lint         ruff, pyright, import layers, words of the style guide"
+	@echo "make coverage     run the tests and require the minimum of branch coverage"
+	@echo "make chaos        inject faults into running servers and print the results; CHAOS=5 does five times as many"
+	@echo "make companions   install hosts and suites from npm that some tests drive; without them those are skipped"
+	@echo "make bench        measure start-up, calls, fallback and an agent's context, in a minute"
+	@echo "make train        train the inference; DATA=... is the folder of the data (docs/inference.md)"
+	@echo "make docs         write the tables of README.md and docs/ from the code"
+	@echo "make pictures     draw the pictures from the running demo and dashboard"
+	@echo "make mcpb         build the bundle for Claude Desktop into dist/"
+	@echo "make constraints  resolve the versions of constraints.txt"
 
 demo: .venv/.run
 	@$(BIN)/python -P examples/demo.py
 
 test: .venv/.dev
 	@$(BIN)/python -P -m pytest
+
+check: lint
+	@$(BIN)/python -P -m pytest -q -m "not slow"
 
 lint: .venv/.dev
 	@$(BIN)/ruff check

@@ -302,7 +302,7 @@ async def _killed_at(count: int, running: Server, notes: Notes, asked: Mapping[s
 async def caching(home: Path, notes: Notes) -> None:
     """Ask for many files with one long system text, of a vendor that caches and of one that does not."""
     modules(home)
-    rules = (ROOT / "README.md").read_text("utf-8")
+    rules = (ROOT / "docs" / "routing.md").read_text("utf-8")
     asked = HAIKU | {"prompt": PROMPT, "system": rules, "files": ["src/*.py"], "per_file": True}
     costs: dict[str, tuple[float, int, int]] = {}
     for caches in (False, True):

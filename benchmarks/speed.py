@@ -1,8 +1,8 @@
-"""All of it in one run, and what came of each goal: the table that README quotes.
+"""Measures everything in one run and compares it with the goals.
 
 `python -P benchmarks/speed.py` makes the peers' environments where they are missing, measures for about eight minutes
-and prints Markdown, the goals last; `--json FILE` writes the numbers too, and `--write` puts the goals into README.md
-and the whole into docs/speed.md. `--quick`, which `make bench` runs, leaves out the peers and the load over HTTP.
+and prints Markdown, the goals last; `--json FILE` writes the numbers too, and `--write` puts all of it
+into docs/speed.md. `--quick`, which `make bench` runs, leaves out the peers and the load over HTTP.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a look in a minute: no peers, no load over HTTP")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers here")
-    parser.add_argument("--write", action="store_true", help="put the tables into README.md and docs/speed.md")
+    parser.add_argument("--write", action="store_true", help="write the tables into docs/speed.md")
     given = parser.parse_args()
     if not given.quick:
         peers.main()
@@ -49,7 +49,6 @@ def main() -> None:
         finite = {name: value if isfinite(value) else None for name, value in numbers.items()}
         given.json.write_text(json.dumps({"machine": about, "numbers": finite}, indent=2) + "\n", "utf-8")
     if given.write:
-        _write(ROOT / "README.md", reached)
         details = [f"## {finding.markdown().removeprefix('### ')}" for finding in findings]
         _write(ROOT / "docs" / "speed.md", "\n\n".join([reached, *details, *absent]))
 

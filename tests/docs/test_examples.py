@@ -1,4 +1,4 @@
-"""What examples and docs/clients.md show is what works; what registries are told is what pyproject says."""
+"""What examples and docs/hosts.md show is what works; what registries are told is what pyproject says."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.vendors import vendor_server
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 (COMMAND,) = PROJECT["scripts"]
-GUIDE = (ROOT / "docs" / "clients.md").read_text("utf-8")
+GUIDE = (ROOT / "docs" / "hosts.md").read_text("utf-8")
 KEYS = {name for provider in shipped() for name in provider.key_env}
 
 

@@ -21,34 +21,39 @@ from providers.registry import shipped
 from scripts.write_tables import with_tables
 
 ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
 README = (ROOT / "README.md").read_text("utf-8")
 EXAMPLE = (ROOT / "claude_desktop_config.example.json").read_text("utf-8")
 
 
-def block(name: str) -> str:
-    """The code between two markers."""
-    found = re.search(rf"<!-- {name} -->\n```\w+\n(.*?)```\n<!-- end {name} -->", README, re.DOTALL)
+def read_page(name: str) -> str:
+    return (DOCS / f"{name}.md").read_text("utf-8")
+
+
+def block(page: str, name: str) -> str:
+    """Return the code between two markers of a page."""
+    found = re.search(rf"<!-- {name} -->\n```\w+\n(.*?)```\n<!-- end {name} -->", read_page(page), re.DOTALL)
     assert found, f"no block: {name}"
     return found[1]
 
 
-def section(title: str) -> str:
-    found = re.search(rf"^## {title}$(.*?)(?=^## |\Z)", README, re.DOTALL | re.MULTILINE)
-    assert found, f"no section: {title}"
-    return found[1]
+def names_of_rows(page: str) -> list[str]:
+    """Return the first column of a page's tables."""
+    return re.findall(r"^\| `([\w-]+)` \|", read_page(page), re.MULTILINE)
 
 
-def names_of_rows(title: str) -> list[str]:
-    """The first column of a section's table."""
-    return re.findall(r"^\| `(\w+)` \|", section(title), re.MULTILINE)
+def test_tables_are_those_of_the_code() -> None:
+    pages = {path.name: path.read_text("utf-8") for path in (ROOT / "README.md", *DOCS.glob("*.md"))}
+
+    assert [name for name, text in pages.items() if with_tables(text) != text] == [], "run `make docs`"
 
 
-def test_the_tables_are_those_of_the_code() -> None:
-    assert with_tables(README) == README, "run `make docs`"
+def test_readme_is_short() -> None:
+    assert len(README.splitlines()) <= 150
 
 
 def test_the_configuration_block_is_the_example_file() -> None:
-    assert block("config") == EXAMPLE
+    assert block("installation", "config") == EXAMPLE
 
 
 def test_the_example_starts_the_command_that_is_installed_with_variables_that_are_read() -> None:
@@ -63,7 +68,9 @@ def test_the_example_starts_the_command_that_is_installed_with_variables_that_ar
 
 async def test_the_configuration_reference_is_accepted_as_it_stands(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
-    path.write_text(block("configuration").replace("sqlite:////home/me", f"sqlite:///{tmp_path}"), "utf-8")
+    path.write_text(
+        block("configuration", "configuration").replace("sqlite:////home/me", f"sqlite:///{tmp_path}"), "utf-8"
+    )
 
     settings = load(path, {})
     app = App(settings, await open_ledger(settings.database_url))
@@ -82,45 +89,49 @@ async def test_the_configuration_reference_is_accepted_as_it_stands(tmp_path: Pa
     ],
 )
 def test_the_configuration_reference_names_every_key(table: type[BaseModel], path: tuple[str, ...]) -> None:
-    tables = [tomllib.loads(block("configuration"))]
+    tables = [tomllib.loads(block("configuration", "configuration"))]
     for step in path:
         tables = [inner for outer in tables for inner in (outer.values() if step == "*" else [outer[step]])]
 
     named = {key for one in tables for key in one}
 
     assert named | {"token_sha256"} >= set(table.model_fields)
-    assert "token_sha256" in block("configuration")
+    assert "token_sha256" in block("configuration", "configuration")
 
 
 def test_every_command_is_listed_and_no_other() -> None:
     (subparsers,) = (action for action in create_parser()._actions if isinstance(action, _SubParsersAction))
 
-    assert names_of_rows("Command line") == list(subparsers.choices)
+    assert names_of_rows("command-line") == list(subparsers.choices)
 
 
 def test_every_tool_and_resource_is_listed_and_no_other() -> None:
     uris = [str(one.uri) for one in resources.RESOURCES] + [one.uri_template for one in resources.TEMPLATES]
 
-    assert sorted(names_of_rows("Tools")) == sorted(tool.name for tool in TOOLS)
-    assert re.findall(r"`((?:router|ui)://[^`]+)`", section("Tools")) == uris
+    assert sorted(names_of_rows("tools")) == sorted(tool.name for tool in TOOLS)
+    assert set(re.findall(r"`((?:router|ui)://[^`]+)`", read_page("tools"))) == set(uris)
 
 
-def test_every_make_target_that_is_told_of_exists() -> None:
-    makefile = (ROOT / "Makefile").read_text("utf-8")
-    told = re.findall(r"^make (\w+)", README, re.MULTILINE)
+def test_make_targets_on_pages_exist() -> None:
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    pages = (
+        README,
+        (ROOT / "CONTRIBUTING.md").read_text("utf-8"),
+        *(path.read_text("utf-8") for path in DOCS.glob("*.md")),
+    )
+    named = {
+        name
+        for page in pages
+        for pair in re.findall(r"^make ([\w-]+)(?= *(?:#|$))|`make ([\w-]+)`", page, re.MULTILINE)
+        for name in pair
+        if name
+    }
 
-    assert told == ["demo", "test", "lint", "companions", "chaos", "bench", "train", "docs", "constraints"]
-    assert [name for name in told if not re.search(rf"^{name}:", makefile, re.MULTILINE)] == []
-
-
-def test_every_file_that_is_linked_exists() -> None:
-    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if not link.startswith("https://")]
-
-    assert links
-    assert [link for link in links if not (ROOT / link).exists()] == []
+    assert {"demo", "test"} <= named
+    assert named - targets == set()
 
 
 def test_the_other_projects_name_is_never_run() -> None:
-    told = README + EXAMPLE
+    told = README + EXAMPLE + read_page("installation")
 
     assert re.findall(r"(?:uvx|pipx install|pip install|pipx run) mcp-router", told) == []
