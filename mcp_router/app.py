@@ -34,7 +34,7 @@ from providers.catalog import Provider
 if TYPE_CHECKING:
     from mcp_router.routing.local_servers import Discovery
 
-DEFAULT_TIMEOUT = 60.0
+DEFAULT_TIMEOUT_S = 60.0
 """Seconds one attempt may take where the configuration says nothing."""
 
 
@@ -107,7 +107,7 @@ class App:
             join=lambda row: Catalog.with_shipped((*own, row)),
         )
 
-    async def present(self) -> Catalog:
+    async def current_catalog(self) -> Catalog:
         """The catalog, with what local servers serve at the moment."""
         return self.catalog if self.discovery is None else await self.discovery.catalog()
 
@@ -143,7 +143,7 @@ class App:
             tracer=tracing.create_tracer(self.settings.environ),
         )
         config = RouterConfig(
-            catalog=self.present,
+            catalog=self.current_catalog,
             routes=self.routes,
             access=self.access,
             unlisted=self.unlisted,
@@ -157,12 +157,12 @@ class App:
         return ProviderConnection(
             provider=provider,
             key=self.rules.key(provider),
-            base_url=self.rules.base_url(provider) or self._found_at(provider),
+            base_url=self.rules.base_url(provider) or self._discovered_base_url(provider),
             model_path=said.model_path,
-            timeout_seconds=said.timeout_s or DEFAULT_TIMEOUT,
+            timeout_seconds=said.timeout_s or DEFAULT_TIMEOUT_S,
         )
 
-    def _found_at(self, provider: Provider) -> str | None:
+    def _discovered_base_url(self, provider: Provider) -> str | None:
         """Where a model that nobody lists is asked for: at the first server that was found."""
         found = self.discovery.found if provider.servers and self.discovery else None
         return found.servers[0].base_url if found and found.servers else None
@@ -194,7 +194,7 @@ class App:
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncGenerator[App]:
+async def run_app(settings: Settings) -> AsyncGenerator[App]:
     """Build an app, and close what it opened when it is done.
 
     Raises:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from mcp_router.errors import ConfigError
 from mcp_router.ledger.records import Limit
 
-APP = "mcp-llm-router"
+APP_NAME = "mcp-llm-router"
 
 Usd = Annotated[Decimal, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
 PerMinute = Annotated[int, Field(gt=0, le=1_000_000_000)]
@@ -59,7 +59,7 @@ class ProviderSettings(_Table):
     """What a web search costs this user, where a plan includes some."""
 
 
-_NOTHING_SAID = ProviderSettings()
+_NO_SETTINGS = ProviderSettings()
 
 
 class ClientSettings(_Table):
@@ -115,7 +115,7 @@ class Settings:
     @property
     def database_url(self) -> str:
         """The ledger's address."""
-        from_environment = _filled_in(self.environ, "MCP_ROUTER_DATABASE_URL")
+        from_environment = _read_variable(self.environ, "MCP_ROUTER_DATABASE_URL")
         return from_environment or self.configuration.database_url or f"sqlite:///{data_folder() / 'ledger.sqlite3'}"
 
     @property
@@ -147,13 +147,13 @@ class Settings:
 
     def provider(self, name: str) -> ProviderSettings:
         """What was said of one provider; all defaults where nothing was."""
-        return self.configuration.providers.get(name, _NOTHING_SAID)
+        return self.configuration.providers.get(name, _NO_SETTINGS)
 
     def key(self, name: str, key_env: tuple[str, ...]) -> str | None:
         """The key for a provider, or None. A placeholder that nobody filled in is no key."""
         chosen = self.provider(name).api_key_env
         for variable in (chosen,) if chosen else key_env:
-            value = _filled_in(self.environ, variable)
+            value = _read_variable(self.environ, variable)
             if value and not value.startswith(("<", "YOUR_", "your-")):
                 return value
         return None
@@ -163,12 +163,12 @@ class Settings:
         if (configured := self.provider(name).base_url) is not None:
             return configured
         for variable in (f"{name.upper()}_BASE_URL", *variables):
-            if value := _filled_in(self.environ, variable):
+            if value := _read_variable(self.environ, variable):
                 return value
         return None
 
 
-def _filled_in(environ: Mapping[str, str], variable: str) -> str:
+def _read_variable(environ: Mapping[str, str], variable: str) -> str:
     """A variable's value, or nothing: clients hand on `${env:NAME}` as it is written where NAME is not set."""
     value = environ.get(variable, "").strip()
     return "" if value.startswith("${") else value
@@ -176,12 +176,12 @@ def _filled_in(environ: Mapping[str, str], variable: str) -> str:
 
 def data_folder() -> Path:
     """Where the ledger lives unless told otherwise."""
-    return user_data_path(APP, appauthor=False)
+    return user_data_path(APP_NAME, appauthor=False)
 
 
 def default_path() -> Path:
     """Where the configuration is looked for unless told otherwise."""
-    return user_config_path(APP, appauthor=False) / "config.toml"
+    return user_config_path(APP_NAME, appauthor=False) / "config.toml"
 
 
 def load(config: str | Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
@@ -191,11 +191,11 @@ def load(config: str | Path | None = None, environ: Mapping[str, str] | None = N
         ConfigError: The file is missing though named, is no TOML, or says something it cannot say.
     """
     environment = dict(os.environ if environ is None else environ)
-    named = config or _filled_in(environment, "MCP_ROUTER_CONFIG") or None
+    named = config or _read_variable(environment, "MCP_ROUTER_CONFIG") or None
     path = Path(named).expanduser() if named else default_path()
     if named is None and not path.is_file():
         return Settings(configuration=Configuration(), path=None, environ=environment, working_folder=_working_folder())
-    configuration = _checked(Configuration, _read(path), path)
+    configuration = _validate(Configuration, _read_toml(path), path)
     return Settings(configuration=configuration, path=path, environ=environment, working_folder=_working_folder())
 
 
@@ -205,7 +205,7 @@ def load_routes(path: Path) -> Routing:
     Raises:
         ConfigError: The file is missing, is no TOML, or says something it cannot say.
     """
-    return _checked(RoutingTable, _read(path), path).routes
+    return _validate(RoutingTable, _read_toml(path), path).routes
 
 
 def _working_folder() -> Path:
@@ -215,7 +215,7 @@ def _working_folder() -> Path:
         return Path.home()
 
 
-def _read(path: Path) -> dict[str, object]:
+def _read_toml(path: Path) -> dict[str, object]:
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError as exc:
@@ -226,15 +226,15 @@ def _read(path: Path) -> dict[str, object]:
         raise ConfigError(f"{path}: it is not valid TOML: {exc}.") from exc
 
 
-def _checked(kind: type[T], table: dict[str, object], path: Path) -> T:
+def _validate(kind: type[T], table: dict[str, object], path: Path) -> T:
     try:
         return TypeAdapter(kind).validate_python(table)
     except ValidationError as exc:
-        lines = [_told(kind, dict(error), path) for error in exc.errors(include_url=False, include_input=False)]
+        lines = [_format_error(kind, dict(error), path) for error in exc.errors(include_url=False, include_input=False)]
         raise ConfigError("\n".join(lines)) from exc
 
 
-def _told(kind: type[_Table], error: dict[str, object], path: Path) -> str:
+def _format_error(kind: type[_Table], error: dict[str, object], path: Path) -> str:
     location = tuple(str(part) for part in _sequence(error["loc"]))
     where = f"{path}: {'.'.join(location)}"
     if error["type"] == "extra_forbidden":

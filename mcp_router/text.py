@@ -10,7 +10,9 @@ _ESCAPES = re.compile(
     r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # colours and cursor movements
     r"|\x1b[ -/]*[0-~]"  # the short ones
 )
-_BEGUN = re.compile(r"(?:\x1b(?:[\]PX^_][^\x07\x1b\x9c]{0,4096}\x1b?|\[[0-?]*[ -/]*|[ -/]*)|\x9b[0-?]*[ -/]*)\Z")
+_UNFINISHED_ESCAPE = re.compile(
+    r"(?:\x1b(?:[\]PX^_][^\x07\x1b\x9c]{0,4096}\x1b?|\[[0-?]*[ -/]*|[ -/]*)|\x9b[0-?]*[ -/]*)\Z"
+)
 """The beginning of an escape sequence that the next piece may go on with."""
 _UNSEEN = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"  # controls, but for tab, newline and carriage return
@@ -21,24 +23,24 @@ _UNSEEN = re.compile(
 _LONE_SURROGATES = re.compile(r"[\ud800-\udfff]")
 
 
-def dumped(answer: object) -> str:
+def to_compact_json(answer: object) -> str:
     """Write JSON in as few tokens as it takes."""
     return json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
 
 
-def cleaned(text: str) -> str:
+def strip_controls(text: str) -> str:
     """The text without what a terminal would obey or a reader not see; lines end with a newline alone.
 
     Joiners (U+200C, U+200D) stay: Persian and emoji need them.
     """
-    return _lined(_seen(text))
+    return _normalize_lines(_strip_unseen(text))
 
 
-def _seen(text: str) -> str:
+def _strip_unseen(text: str) -> str:
     return _UNSEEN.sub("", _ESCAPES.sub("", text))
 
 
-def _lined(text: str) -> str:
+def _normalize_lines(text: str) -> str:
     return _LONE_SURROGATES.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
@@ -53,15 +55,15 @@ class StreamCleaner:
     def clean(self, piece: str) -> str:
         """Return what can be shown of the text so far and was not shown yet."""
         text = self._held + piece
-        begun = _BEGUN.search(text)
+        begun = _UNFINISHED_ESCAPE.search(text)
         cut = begun.start() if begun is not None else len(text)
         self._held = text[cut:]
-        seen = self._return + _seen(text[:cut])
+        seen = self._return + _strip_unseen(text[:cut])
         self._return = "\r" if seen.endswith("\r") else ""
-        return _lined(seen.removesuffix("\r"))
+        return _normalize_lines(seen.removesuffix("\r"))
 
-    def rest(self) -> str:
+    def flush(self) -> str:
         """Return what was held back, now that nothing follows."""
-        rest = self._return + _seen(self._held)
+        rest = self._return + _strip_unseen(self._held)
         self._held = self._return = ""
-        return _lined(rest)
+        return _normalize_lines(rest)

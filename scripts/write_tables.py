@@ -26,7 +26,7 @@ from mcp_router.routing.routes import TIERS, USE_CASES, RouteEntry, RoutingTable
 from mcp_router.routing.routes import load_shipped as shipped_routes
 from mcp_router.server.handlers import INSTRUCTIONS
 from mcp_router.server.tools import TOOLS
-from mcp_router.text import dumped
+from mcp_router.text import to_compact_json
 from scripts.markdown import table
 from scripts.provider_tables import abilities, addresses, failures, providers
 
@@ -112,7 +112,7 @@ def context() -> str:
 def tokens(value: object) -> int:
     """Count a value's tokens as compact JSON."""
     bpe: Any = import_module("rs_bpe.bpe")  # it ships no types
-    return len(bpe.openai.o200k_base().encode(dumped(value)))
+    return len(bpe.openai.o200k_base().encode(to_compact_json(value)))
 
 
 def _rounded(count: int) -> str:

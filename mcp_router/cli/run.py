@@ -12,7 +12,7 @@ from io import TextIOWrapper
 
 import anyio
 
-from mcp_router.app import running
+from mcp_router.app import run_app
 from mcp_router.cli.exit_codes import FAILED, USAGE
 from mcp_router.errors import BadInputError, ConfigError, RouterError
 from mcp_router.ledger.ledger import LedgerError
@@ -64,5 +64,5 @@ async def _run_command(given: Namespace) -> int:
     gc.enable()
     if given.command in _WITHOUT_APP:
         return command.run(load(given.config), given)
-    async with running(load(given.config)) as app:
+    async with run_app(load(given.config)) as app:
         return await command.run(app, given)

@@ -17,7 +17,7 @@ from referencing.exceptions import Unresolvable
 
 from mcp_router.execution.answer_schema import AnswerSchema, SchemaError, format_message, format_path, shorten
 from mcp_router.execution.call import RejectedError, Validator
-from mcp_router.text import cleaned
+from mcp_router.text import strip_controls
 from providers.completion import Completion
 
 _MAX_PROBLEMS = 3
@@ -66,7 +66,7 @@ def build_validator(schema: AnswerSchema | None, *, may_be_cut: bool) -> Validat
             return _validate_schema_answer(completion, schema)
         if completion.finish_reason == "length" and not may_be_cut:
             return TruncatedError("the answer was cut at its token limit", usage=completion.usage)
-        text = cleaned(completion.text)
+        text = strip_controls(completion.text)
         return completion if text == completion.text else replace(completion, text=text)
 
     return judged
@@ -89,7 +89,7 @@ def _validate_schema_answer(completion: Completion, schema: AnswerSchema) -> Com
 
 
 def check_answer(answer: str, schema: AnswerSchema) -> str | Violations:
-    """The answer's JSON, compact, cleaned and without what stood around it; or what is wrong with it.
+    """The answer's JSON, compact, clean and without what stood around it; or what is wrong with it.
 
     Raises:
         SchemaError: The schema itself turns out to be unusable.
@@ -123,11 +123,11 @@ def _clean_value(value: JsonValue) -> JsonValue:
     """Cleaned before it is checked: what was checked is what the caller gets."""
     match value:
         case str():
-            return cleaned(value)
+            return strip_controls(value)
         case list():
             return [_clean_value(one) for one in value]
         case dict():
-            return {cleaned(key): _clean_value(one) for key, one in value.items()}
+            return {strip_controls(key): _clean_value(one) for key, one in value.items()}
         case _:
             return value
 

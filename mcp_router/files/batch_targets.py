@@ -16,32 +16,32 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mcp_router.files.globs import is_glob
 from mcp_router.files.reading import FoundFile
-from mcp_router.files.roots import FileRefusedError, Place, Roots, shown
-from mcp_router.files.safe_open import Fingerprint, content, fingerprint, opened_folder
-from mcp_router.files.saving import Saved, encoded, look_now, save_now
+from mcp_router.files.roots import FileRefusedError, ResolvedPath, Roots, format_path
+from mcp_router.files.safe_open import Fingerprint, open_parent, read_content, read_fingerprint
+from mcp_router.files.saving import Saved, encode_text, inspect_target_sync, save_sync
 
 _DONE_FILE = ".mcp-router.jsonl"
 """In the folder that is saved to: lines for each answer, so that a call can be resumed after a kill."""
 _MAX_DONE_BYTES = 100_000_000
 _APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-_ABOVE = "_up"
+_PARENT_NAME = "_up"
 """Stands for `..` where a source lies above the base."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Target:
+class BatchTarget:
     """Where the answer for one source goes."""
 
     source: FoundFile
-    place: Place
+    place: ResolvedPath
     before: Fingerprint | None
     """What stood there when the call began."""
     done: bool
     """Answered already, by the same task over the same content; only when asked to resume."""
-    done_file: Place
+    done_file: ResolvedPath
 
 
-class _Line(BaseModel):
+class _DoneRecord(BaseModel):
     """One answer that is about to be saved, or was."""
 
     model_config = ConfigDict(frozen=True)
@@ -54,7 +54,7 @@ class _Line(BaseModel):
     """The answer's SHA-256 before it is saved: whether it was, is told by what the target holds."""
 
 
-async def targets_of(
+async def plan_targets(
     sources: Sequence[FoundFile],
     save_to: str,
     roots: Roots,
@@ -63,7 +63,7 @@ async def targets_of(
     task: str,
     suffix: str = ".md",
     resume: bool = False,
-) -> list[Target]:
+) -> list[BatchTarget]:
     """One target a source, in their order; `save_to` is a folder, or a folder and how names are made in it.
 
     Both `notes` and `notes/*.md` make `notes/src/a.py.md` of `src/a.py`, and `out/*` makes `out/src/a.py`.
@@ -73,11 +73,13 @@ async def targets_of(
     Raises:
         FileRefusedError: A target is outside the roots or cannot be written, or two targets are in each other's way.
     """
-    work = partial(_targets, sources, save_to, roots, base=base, task=task, suffix=suffix, resume=resume)
+    work = partial(_plan_targets, sources, save_to, roots, base=base, task=task, suffix=suffix, resume=resume)
     return await anyio.to_thread.run_sync(work)
 
 
-async def save_target(target: Target, text: str, *, source: Fingerprint, task: str, overwrite: bool = False) -> Saved:
+async def save_target(
+    target: BatchTarget, text: str, *, source: Fingerprint, task: str, overwrite: bool = False
+) -> Saved:
     """Save the answer for one source and write down that it is done; `source` is the fingerprint of what was read.
 
     Raises:
@@ -87,111 +89,115 @@ async def save_target(target: Target, text: str, *, source: Fingerprint, task: s
     return await anyio.to_thread.run_sync(_save_target, target, text, source, task, overwrite)
 
 
-def _targets(
+def _plan_targets(
     sources: Sequence[FoundFile], save_to: str, roots: Roots, *, base: Path, task: str, suffix: str, resume: bool
-) -> list[Target]:
-    folder, pattern = _folder_and_pattern(save_to, suffix)
-    home = roots.place(folder, base=base).path
-    done_file = look_now(str(home / _DONE_FILE), roots, base)[0]
-    lines = _lines(done_file)
+) -> list[BatchTarget]:
+    folder, pattern = _split_save_to(save_to, suffix)
+    home = roots.resolve(folder, base=base).path
+    done_file = inspect_target_sync(str(home / _DONE_FILE), roots, base)[0]
+    lines = _read_done_records(done_file)
     answers = {line.target for line in lines.values()} - {line.source for line in lines.values()}
-    targets: list[Target] = []
+    targets: list[BatchTarget] = []
     for source in sources:
         check_cancelled()
-        if source.globbed and _relative(source.place.path, home) in answers:
+        if source.globbed and _relative_name(source.place.path, home) in answers:
             continue
-        place, before = look_now(str(home / _name(source, base, pattern)), roots, base)
-        line = lines.get(_relative(place.path, home))
-        done = resume and before is not None and line is not None and _is_of(line, source, before, task)
-        targets.append(Target(source=source, place=place, before=before, done=done, done_file=done_file))
+        place, before = inspect_target_sync(str(home / _target_name(source, base, pattern)), roots, base)
+        line = lines.get(_relative_name(place.path, home))
+        done = resume and before is not None and line is not None and _is_current(line, source, before, task)
+        targets.append(BatchTarget(source=source, place=place, before=before, done=done, done_file=done_file))
     if not targets:
-        raise FileRefusedError(f"All these files are answers saved to {shown(save_to)} before: save to another folder.")
+        raise FileRefusedError(
+            f"All these files are answers saved to {format_path(save_to)} before: save to another folder."
+        )
     _refuse_clashes(targets)
     return targets
 
 
-def _folder_and_pattern(save_to: str, suffix: str) -> tuple[str, str]:
+def _split_save_to(save_to: str, suffix: str) -> tuple[str, str]:
     folder, slash, last = save_to.rpartition("/")
     if "*" not in last:
         folder, slash, last = save_to, "", f"*{suffix}"
     if is_glob(folder) or last.count("*") != 1:
-        raise FileRefusedError(f"{shown(save_to)} has a wildcard too many: write a folder, or one * in the last part.")
+        raise FileRefusedError(
+            f"{format_path(save_to)} has a wildcard too many: write a folder, or one * in the last part."
+        )
     return folder or slash or ".", last
 
 
-def _name(source: FoundFile, base: Path, pattern: str) -> PurePath:
+def _target_name(source: FoundFile, base: Path, pattern: str) -> PurePath:
     """A whole path loses its root: it comes from another drive than the base."""
     path = source.place.path
     try:
         path = PurePath(os.path.relpath(path, os.path.realpath(base)))
     except ValueError:
         path = path.relative_to(path.anchor)
-    parts = [_ABOVE if part == ".." else part for part in path.parts]
+    parts = [_PARENT_NAME if part == ".." else part for part in path.parts]
     return PurePath(*parts[:-1], pattern.replace("*", parts[-1]))
 
 
-def _refuse_clashes(targets: list[Target]) -> None:
+def _refuse_clashes(targets: list[BatchTarget]) -> None:
     sources: dict[Path, str] = {}
     for target in targets:
         other = sources.setdefault(target.place.path, target.source.name)
         if other != target.source.name:
-            raise _clash(target.source.name, other, target)
+            raise _clash_error(target.source.name, other, target)
     for target in targets:
         above = next((up for up in target.place.path.parents if up in sources), None)
         if above is not None:
-            raise _clash(target.source.name, sources[above], target)
+            raise _clash_error(target.source.name, sources[above], target)
 
 
-def _clash(one: str, other: str, target: Target) -> FileRefusedError:
+def _clash_error(one: str, other: str, target: BatchTarget) -> FileRefusedError:
     return FileRefusedError(f"{one} and {other} would both be saved to {target.place.name}: name them in two calls.")
 
 
-def _is_of(line: _Line, source: FoundFile, target: Fingerprint, task: str) -> bool:
+def _is_current(line: _DoneRecord, source: FoundFile, target: Fingerprint, task: str) -> bool:
     """Whether it was saved, by the same task, over what the source holds now."""
-    if line.task != _mark(task) or line.saving not in {None, target.sha256}:
+    if line.task != _digest_task(task) or line.saving not in {None, target.sha256}:
         return False
-    now = fingerprint(source.place)
+    now = read_fingerprint(source.place)
     return now is not None and now.sha256 == line.sha256
 
 
-def _mark(task: str) -> str:
+def _digest_task(task: str) -> str:
     # A digest: prompts are kept nowhere.
     return hashlib.sha256(task.encode("utf-8", "replace")).hexdigest()[:16]
 
 
-def _lines(done_file: Place) -> dict[str, _Line]:
+def _read_done_records(done_file: ResolvedPath) -> dict[str, _DoneRecord]:
     """The last line of each target; one that a kill cut short is passed over."""
     try:
-        data = content(done_file, max_bytes=_MAX_DONE_BYTES)[0]
+        data = read_content(done_file, max_bytes=_MAX_DONE_BYTES)[0]
     except FileRefusedError:
         return {}
-    lines: dict[str, _Line] = {}
+    lines: dict[str, _DoneRecord] = {}
     for text in data.splitlines():
         with suppress(ValidationError):
-            line = _Line.model_validate_json(text)
+            line = _DoneRecord.model_validate_json(text)
             lines[line.target] = line
     return lines
 
 
-def _save_target(target: Target, text: str, source: Fingerprint, task: str, overwrite: bool) -> Saved:
+def _save_target(target: BatchTarget, text: str, source: Fingerprint, task: str, overwrite: bool) -> Saved:
     home = target.done_file.path.parent
-    answer = hashlib.sha256(encoded(text)).hexdigest()
+    answer = hashlib.sha256(encode_text(text)).hexdigest()
     in_place = target.place.path == target.source.place.path
-    line = _Line(
-        task=_mark(task),
-        source=_relative(target.source.place.path, home),
+    line = _DoneRecord(
+        task=_digest_task(task),
+        source=_relative_name(target.source.place.path, home),
         sha256=answer if in_place else source.sha256,
-        target=_relative(target.place.path, home),
+        target=_relative_name(target.place.path, home),
     )
-    _note(target.done_file, line.model_copy(update={"saving": answer}))
-    saved = save_now(target.place, text, target.before, overwrite)
-    _note(target.done_file, line)
+    _append_record(target.done_file, line.model_copy(update={"saving": answer}))
+    saved = save_sync(target.place, text, target.before, overwrite)
+    _append_record(target.done_file, line)
     return saved
 
 
-def _note(done_file: Place, line: _Line) -> None:
+def _append_record(done_file: ResolvedPath, line: _DoneRecord) -> None:
     # A failure here costs one answer asked again, no more: the answer itself is saved.
-    with suppress(OSError), opened_folder(done_file, create=True) as folder:
+    with suppress(OSError), open_parent(done_file, create=True) as folder:
         fd = os.open(folder.at(_DONE_FILE), _APPEND, 0o666, dir_fd=folder.fd)
         try:
             # The newline comes first, so that a line cut short by a kill spoils no other.
@@ -200,7 +206,7 @@ def _note(done_file: Place, line: _Line) -> None:
             os.close(fd)
 
 
-def _relative(path: Path, home: Path) -> str:
+def _relative_name(path: Path, home: Path) -> str:
     """As it stands in the done file: for comparing only, whatever bytes a name has."""
     try:
         relative = os.path.relpath(path, home)

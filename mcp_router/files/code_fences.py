@@ -14,15 +14,15 @@ _PROSE = frozenset({".md", ".markdown", ".mdx", ".qmd", ".rmd", ".txt", ".text",
 _OPENING = re.compile(r" {0,3}(?P<fence>`{3,}(?=[^`\n]*$)|~{3,})")
 
 
-def fenced(files: Iterable[SourceFile]) -> str:
+def fence_files(files: Iterable[SourceFile]) -> str:
     """Each file under its name, in a fence longer than any within it; the same files give the same text.
 
     An image or PDF is named only: it travels as an attachment.
     """
-    return "\n".join(_block(file) for file in files)
+    return "\n".join(_fence_file(file) for file in files)
 
 
-def _block(file: SourceFile) -> str:
+def _fence_file(file: SourceFile) -> str:
     if isinstance(file.content, Attachment):
         return f"File: {file.name} (attached, {file.content.media_type})\n"
     longest = max(map(len, re.findall("`+", file.content)), default=0)
@@ -31,7 +31,7 @@ def _block(file: SourceFile) -> str:
     return f"File: {file.name}\n{fence}\n{file.content}{end}{fence}\n"
 
 
-def unwrapped(text: str, target: PurePath) -> str:
+def unwrap_code(text: str, target: PurePath) -> str:
     """The code alone, where the whole answer is one fenced block and the target is a code or data file."""
     if target.suffix.lower() in _PROSE:
         return text

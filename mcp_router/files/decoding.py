@@ -14,7 +14,7 @@ _MEDIA = (
     (re.compile(rb"RIFF....WEBP", re.DOTALL), "image/webp"),
     (re.compile(rb"%PDF-\d"), "application/pdf"),
 )
-_MARKS = (  # UTF-32 first: its mark begins with that of UTF-16
+_BYTE_ORDER_MARKS = (  # UTF-32 first: its mark begins with that of UTF-16
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -22,12 +22,12 @@ _MARKS = (  # UTF-32 first: its mark begins with that of UTF-16
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _CONTROLS = re.compile("[\x00-\x07\x0e-\x1a\x1c-\x1f\x7f]")
-_CONTROL_SHARE = 0.01
+_MAX_CONTROL_SHARE = 0.01
 """Text has hardly any; compressed data one in ten."""
 _SAMPLE_BYTES = 64 * 1024
-_FEW = 64
+_MAX_WESTERN_BYTES = 64
 """Bytes beyond ASCII below which a detector guesses worse than a look at the words."""
-_USUAL = [
+_LIKELY_ENCODINGS = [
     *("cp1252", "cp1250", "iso8859_2", "cp1251", "koi8_r", "cp1253", "cp1254", "cp1255", "cp1256"),
     *("cp932", "euc_jp", "cp949", "gb18030", "big5"),
 ]
@@ -41,52 +41,52 @@ _BROKEN_WORD = re.compile(r"[^\W\d_][\xa1-\xa9\xab-\xb4\xb6-\xb9\xbb-\xbf][^\W\d
 """What no western text has: a sign within a word, or three accented letters in a row."""
 
 
-def media_type(data: bytes) -> str | None:
+def detect_media_type(data: bytes) -> str | None:
     """What models take besides text: png, jpeg, gif, webp, PDF; by content, since names lie."""
     return next((kind for pattern, kind in _MEDIA if pattern.match(data)), None)
 
 
-def decoded(data: bytes) -> tuple[str, str] | None:
+def decode(data: bytes) -> tuple[str, str] | None:
     """The text and its encoding; None for what is not text."""
-    for mark, encoding in _MARKS:
+    for mark, encoding in _BYTE_ORDER_MARKS:
         if data.startswith(mark):
-            return _as(data, encoding)
+            return _decode_as(data, encoding)
     if b"\x00" in data:
-        return _unmarked_utf16(data)
+        return _decode_unmarked_utf16(data)
     if b"\x1b$" in data:
-        return _as(data, "iso2022_jp") or _as(data, "utf-8")
-    return _as(data, "utf-8") or _western(data) or _detected(data)
+        return _decode_as(data, "iso2022_jp") or _decode_as(data, "utf-8")
+    return _decode_as(data, "utf-8") or _decode_western(data) or _decode_detected(data)
 
 
-def _as(data: bytes, encoding: str) -> tuple[str, str] | None:
+def _decode_as(data: bytes, encoding: str) -> tuple[str, str] | None:
     try:
         text = data.decode(encoding)
     except UnicodeError:
         return None
-    if len(_CONTROLS.findall(text)) > _CONTROL_SHARE * len(text):
+    if len(_CONTROLS.findall(text)) > _MAX_CONTROL_SHARE * len(text):
         return None
     return text, encoding
 
 
-def _unmarked_utf16(data: bytes) -> tuple[str, str] | None:
+def _decode_unmarked_utf16(data: bytes) -> tuple[str, str] | None:
     """Text of mostly ASCII characters has its zeros on one side; other zeros are no text."""
     sides = data[0::2].count(0), data[1::2].count(0)
     if len(data) % 2 or min(sides) * 20 > max(sides) or max(sides) * 4 < len(data) // 2:
         return None
-    return _as(data, "utf-16-be" if sides[0] > sides[1] else "utf-16-le")
+    return _decode_as(data, "utf-16-be" if sides[0] > sides[1] else "utf-16-le")
 
 
-def _western(data: bytes) -> tuple[str, str] | None:
-    found = _as(data, "cp1252")
+def _decode_western(data: bytes) -> tuple[str, str] | None:
+    found = _decode_as(data, "cp1252")
     if found is None:
         return None
     beyond = [character for character in found[0] if character > "\x7f"]
-    if len(beyond) > _FEW or not all(one.isalpha() or one in _WESTERN_SIGNS for one in beyond):
+    if len(beyond) > _MAX_WESTERN_BYTES or not all(one.isalpha() or one in _WESTERN_SIGNS for one in beyond):
         return None
     return None if _BROKEN_WORD.search(found[0]) else found
 
 
-def _detected(data: bytes) -> tuple[str, str] | None:
-    best = from_bytes(data[:_SAMPLE_BYTES], cp_isolation=_USUAL).best()
-    guess = _as(data, best.encoding) if best else None
-    return guess or _as(data, "cp1252")
+def _decode_detected(data: bytes) -> tuple[str, str] | None:
+    best = from_bytes(data[:_SAMPLE_BYTES], cp_isolation=_LIKELY_ENCODINGS).best()
+    guess = _decode_as(data, best.encoding) if best else None
+    return guess or _decode_as(data, "cp1252")

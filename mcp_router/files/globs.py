@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
-from mcp_router.files.roots import FileRefusedError, shown
+from mcp_router.files.roots import FileRefusedError, format_path
 
 _WILD = re.compile(r"[*?\[{]")
 _BRACES = re.compile(r"\{([^{}]*,[^{}]*)\}")
@@ -35,7 +35,7 @@ class Glob:
     hidden: tuple[bool, ...]
     """Which segments ask for names that start with a dot."""
 
-    def reached(self, states: frozenset[int], name: str) -> frozenset[int]:
+    def advance(self, states: frozenset[int], name: str) -> frozenset[int]:
         """The segments that may match below an entry of that name; none when it is out."""
         dotted = name.startswith(".")
         found: set[int] = set()
@@ -47,9 +47,9 @@ class Glob:
                 found.add(state)
             elif segment.match(name):
                 found.add(state + 1)
-        return self.closed(found)
+        return self.expand(found)
 
-    def closed(self, states: set[int]) -> frozenset[int]:
+    def expand(self, states: set[int]) -> frozenset[int]:
         """With what `**` reaches by matching no level at all."""
         found = set(states)
         for state in range(len(self.segments)):
@@ -63,7 +63,7 @@ def is_glob(spec: str) -> bool:
     return bool(_WILD.search(spec))
 
 
-def globs(spec: str) -> list[Glob]:
+def parse_globs(spec: str) -> list[Glob]:
     """A pattern's alternatives, one for each choice of `{a,b}`.
 
     Raises:
@@ -79,16 +79,18 @@ def globs(spec: str) -> list[Glob]:
         else:
             open_ones += [one[: braces.start()] + choice + one[braces.end() :] for choice in braces[1].split(",")]
         if len(done) + len(open_ones) > _MAX_ALTERNATIVES:
-            raise FileRefusedError(f"{shown(spec)} stands for more than {_MAX_ALTERNATIVES} globs: use fewer braces.")
-    return [_glob(one) for one in dict.fromkeys(done)]
+            raise FileRefusedError(
+                f"{format_path(spec)} stands for more than {_MAX_ALTERNATIVES} globs: use fewer braces."
+            )
+    return [_parse_glob(one) for one in dict.fromkeys(done)]
 
 
-def _glob(pattern: str) -> Glob:
+def _parse_glob(pattern: str) -> Glob:
     parts = pattern.replace("\\", "/").split("/") if os.name == "nt" else pattern.split("/")
     fixed = next((index for index, part in enumerate(parts) if is_glob(part)), len(parts) - 1)
     wild = [part for part in parts[fixed:] if part not in {"", "."}]
     if ".." in wild:
-        raise FileRefusedError(f"{shown(pattern)} goes up behind a wildcard: write the folder out.")
+        raise FileRefusedError(f"{format_path(pattern)} goes up behind a wildcard: write the folder out.")
     return Glob(
         folder="/".join(parts[:fixed]) + ("/" if fixed == 1 and not parts[0] else ""),
         segments=tuple(None if part == "**" else re.compile(translate(part)) for part in wild),
@@ -106,14 +108,14 @@ class _Pattern:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Ignored:
+class IgnoreFile:
     """One `.gitignore`, and the folder it speaks of."""
 
     folder: Path
     patterns: tuple[_Pattern, ...]
 
 
-def matches(glob: Glob, folder: Path, *, root: Path, going_on: Callable[[], None]) -> Iterator[Path]:
+def find_matches(glob: Glob, folder: Path, *, root: Path, going_on: Callable[[], None]) -> Iterator[Path]:
     """The files that match below a folder without links, in order of their paths. Links are not followed.
 
     `root` is the allowed folder it lies in. Calls `going_on` for every folder, which raises to stop it.
@@ -122,19 +124,19 @@ def matches(glob: Glob, folder: Path, *, root: Path, going_on: Callable[[], None
         FileRefusedError: Too much stands below the folder.
     """
     seen = 0
-    waiting = [(folder, glob.closed({0}), ignores_above(folder, root=root))]
+    waiting = [(folder, glob.expand({0}), read_ignores_above(folder, root=root))]
     while waiting:
         here, states, ignores = waiting.pop()
         going_on()
-        entries = _entries(here)
+        entries = _list_entries(here)
         seen += len(entries)
         if seen > _MAX_ENTRIES:
             raise FileRefusedError(f"More than {_MAX_ENTRIES:,} files stand below {folder}: begin the glob deeper.")
         if any(entry.name == ".gitignore" for entry in entries):
-            ignores = (*ignores, *_ignore_file(here / ".gitignore", here))
-        inner: list[tuple[Path, frozenset[int], tuple[_Ignored, ...]]] = []
+            ignores = (*ignores, *_read_ignore_file(here / ".gitignore", here))
+        inner: list[tuple[Path, frozenset[int], tuple[IgnoreFile, ...]]] = []
         for entry in entries:
-            reached = glob.reached(states, entry.name)
+            reached = glob.advance(states, entry.name)
             is_folder = entry.is_dir(follow_symlinks=False)
             if not reached or entry.name == ".git" or _is_ignored(ignores, here / entry.name, is_folder=is_folder):
                 continue
@@ -145,7 +147,7 @@ def matches(glob: Glob, folder: Path, *, root: Path, going_on: Callable[[], None
         waiting += reversed(inner)
 
 
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
+def _list_entries(folder: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
             return sorted(entries, key=lambda entry: entry.name)
@@ -154,7 +156,7 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         return []
 
 
-def ignores_above(folder: Path, *, root: Path) -> tuple[_Ignored, ...]:
+def read_ignores_above(folder: Path, *, root: Path) -> tuple[IgnoreFile, ...]:
     """What the repository around a folder ignores, or what the folders up to `root` do where there is no repository;
     nothing once the folder itself is ignored, since it was named.
 
@@ -162,16 +164,16 @@ def ignores_above(folder: Path, *, root: Path) -> tuple[_Ignored, ...]:
     """
     ups = (folder, *folder.parents)
     top = next((up for up in ups if (up / ".git").exists()), root)
-    found = _ignore_file(top / ".git" / "info" / "exclude", top)
+    found = _read_ignore_file(top / ".git" / "info" / "exclude", top)
     between = [up for up in reversed(ups) if up.is_relative_to(top)]
     for up, down in pairwise(between):
-        found = (*found, *_ignore_file(up / ".gitignore", up))
+        found = (*found, *_read_ignore_file(up / ".gitignore", up))
         if _is_ignored(found, down, is_folder=True):
             return ()
     return found
 
 
-def _ignore_file(path: Path, folder: Path) -> tuple[_Ignored, ...]:
+def _read_ignore_file(path: Path, folder: Path) -> tuple[IgnoreFile, ...]:
     """A link or a pipe of that name is passed over, as git does."""
     try:
         if not stat.S_ISREG(path.lstat().st_mode) or path.stat().st_size > _MAX_IGNORE_BYTES:
@@ -179,10 +181,10 @@ def _ignore_file(path: Path, folder: Path) -> tuple[_Ignored, ...]:
         lines = path.read_text(encoding="utf-8-sig", errors="replace").split("\n")
     except OSError:
         return ()
-    return (_Ignored(folder=folder, patterns=tuple(_patterns(lines))),)
+    return (IgnoreFile(folder=folder, patterns=tuple(_parse_patterns(lines))),)
 
 
-def _patterns(lines: list[str]) -> Iterator[_Pattern]:
+def _parse_patterns(lines: list[str]) -> Iterator[_Pattern]:
     for line in lines:
         # Git passes over a line it cannot read; it must not undo the others.
         with suppress(ValueError):
@@ -191,16 +193,16 @@ def _patterns(lines: list[str]) -> Iterator[_Pattern]:
                 yield _Pattern(regex=re.compile(str(regex)), ignores=ignores)
 
 
-def _is_ignored(ignores: tuple[_Ignored, ...], path: Path, *, is_folder: bool) -> bool:
+def _is_ignored(ignores: tuple[IgnoreFile, ...], path: Path, *, is_folder: bool) -> bool:
     for one in reversed(ignores):
         relative = path.relative_to(one.folder).as_posix() + ("/" if is_folder else "")
         for pattern in reversed(one.patterns):
-            if any(_is_own(found, relative) for found in pattern.regex.finditer(relative)):
+            if any(_is_match_of_entry(found, relative) for found in pattern.regex.finditer(relative)):
                 return pattern.ignores
     return False
 
 
-def _is_own(found: re.Match[str], relative: str) -> bool:
+def _is_match_of_entry(found: re.Match[str], relative: str) -> bool:
     """Whether a pattern matches the entry itself: what its parents match was decided when they were walked.
 
     `pathspec` marks the `/` that ends a folder with a group; without one, a pattern such as `a/**` means what is

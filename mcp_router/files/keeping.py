@@ -8,15 +8,15 @@ from pathlib import PurePath
 
 from anyio import CancelScope
 
-from mcp_router.files.roots import FileRefusedError, Place
-from mcp_router.files.saving import ChangedMeanwhileError, Saved, save
+from mcp_router.files.roots import FileRefusedError, ResolvedPath
+from mcp_router.files.saving import FileChangedError, Saved, save
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Kept:
+class SaveOutcome:
     """Where an answer is now."""
 
-    place: Place | None
+    place: ResolvedPath | None
     """None where it could be written nowhere: it is the caller's to keep."""
     saved: Saved | None
     why: str | None = None
@@ -25,30 +25,34 @@ class Kept:
     """Whether the next answer would hardly fare better."""
 
 
-async def keep(place: Place, text: str, save_it: Callable[[], Awaitable[Saved]], *, mark: str) -> Kept:
+async def save_or_copy(
+    place: ResolvedPath, text: str, save_it: Callable[[], Awaitable[Saved]], *, mark: str
+) -> SaveOutcome:
     """Save an answer as `save_it` does; where that is refused, beside its place under a name with `mark` in it.
     A caller that hangs up meanwhile still finds it on disk.
     """
-    kept = Kept(place=None, saved=None)
+    kept = SaveOutcome(place=None, saved=None)
     with CancelScope(shield=True):
-        kept = await _kept(place, text, save_it, mark)
+        kept = await _save_or_copy(place, text, save_it, mark)
     return kept  # noqa: RET504 - a scope may end early, for all that types know
 
 
-async def _kept(place: Place, text: str, save_it: Callable[[], Awaitable[Saved]], mark: str) -> Kept:
+async def _save_or_copy(
+    place: ResolvedPath, text: str, save_it: Callable[[], Awaitable[Saved]], mark: str
+) -> SaveOutcome:
     try:
-        return Kept(place=place, saved=await save_it())
+        return SaveOutcome(place=place, saved=await save_it())
     except FileRefusedError as refused:
-        why, disk_refuses = str(refused), not isinstance(refused, ChangedMeanwhileError)
-    beside = _beside(place, mark)
+        why, disk_refuses = str(refused), not isinstance(refused, FileChangedError)
+    beside = _copy_path(place, mark)
     try:
         saved = await save(beside, text, expect=None)
     except FileRefusedError:
-        return Kept(place=None, saved=None, why=why, disk_refuses=disk_refuses)
-    return Kept(place=beside, saved=saved, why=why, disk_refuses=disk_refuses)
+        return SaveOutcome(place=None, saved=None, why=why, disk_refuses=disk_refuses)
+    return SaveOutcome(place=beside, saved=saved, why=why, disk_refuses=disk_refuses)
 
 
-def _beside(place: Place, mark: str) -> Place:
+def _copy_path(place: ResolvedPath, mark: str) -> ResolvedPath:
     def marked(name: str) -> str:
         path = PurePath(name)
         return str(path.with_name(f"{path.stem}.{mark}{path.suffix}"))

@@ -10,13 +10,13 @@ from pathlib import Path
 import anyio.to_thread
 from anyio.from_thread import check_cancelled
 
-from mcp_router.files.decoding import decoded, media_type
-from mcp_router.files.globs import globs, is_glob, matches
-from mcp_router.files.roots import FileRefusedError, Place, Roots, name_of, path_of, shown
-from mcp_router.files.safe_open import Fingerprint, content, opened_folder, refuse_special, refusing
+from mcp_router.files.decoding import decode, detect_media_type
+from mcp_router.files.globs import find_matches, is_glob, parse_globs
+from mcp_router.files.roots import FileRefusedError, ResolvedPath, Roots, format_name, format_path, path_from_spec
+from mcp_router.files.safe_open import Fingerprint, open_parent, read_content, require_regular_file, translate_os_errors
 from providers.completion import Attachment
 
-_SHOWN_PROBLEMS = 3
+_MAX_SHOWN_REFUSALS = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,7 +33,7 @@ class ReadLimits:
 class FoundFile:
     """A file that a call names, not yet read."""
 
-    place: Place
+    place: ResolvedPath
     globbed: bool
     """Found by a glob rather than named itself."""
 
@@ -64,7 +64,7 @@ class SourceFile:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Reading:
+class ReadResult:
     """What a call's files turned out to be."""
 
     files: tuple[SourceFile, ...]
@@ -77,7 +77,7 @@ class Reading:
         return tuple(file.content for file in self.files if isinstance(file.content, Attachment))
 
 
-async def read_files(specs: Sequence[str], roots: Roots, *, base: Path, limits: ReadLimits | None = None) -> Reading:
+async def read_files(specs: Sequence[str], roots: Roots, *, base: Path, limits: ReadLimits | None = None) -> ReadResult:
     """Find and read what paths, globs and `file://` URIs name, in their order, each file once.
 
     Raises:
@@ -106,7 +106,7 @@ async def read_file(found: FoundFile, *, limits: ReadLimits | None = None) -> So
     return await anyio.to_thread.run_sync(_read, found, limits or ReadLimits())
 
 
-def _read_all(specs: Sequence[str], roots: Roots, base: Path, limits: ReadLimits) -> Reading:
+def _read_all(specs: Sequence[str], roots: Roots, base: Path, limits: ReadLimits) -> ReadResult:
     files: list[SourceFile] = []
     skipped: list[str] = []
     refused: list[str] = []
@@ -125,17 +125,17 @@ def _read_all(specs: Sequence[str], roots: Roots, base: Path, limits: ReadLimits
             )
         files.append(file)
     if refused or (skipped and not files):
-        raise _together(refused or skipped)
-    return Reading(files=tuple(files), skipped=tuple(skipped))
+        raise _join_refusals(refused or skipped)
+    return ReadResult(files=tuple(files), skipped=tuple(skipped))
 
 
 def _read(found: FoundFile, limits: ReadLimits) -> SourceFile:
-    data, fingerprint = content(found.place, max_bytes=limits.max_file_bytes)
-    media = media_type(data)
+    data, fingerprint = read_content(found.place, max_bytes=limits.max_file_bytes)
+    media = detect_media_type(data)
     if media is not None:
         attachment = Attachment(name=found.name, media_type=media, data=data)
         return SourceFile(name=found.name, content=attachment, encoding=None, fingerprint=fingerprint)
-    text = decoded(data)
+    text = decode(data)
     if text is None:
         raise FileRefusedError(
             f"{found.name} is binary ({len(data):,} bytes): only text, png, jpeg, webp, gif and PDF are read."
@@ -158,37 +158,39 @@ def _find_all(specs: Sequence[str], roots: Roots, base: Path, limits: ReadLimits
         except FileRefusedError as exc:
             refused.append(str(exc))
         if len(found) > limits.max_files:
-            refused.append(f"More than {limits.max_files:,} files match: narrow {shown(spec)}.")
+            refused.append(f"More than {limits.max_files:,} files match: narrow {format_path(spec)}.")
             break
     if refused:
-        raise _together(refused)
+        raise _join_refusals(refused)
     return list(found.values())
 
 
 def _find(spec: str, roots: Roots, base: Path) -> Iterator[FoundFile]:
-    if is_glob(spec) and not _is_uri(spec) and not os.path.lexists(base / path_of(spec)):
-        yield from _match(spec, roots, base)
+    if is_glob(spec) and not _is_uri(spec) and not os.path.lexists(base / path_from_spec(spec)):
+        yield from _find_matches(spec, roots, base)
         return
-    place = roots.place(spec, base=base)
-    with refusing(place), opened_folder(place) as folder:
+    place = roots.resolve(spec, base=base)
+    with translate_os_errors(place), open_parent(place) as folder:
         if not place.parts:
-            raise FileRefusedError(f"{place.name} is a folder: write {shown(str(place.path))}/**/* for its files.")
-        refuse_special(place, folder.stat(place.parts[-1]))
+            raise FileRefusedError(
+                f"{place.name} is a folder: write {format_path(str(place.path))}/**/* for its files."
+            )
+        require_regular_file(place, folder.stat(place.parts[-1]))
     yield FoundFile(place=place, globbed=False)
 
 
-def _match(spec: str, roots: Roots, base: Path) -> Iterator[FoundFile]:
+def _find_matches(spec: str, roots: Roots, base: Path) -> Iterator[FoundFile]:
     count = 0
-    for glob in globs(str(path_of(spec))):
-        start = roots.place(glob.folder or ".", base=base)
-        for path in matches(glob, start.path, root=start.root, going_on=check_cancelled):
-            place = roots.containing(path, name=name_of(path, base=base))
+    for glob in parse_globs(str(path_from_spec(spec))):
+        start = roots.resolve(glob.folder or ".", base=base)
+        for path in find_matches(glob, start.path, root=start.root, going_on=check_cancelled):
+            place = roots.resolve_real(path, name=format_name(path, base=base))
             if place is not None:
                 count += 1
                 yield FoundFile(place=place, globbed=True)
     if not count:
         raise FileRefusedError(
-            f"{shown(spec)} matches no file (what is hidden, linked or ignored by git is left out: name it itself)."
+            f"{format_path(spec)} matches no file (hidden, linked and git-ignored files are left out: name them)."
         )
 
 
@@ -196,6 +198,6 @@ def _is_uri(spec: str) -> bool:
     return spec[:5].lower() == "file:"
 
 
-def _together(problems: list[str]) -> FileRefusedError:
-    more = len(problems) - _SHOWN_PROBLEMS
-    return FileRefusedError("\n".join(problems[:_SHOWN_PROBLEMS]) + (f"\n… and {more} more." if more > 0 else ""))
+def _join_refusals(problems: list[str]) -> FileRefusedError:
+    more = len(problems) - _MAX_SHOWN_REFUSALS
+    return FileRefusedError("\n".join(problems[:_MAX_SHOWN_REFUSALS]) + (f"\n… and {more} more." if more > 0 else ""))

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from mcp_router.files.roots import FileRefusedError, Place, shown
+from mcp_router.files.roots import FileRefusedError, ResolvedPath, format_path
 
 _BY_DESCRIPTOR = os.open in os.supports_dir_fd
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -47,7 +47,7 @@ class Folder:
 
 
 @contextmanager
-def opened_folder(place: Place, *, create: bool = False) -> Generator[Folder]:
+def open_parent(place: ResolvedPath, *, create: bool = False) -> Generator[Folder]:
     """Open the folder that holds the place, from the root down, following no link; `create` makes what is missing.
 
     Raises:
@@ -55,7 +55,7 @@ def opened_folder(place: Place, *, create: bool = False) -> Generator[Folder]:
     """
     parents = place.parts[:-1]
     if not _BY_DESCRIPTOR:
-        yield _opened_by_path(place, create=create)
+        yield _open_parent_by_path(place, create=create)
         return
     if create:
         place.root.mkdir(parents=True, exist_ok=True)
@@ -73,7 +73,7 @@ def opened_folder(place: Place, *, create: bool = False) -> Generator[Folder]:
         os.close(fd)
 
 
-def _opened_by_path(place: Place, *, create: bool) -> Folder:
+def _open_parent_by_path(place: ResolvedPath, *, create: bool) -> Folder:
     path = place.root.joinpath(*place.parts[:-1])
     if create:
         path.mkdir(parents=True, exist_ok=True)
@@ -82,13 +82,13 @@ def _opened_by_path(place: Place, *, create: bool) -> Folder:
     return Folder(path=path, fd=None)
 
 
-def content(place: Place, *, max_bytes: int) -> tuple[bytes, Fingerprint]:
+def read_content(place: ResolvedPath, *, max_bytes: int) -> tuple[bytes, Fingerprint]:
     """The bytes of a regular file, and its fingerprint.
 
     Raises:
         FileRefusedError: It is missing, a folder, no regular file, longer than `max_bytes`, or became a link.
     """
-    with refusing(place), opened_folder(place) as folder, _opened_file(place, folder) as fd:
+    with translate_os_errors(place), open_parent(place) as folder, _open_file(place, folder) as fd:
         status = os.fstat(fd)
         data = b""
         if status.st_size <= max_bytes:
@@ -103,29 +103,29 @@ def content(place: Place, *, max_bytes: int) -> tuple[bytes, Fingerprint]:
     return data, Fingerprint(mtime_ns=status.st_mtime_ns, size=len(data), sha256=digest)
 
 
-def fingerprint(place: Place) -> Fingerprint | None:
+def read_fingerprint(place: ResolvedPath) -> Fingerprint | None:
     """What stands there now, whatever its length; None where nothing does.
 
     Raises:
         FileRefusedError: A folder or no regular file stands there.
     """
     try:
-        with opened_folder(place) as folder:
-            return fingerprint_in(folder, place)
+        with open_parent(place) as folder:
+            return read_fingerprint_in(folder, place)
     except FileNotFoundError:
         return None
     except OSError as exc:
-        raise refusal(place, exc) from exc
+        raise refusal_from_os_error(place, exc) from exc
 
 
-def fingerprint_in(folder: Folder, place: Place) -> Fingerprint:
+def read_fingerprint_in(folder: Folder, place: ResolvedPath) -> Fingerprint:
     """As `fingerprint`, in a folder that is open.
 
     Raises:
         OSError: Nothing stands there, or it may not be read.
     """
     digest = hashlib.sha256()
-    with _opened_file(place, folder) as fd:
+    with _open_file(place, folder) as fd:
         status = os.fstat(fd)
         while block := os.read(fd, _CHUNK_BYTES):
             digest.update(block)
@@ -133,21 +133,21 @@ def fingerprint_in(folder: Folder, place: Place) -> Fingerprint:
 
 
 @contextmanager
-def _opened_file(place: Place, folder: Folder) -> Generator[int]:
+def _open_file(place: ResolvedPath, folder: Folder) -> Generator[int]:
     if not place.parts:
         raise IsADirectoryError(errno.EISDIR, "is a folder", place.name)
     name = place.parts[-1]
     # Looked at before it is opened: opening alone can block on a pipe or move a device.
-    refuse_special(place, folder.stat(name))
+    require_regular_file(place, folder.stat(name))
     fd = os.open(folder.at(name), _FILE, dir_fd=folder.fd)
     try:
-        refuse_special(place, os.fstat(fd))
+        require_regular_file(place, os.fstat(fd))
         yield fd
     finally:
         os.close(fd)
 
 
-def refuse_special(place: Place, status: os.stat_result) -> None:
+def require_regular_file(place: ResolvedPath, status: os.stat_result) -> None:
     """Let regular files pass.
 
     Raises:
@@ -163,7 +163,7 @@ def refuse_special(place: Place, status: os.stat_result) -> None:
 
 
 @contextmanager
-def refusing(place: Place) -> Generator[None]:
+def translate_os_errors(place: ResolvedPath) -> Generator[None]:
     """What the system says inside, in words for the caller.
 
     Raises:
@@ -172,12 +172,12 @@ def refusing(place: Place) -> Generator[None]:
     try:
         yield
     except OSError as exc:
-        raise refusal(place, exc) from exc
+        raise refusal_from_os_error(place, exc) from exc
 
 
-def refusal(place: Place, exc: OSError) -> FileRefusedError:
+def refusal_from_os_error(place: ResolvedPath, exc: OSError) -> FileRefusedError:
     """The system's error in words for the caller."""
-    name = shown(place.name)
+    name = format_path(place.name)
     match exc.errno:
         case errno.ENOENT:
             text = f"{name} does not exist in {place.root}: check the path, or use a glob such as **/{_last(place)}."
@@ -194,5 +194,5 @@ def refusal(place: Place, exc: OSError) -> FileRefusedError:
     return FileRefusedError(text)
 
 
-def _last(place: Place) -> str:
-    return shown(place.name.rpartition("/")[2])
+def _last(place: ResolvedPath) -> str:
+    return format_path(place.name.rpartition("/")[2])

@@ -13,29 +13,29 @@ from pathlib import Path
 
 import anyio.to_thread
 
-from mcp_router.files.roots import FileRefusedError, Place, Roots
+from mcp_router.files.roots import FileRefusedError, ResolvedPath, Roots
 from mcp_router.files.safe_open import (
     Fingerprint,
     Folder,
-    fingerprint_in,
-    opened_folder,
-    refusal,
-    refuse_special,
-    refusing,
+    open_parent,
+    read_fingerprint_in,
+    refusal_from_os_error,
+    require_regular_file,
+    translate_os_errors,
 )
-from mcp_router.text import cleaned
+from mcp_router.text import strip_controls
 
 if sys.platform != "win32":
     import fcntl
 
-_PREVIEW_CHARACTERS = 200
+_MAX_PREVIEW_CHARACTERS = 200
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-_DRAFT = ".mcp-router-{}.tmp"
+_DRAFT_NAME = ".mcp-router-{}.tmp"
 _MAX_STEM_BYTES = 200
-_DRAFT_TRIES = 20
+_MAX_DRAFT_TRIES = 20
 
 
-class ChangedMeanwhileError(FileRefusedError):
+class FileChangedError(FileRefusedError):
     """Somebody else wrote the target while the call ran; the answer is not saved, and nothing there is lost."""
 
     kind = "file_changed"
@@ -58,22 +58,22 @@ class _Draft:
     file: FileIO
 
 
-async def look(path: str, roots: Roots, *, base: Path) -> tuple[Place, Fingerprint | None]:
+async def inspect_target(path: str, roots: Roots, *, base: Path) -> tuple[ResolvedPath, Fingerprint | None]:
     """Where an answer would be saved and what stands there now; ask when the call begins, before anything is spent.
 
     Raises:
         FileRefusedError: It is outside the roots, a folder, read-only, in a `.git` folder, or the server's own.
     """
-    return await anyio.to_thread.run_sync(look_now, path, roots, base)
+    return await anyio.to_thread.run_sync(inspect_target_sync, path, roots, base)
 
 
-def look_now(path: str, roots: Roots, base: Path) -> tuple[Place, Fingerprint | None]:
+def inspect_target_sync(path: str, roots: Roots, base: Path) -> tuple[ResolvedPath, Fingerprint | None]:
     """As `look`, in a worker thread.
 
     Raises:
         FileRefusedError: As `look`.
     """
-    place = roots.place(path, base=base)
+    place = roots.resolve(path, base=base)
     if path.endswith(("/", os.sep)) or not place.parts:
         raise FileRefusedError(f"{place.name} is a folder: name a file in it to save to.")
     if any(part.lower() == ".git" for part in place.path.parts):
@@ -81,18 +81,18 @@ def look_now(path: str, roots: Roots, base: Path) -> tuple[Place, Fingerprint | 
     if roots.is_own(place):
         raise FileRefusedError(f"{place.name} is the server's own configuration or ledger: save elsewhere.")
     try:
-        with opened_folder(place) as folder:
-            found = _existing(folder, place) and fingerprint_in(folder, place)
+        with open_parent(place) as folder:
+            found = _stat_writable(folder, place) and read_fingerprint_in(folder, place)
     except FileNotFoundError:
         return place, None
     except IsADirectoryError as exc:
         raise FileRefusedError(f"{place.name} is a folder: name a file in it to save to.") from exc
     except OSError as exc:
-        raise refusal(place, exc) from exc
+        raise refusal_from_os_error(place, exc) from exc
     return place, found
 
 
-async def save(place: Place, text: str, *, expect: Fingerprint | None, overwrite: bool = False) -> Saved:
+async def save(place: ResolvedPath, text: str, *, expect: Fingerprint | None, overwrite: bool = False) -> Saved:
     """Write a text to its place: parent folders are made, permissions kept, and a kill leaves the old file or the new.
 
     `expect` is what `look` found. With `overwrite` the file is replaced whatever became of it since.
@@ -101,53 +101,56 @@ async def save(place: Place, text: str, *, expect: Fingerprint | None, overwrite
         ChangedMeanwhileError: Something else stands there than `expect` says.
         FileRefusedError: It cannot be written: read-only, disk full, another call is writing it.
     """
-    return await anyio.to_thread.run_sync(save_now, place, text, expect, overwrite)
+    return await anyio.to_thread.run_sync(save_sync, place, text, expect, overwrite)
 
 
-def save_now(place: Place, text: str, expect: Fingerprint | None, overwrite: bool) -> Saved:
+def save_sync(place: ResolvedPath, text: str, expect: Fingerprint | None, overwrite: bool) -> Saved:
     """As `save`, in a worker thread.
 
     Raises:
         FileRefusedError: As `save`.
     """
-    data = encoded(text)
-    with refusing(place), opened_folder(place, create=True) as folder, _draft(folder, place) as draft:
-        before = _existing(folder, place)
+    data = encode_text(text)
+    with translate_os_errors(place), open_parent(place, create=True) as folder, _open_draft(folder, place) as draft:
+        before = _stat_writable(folder, place)
         if before is not None:
             # Before the first byte: what was not for all to read never is.
-            _keep_owner(draft.file.fileno(), before)
+            _copy_ownership(draft.file.fileno(), before)
         rest = memoryview(data)
         while rest:
             rest = rest[draft.file.write(rest) :]
         os.fsync(draft.file.fileno())
         if sys.platform == "win32":
             draft.file.close()  # an open file cannot be renamed there
-        _put(folder, place, draft.name, None if overwrite else (expect,))
+        _publish(folder, place, draft.name, None if overwrite else (expect,))
         if folder.fd is not None:
             with suppress(OSError):  # not every file system has it
                 os.fsync(folder.fd)
     return Saved(
-        path=place.path, bytes=len(data), lines=text.count("\n") + (text[-1:] not in {"", "\n"}), preview=_preview(text)
+        path=place.path,
+        bytes=len(data),
+        lines=text.count("\n") + (text[-1:] not in {"", "\n"}),
+        preview=_format_preview(text),
     )
 
 
-def encoded(text: str) -> bytes:
+def encode_text(text: str) -> bytes:
     """The bytes that are written: UTF-8, without what no encoding has."""
     return text.encode("utf-8", "replace")
 
 
-def _existing(folder: Folder, place: Place) -> os.stat_result | None:
+def _stat_writable(folder: Folder, place: ResolvedPath) -> os.stat_result | None:
     try:
         status = folder.stat(place.parts[-1])
     except FileNotFoundError:
         return None
-    refuse_special(place, status)
+    require_regular_file(place, status)
     if not status.st_mode & 0o222:
         raise FileRefusedError(f"{place.name} is read-only: make it writable, or save elsewhere.")
     return status
 
 
-def _keep_owner(fd: int, before: os.stat_result) -> None:
+def _copy_ownership(fd: int, before: os.stat_result) -> None:
     if sys.platform != "win32":
         with suppress(PermissionError):
             os.fchown(fd, before.st_uid, before.st_gid)
@@ -155,24 +158,24 @@ def _keep_owner(fd: int, before: os.stat_result) -> None:
 
 
 @contextmanager
-def _draft(folder: Folder, place: Place) -> Generator[_Draft]:
+def _open_draft(folder: Folder, place: ResolvedPath) -> Generator[_Draft]:
     """A file beside the target, its name fixed by the target's, so that the next save clears what a kill left.
 
     Its lock tells the one from the other: a draft that can be locked is nobody's.
     """
     stem = place.parts[-1].encode("utf-8", "surrogateescape")[:_MAX_STEM_BYTES].decode("utf-8", "surrogateescape")
-    name = _DRAFT.format(stem)
-    for _ in range(_DRAFT_TRIES):
+    name = _DRAFT_NAME.format(stem)
+    for _ in range(_MAX_DRAFT_TRIES):
         try:
             fd = os.open(folder.at(name), _WRITE, 0o666, dir_fd=folder.fd)
         except FileExistsError:
-            _clear(folder, name, place)
+            _remove_stale_draft(folder, name, place)
             continue
-        if _locked(fd) and _is_at(fd, folder, name):
+        if _try_lock(fd) and _is_at(fd, folder, name):
             break
         os.close(fd)
     else:
-        raise _busy(place)
+        raise _busy_error(place)
     with FileIO(fd, "w") as file:
         try:
             yield _Draft(name=name, file=file)
@@ -182,20 +185,20 @@ def _draft(folder: Folder, place: Place) -> Generator[_Draft]:
             raise
 
 
-def _clear(folder: Folder, name: str, place: Place) -> None:
+def _remove_stale_draft(folder: Folder, name: str, place: ResolvedPath) -> None:
     """Remove a draft that a killed process left."""
     with suppress(FileNotFoundError):
         fd = os.open(folder.at(name), os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0), dir_fd=folder.fd)
         try:
-            if not _locked(fd):
-                raise _busy(place)
+            if not _try_lock(fd):
+                raise _busy_error(place)
             if _is_at(fd, folder, name):
                 os.unlink(folder.at(name), dir_fd=folder.fd)
         finally:
             os.close(fd)
 
 
-def _locked(fd: int) -> bool:
+def _try_lock(fd: int) -> bool:
     if sys.platform == "win32":
         return True  # an open file cannot be removed there: it is its own lock
     try:
@@ -212,21 +215,21 @@ def _is_at(fd: int, folder: Folder, name: str) -> bool:
         return False
 
 
-def _busy(place: Place) -> FileRefusedError:
+def _busy_error(place: ResolvedPath) -> FileRefusedError:
     return FileRefusedError(f"Another call is saving {place.name} at this moment: save elsewhere, or try again.")
 
 
-def _put(folder: Folder, place: Place, draft: str, expected: tuple[Fingerprint | None] | None) -> None:
+def _publish(folder: Folder, place: ResolvedPath, draft: str, expected: tuple[Fingerprint | None] | None) -> None:
     """Give the draft its name; `expected` is None where anything may be replaced."""
     target = place.parts[-1]
-    if expected is not None and _appeared_or_changed(folder, place, expected[0]):
-        raise _changed(place)
+    if expected is not None and _has_changed(folder, place, expected[0]):
+        raise _changed_error(place)
     if expected == (None,):
         try:
             # Unlike a rename, a link never replaces what appeared since the look.
             os.link(folder.at(draft), folder.at(target), src_dir_fd=folder.fd, dst_dir_fd=folder.fd)
         except FileExistsError as exc:
-            raise _changed(place) from exc
+            raise _changed_error(place) from exc
         except OSError:
             pass  # no links on this file system
         else:
@@ -235,21 +238,21 @@ def _put(folder: Folder, place: Place, draft: str, expected: tuple[Fingerprint |
     os.replace(folder.at(draft), folder.at(target), src_dir_fd=folder.fd, dst_dir_fd=folder.fd)
 
 
-def _appeared_or_changed(folder: Folder, place: Place, expect: Fingerprint | None) -> bool:
+def _has_changed(folder: Folder, place: ResolvedPath, expect: Fingerprint | None) -> bool:
     try:
-        now = fingerprint_in(folder, place)
+        now = read_fingerprint_in(folder, place)
     except FileNotFoundError:
         return False  # gone: nothing is lost by writing it
     # The time alone may change, by a checkout or a touch.
     return expect is None or now.sha256 != expect.sha256
 
 
-def _changed(place: Place) -> ChangedMeanwhileError:
-    return ChangedMeanwhileError(
+def _changed_error(place: ResolvedPath) -> FileChangedError:
+    return FileChangedError(
         f"{place.name} was changed by someone else while the call ran, and is left as it is: look at it first."
     )
 
 
-def _preview(text: str) -> str:
-    start = cleaned(text[: 4 * _PREVIEW_CHARACTERS]).strip()
-    return start if len(start) <= _PREVIEW_CHARACTERS else start[: _PREVIEW_CHARACTERS - 1] + "…"
+def _format_preview(text: str) -> str:
+    start = strip_controls(text[: 4 * _MAX_PREVIEW_CHARACTERS]).strip()
+    return start if len(start) <= _MAX_PREVIEW_CHARACTERS else start[: _MAX_PREVIEW_CHARACTERS - 1] + "…"

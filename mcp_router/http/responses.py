@@ -16,7 +16,7 @@ from mcp_router.errors import (
     RouterError,
 )
 from mcp_router.ledger.ledger import LedgerError
-from mcp_router.text import dumped
+from mcp_router.text import to_compact_json
 
 Json = dict[str, object]
 
@@ -34,7 +34,7 @@ LEDGER_RETRY_AFTER_S = 5
 def json_response(view: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Answer with JSON that no cache keeps."""
     return Response(
-        dumped(view),
+        to_compact_json(view),
         status_code=status,
         media_type="application/json",
         headers={"Cache-Control": "no-store", **(headers or {})},

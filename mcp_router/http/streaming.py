@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from mcp_router.errors import RouterError
 from mcp_router.http.responses import Json, json_response, response_from_error, view_from_error
 from mcp_router.ledger.ledger import LedgerError
-from mcp_router.text import dumped
+from mcp_router.text import to_compact_json
 from providers.completion import OnText
 
 Work = Callable[[OnText | None], Awaitable[Json]]
@@ -110,4 +110,4 @@ def _format_event(told: _Item | _End | None) -> bytes:
             name, data = "error", view_from_error(told)
         case _:
             return b": still at it\n\n"
-    return f"event: {name}\ndata: {dumped(data)}\n\n".encode()
+    return f"event: {name}\ndata: {to_compact_json(data)}\n\n".encode()

@@ -11,7 +11,7 @@ from mcp_router.ledger.records import Attempt
 from mcp_router.money import number
 from mcp_router.operations.arguments import ExplainArguments
 from mcp_router.operations.caller import LOCAL, Caller
-from mcp_router.operations.prepare import prepared, roots
+from mcp_router.operations.prepare import allowed_roots, prepare_call
 from mcp_router.routing.fit import Candidate
 from mcp_router.routing.plan import Plan, Rejection
 from mcp_router.routing.request import RoutingRequest
@@ -30,11 +30,11 @@ async def explain_route(app: App, arguments: ExplainArguments, *, caller: Caller
         return await explain_call(app, arguments.call_id, caller=caller)
     about: Json = {}
     if arguments.per_file and arguments.files:
-        found = await find_files(arguments.files, roots(app), base=app.settings.working_folder)
+        found = await find_files(arguments.files, allowed_roots(app), base=app.settings.working_folder)
         largest = max(found, key=lambda file: file.size)
         about["files"] = f"{len(found)}, each a call of its own; this is the plan for the largest, {largest.name}"
         arguments = arguments.model_copy(update={"files": (str(largest.place.path),)})
-    ready = await prepared(app, arguments, client=caller.name)
+    ready = await prepare_call(app, arguments, client=caller.name)
     return describe_plan(await app.router.plan(ready.task), app) | about
 
 

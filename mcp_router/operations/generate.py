@@ -8,13 +8,13 @@ from dataclasses import replace
 from mcp_router.app import App
 from mcp_router.execution.call import Generation
 from mcp_router.execution.conversations import Conversation
-from mcp_router.files import Fingerprint, Place, keep, look, save, unwrapped
+from mcp_router.files import Fingerprint, ResolvedPath, inspect_target, save, save_or_copy, unwrap_code
 from mcp_router.ledger.ledger import LedgerError
 from mcp_router.money import number
 from mcp_router.operations.arguments import GenerateArguments
-from mcp_router.operations.batch import batching
-from mcp_router.operations.prepare import Prepared, ask_of, prepared, roots
-from mcp_router.text import StreamCleaner, cleaned
+from mcp_router.operations.batch import run
+from mcp_router.operations.prepare import PreparedCall, allowed_roots, prepare_call, to_call_request
+from mcp_router.text import StreamCleaner, strip_controls
 from providers.completion import Message, OnText
 
 Json = dict[str, object]
@@ -37,19 +37,19 @@ async def generate(
         LedgerError: Nothing can be written down, so nothing was asked.
     """
     if arguments.per_file:
-        return await batching.generate(app, arguments, client=client, on_progress=on_progress)
-    ready = await prepared(app, arguments, client=client)
+        return await run.run_batch(app, arguments, client=client, on_progress=on_progress)
+    ready = await prepare_call(app, arguments, client=client)
     target = None
     if arguments.save_to is not None:
-        target = await look(arguments.save_to, roots(app), base=app.settings.working_folder)
-    generation = await _asked(app, ready, arguments, client, on_text)
-    warnings = [*generation.warnings, *_unsaid(generation)]
+        target = await inspect_target(arguments.save_to, allowed_roots(app), base=app.settings.working_folder)
+    generation = await _generate(app, ready, arguments, client, on_text)
+    warnings = [*generation.warnings, *_warnings_for(generation)]
     if ready.skipped:
         count = len(ready.skipped)
         warnings += [f"{count} file{'s' * (count > 1)} skipped", *ready.skipped[:3]]
-    answer = result(generation)
+    answer = to_result(generation)
     if target is not None:
-        answer = await _saved(answer, *target, overwrite=arguments.overwrite, warnings=warnings)
+        answer = await _save_answer(answer, *target, overwrite=arguments.overwrite, warnings=warnings)
     await _remember(app, client, ready, generation, warnings)
     if arguments.conversation_id is not None:
         answer["conversation_id"] = generation.call_id
@@ -58,7 +58,7 @@ async def generate(
     return answer
 
 
-def result(generation: Generation) -> Json:
+def to_result(generation: Generation) -> Json:
     """Put an answer into as few tokens as tell it all; the rest is `router://calls/{call_id}`."""
     completion = generation.completion
     answer: Json = {
@@ -77,12 +77,12 @@ def result(generation: Generation) -> Json:
     if generation.escalations:
         answer["escalations"] = generation.escalations
     if completion.citations:
-        answer["citations"] = [cleaned(citation) for citation in completion.citations]
+        answer["citations"] = [strip_controls(citation) for citation in completion.citations]
     return answer
 
 
-async def _asked(
-    app: App, ready: Prepared, arguments: GenerateArguments, client: str, on_text: OnText | None
+async def _generate(
+    app: App, ready: PreparedCall, arguments: GenerateArguments, client: str, on_text: OnText | None
 ) -> Generation:
     """Ask the router; what comes out is clean, piece by piece and as a whole."""
     cleaner = StreamCleaner()
@@ -91,21 +91,21 @@ async def _asked(
         if on_text is not None and (clean := cleaner.clean(piece)):
             await on_text(clean)
 
-    ask = ask_of(ready, arguments, client=client, on_text=None if on_text is None else cleanly)
+    ask = to_call_request(ready, arguments, client=client, on_text=None if on_text is None else cleanly)
     generation = await app.router.generate(ask)
-    if on_text is not None and (rest := cleaner.rest()):
+    if on_text is not None and (rest := cleaner.flush()):
         await on_text(rest)
     said = generation.completion
-    text = cleaned(said.text)
+    text = strip_controls(said.text)
     return generation if text == said.text else replace(generation, completion=replace(said, text=text))
 
 
-async def _saved(
-    answer: Json, place: Place, before: Fingerprint | None, *, overwrite: bool, warnings: list[str]
+async def _save_answer(
+    answer: Json, place: ResolvedPath, before: Fingerprint | None, *, overwrite: bool, warnings: list[str]
 ) -> Json:
     """Put a file's name in the place of the text; where no file took it the text stays."""
-    text = unwrapped(str(answer["text"]), place.path)
-    kept = await keep(
+    text = unwrap_code(str(answer["text"]), place.path)
+    kept = await save_or_copy(
         place,
         text,
         lambda: save(place, text, expect=before, overwrite=overwrite),
@@ -119,7 +119,7 @@ async def _saved(
     return {"saved_to": kept.place.name, "bytes": kept.saved.bytes, "preview": kept.saved.preview} | answer
 
 
-def _unsaid(generation: Generation) -> list[str]:
+def _warnings_for(generation: Generation) -> list[str]:
     """Warn of what the caller would not guess."""
     model = generation.candidate.model
     said: list[str] = []
@@ -130,7 +130,7 @@ def _unsaid(generation: Generation) -> list[str]:
     return said
 
 
-async def _remember(app: App, client: str, ready: Prepared, generation: Generation, warnings: list[str]) -> None:
+async def _remember(app: App, client: str, ready: PreparedCall, generation: Generation, warnings: list[str]) -> None:
     said = Message(role="assistant", content=generation.completion.text)
     conversation = Conversation(
         system=ready.system, messages=(*ready.messages, said), model=generation.candidate.model.id

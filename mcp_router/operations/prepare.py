@@ -10,7 +10,7 @@ from mcp_router.execution.answer_schema import AnswerSchema, compile_schema
 from mcp_router.execution.call import CallRequest
 from mcp_router.execution.conversations import WORTH_CACHING
 from mcp_router.execution.validation import build_validator
-from mcp_router.files import FoundFile, Reading, Roots, SourceFile, fenced, read_file, read_files
+from mcp_router.files import FoundFile, ReadResult, Roots, SourceFile, fence_files, read_file, read_files
 from mcp_router.ledger.connect import files_of
 from mcp_router.operations.arguments import GenerateArguments, RouteArguments
 from mcp_router.operations.classify import classify, to_conversation
@@ -20,7 +20,7 @@ from providers.completion import Message, OnText
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Prepared:
+class PreparedCall:
     """A task with its words, ready to ask."""
 
     task: RoutingRequest
@@ -32,72 +32,72 @@ class Prepared:
     """Files a glob named that could not be read, and why."""
 
 
-def roots(app: App) -> Roots:
+def allowed_roots(app: App) -> Roots:
     """The folders where files may be read and written."""
     settings = app.settings
     # Whoever could write these could raise a budget, or make what is spent forgotten.
     own = (settings.path or default_path(), data_folder(), *files_of(settings.database_url))
-    return Roots.of(settings.allowed_roots, base=settings.working_folder, own=own)
+    return Roots.from_settings(settings.allowed_roots, base=settings.working_folder, own=own)
 
 
-async def prepared(app: App, arguments: RouteArguments, *, client: str = "local") -> Prepared:
+async def prepare_call(app: App, arguments: RouteArguments, *, client: str = "local") -> PreparedCall:
     """Read what a call names and understand what it wants; spends nothing.
 
     Raises:
         BadInputError: A file, a name or the schema cannot be used.
         LedgerError: The conversation may be stored, but cannot be read now.
     """
-    ready = _begun(arguments)
+    ready = _start_draft(arguments)
     if arguments.files:
-        reading = await read_files(arguments.files, roots(app), base=app.settings.working_folder)
+        reading = await read_files(arguments.files, allowed_roots(app), base=app.settings.working_folder)
         # Files first: calls that ask several things of the same files then share their beginning.
-        ready = _with_files(ready, reading, files_first=True)
+        ready = _add_files(ready, reading, files_first=True)
     ready = replace(
-        ready, shared_prefix=app.prefixes.has_seen(_beginning(ready), note=isinstance(arguments, GenerateArguments))
+        ready, shared_prefix=app.prefixes.has_seen(_shared_prefix(ready), note=isinstance(arguments, GenerateArguments))
     )
-    ready = await _continued(app, client, arguments.conversation_id, ready)
-    return _understood(app, arguments, ready)
+    ready = await _add_conversation(app, client, arguments.conversation_id, ready)
+    return _infer_task(app, arguments, ready)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class EachFile:
+class BatchPrompt:
     """One instruction, ready to be put to any number of files."""
 
     app: App
     arguments: GenerateArguments
-    begun: _Begun
+    draft: _Draft
 
     @property
     def task(self) -> RoutingRequest:
         """The task before any file is put to it."""
-        return _understood(self.app, self.arguments, self.begun).task
+        return _infer_task(self.app, self.arguments, self.draft).task
 
-    async def prepared(self, found: FoundFile) -> tuple[Prepared, SourceFile]:
+    async def prepare_for(self, found: FoundFile) -> tuple[PreparedCall, SourceFile]:
         """Put the instruction to one file: the instruction comes first, since that is what the calls share.
 
         Raises:
             FileRefusedError: The file cannot be read.
         """
         source = await read_file(found)
-        ready = _with_files(self.begun, Reading(files=(source,)), files_first=False)
-        return _understood(self.app, self.arguments, ready), source
+        ready = _add_files(self.draft, ReadResult(files=(source,)), files_first=False)
+        return _infer_task(self.app, self.arguments, ready), source
 
 
-async def each_file(app: App, arguments: GenerateArguments, *, client: str) -> EachFile:
+async def prepare_batch(app: App, arguments: GenerateArguments, *, client: str) -> BatchPrompt:
     """Make ready what the calls of a `per_file` have in common; spends nothing.
 
     Raises:
         BadInputError: A name or the schema cannot be used.
         LedgerError: The conversation may be stored, but cannot be read now.
     """
-    begun = _begun(arguments)
+    begun = _start_draft(arguments)
     shared = len(begun.system or "") + len(begun.messages[-1].content) > WORTH_CACHING
-    begun = await _continued(app, client, arguments.conversation_id, replace(begun, shared_prefix=shared))
-    return EachFile(app=app, arguments=arguments, begun=begun)
+    begun = await _add_conversation(app, client, arguments.conversation_id, replace(begun, shared_prefix=shared))
+    return BatchPrompt(app=app, arguments=arguments, draft=begun)
 
 
-def ask_of(
-    ready: Prepared,
+def to_call_request(
+    ready: PreparedCall,
     arguments: GenerateArguments,
     *,
     client: str,
@@ -120,7 +120,7 @@ def ask_of(
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Begun:
+class _Draft:
     """What is known of a call before it is understood."""
 
     system: str | None
@@ -132,18 +132,18 @@ class _Begun:
     skipped: tuple[str, ...] = ()
 
 
-def _begun(arguments: RouteArguments) -> _Begun:
+def _start_draft(arguments: RouteArguments) -> _Draft:
     system, messages = to_conversation(arguments)
     schema = compile_schema(arguments.response_schema) if arguments.response_schema is not None else None
-    return _Begun(system=system, messages=messages, schema=schema)
+    return _Draft(system=system, messages=messages, schema=schema)
 
 
-def _with_files(ready: _Begun, reading: Reading, *, files_first: bool) -> _Begun:
+def _add_files(ready: _Draft, reading: ReadResult, *, files_first: bool) -> _Draft:
     """Put files beside the instruction, which is the last message."""
     if not ready.messages:
         return ready
     *before, last = ready.messages
-    files = fenced(reading.files)
+    files = fence_files(reading.files)
     first, second = (files, last.content) if files_first else (last.content, files)
     whole = replace(
         last,
@@ -154,13 +154,13 @@ def _with_files(ready: _Begun, reading: Reading, *, files_first: bool) -> _Begun
     return replace(ready, messages=(*before, whole), files_characters=len(files), skipped=reading.skipped)
 
 
-def _beginning(ready: _Begun) -> str:
+def _shared_prefix(ready: _Draft) -> str:
     """The part of a prompt that other calls may begin with too."""
     first = ready.messages[0].content[: ready.messages[0].shared_chars] if ready.messages else ""
     return (ready.system or "") + first
 
 
-async def _continued(app: App, client: str, conversation_id: str | None, ready: _Begun) -> _Begun:
+async def _add_conversation(app: App, client: str, conversation_id: str | None, ready: _Draft) -> _Draft:
     """Put what was said so far before what is said now."""
     if conversation_id is None:
         return ready
@@ -182,7 +182,7 @@ async def _continued(app: App, client: str, conversation_id: str | None, ready: 
     )
 
 
-def _understood(app: App, arguments: RouteArguments, ready: _Begun) -> Prepared:
+def _infer_task(app: App, arguments: RouteArguments, ready: _Draft) -> PreparedCall:
     task = classify(
         arguments,
         (ready.system, ready.messages),
@@ -192,7 +192,7 @@ def _understood(app: App, arguments: RouteArguments, ready: _Begun) -> Prepared:
         shared_prefix=ready.shared_prefix,
         prefer=ready.prefer,
     )
-    return Prepared(
+    return PreparedCall(
         task=task,
         system=ready.system,
         messages=ready.messages,

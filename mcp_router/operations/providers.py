@@ -168,7 +168,7 @@ def list_budget_tiers(app: App) -> Json:
 
 async def list_models(app: App) -> Json:
     """List every model with its prices, also those that local servers serve at the moment."""
-    now, catalog = datetime.now(UTC), await app.present()
+    now, catalog = datetime.now(UTC), await app.current_catalog()
     return {
         "models": [describe_model(catalog.provider(model.provider), model, now) for model in catalog.models()],
     }

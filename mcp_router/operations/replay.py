@@ -87,7 +87,7 @@ async def replay(app: App, table: Path, period: Period) -> Json:
         raise BadInputError("A session is over when this begins: take today, 7d, 30d, month or all.")
     overrides = load_routes(table)
     routes = app.routes.merge(overrides, file=str(table))
-    catalog = await app.present()
+    catalog = await app.current_catalog()
     routes.check(catalog, unlisted=app.unlisted)
     named = {entry.provider for use_case, tier in _list_routes_of(overrides) for entry in routes.route(use_case, tier)}
     world = RoutingState(

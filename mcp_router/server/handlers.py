@@ -30,7 +30,7 @@ from mcp_router.server.callers import caller_from_request
 from mcp_router.server.progress import ProgressReporter, heartbeat
 from mcp_router.server.subscriptions import SubscriptionManager
 from mcp_router.server.tools import GENERATE, TOOLS
-from mcp_router.text import dumped
+from mcp_router.text import to_compact_json
 
 INSTRUCTIONS = (
     "Hands subtasks to cheaper language models within a budget. Call generate for anything self-contained: "
@@ -173,7 +173,7 @@ async def _run_tool(
     if isinstance(answer, types.InputRequiredResult):
         return answer
     return types.CallToolResult(
-        content=[types.TextContent(type="text", text=dumped(answer))],
+        content=[types.TextContent(type="text", text=to_compact_json(answer))],
         structured_content=answer,
         _meta=_UNTRUSTED_TEXT_META if params.name == GENERATE.name else None,
     )

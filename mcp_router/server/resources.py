@@ -15,7 +15,7 @@ from mcp_router.operations.arguments import CostArguments, Period, parse_argumen
 from mcp_router.operations.caller import LOCAL, Caller
 from mcp_router.routing.routes import COMPLEXITIES, TIERS, USE_CASES
 from mcp_router.server.tools import COSTS_VIEW
-from mcp_router.text import dumped
+from mcp_router.text import to_compact_json
 
 _JSON = "application/json"
 APP_MIME_TYPE = "text/html;profile=mcp-app"
@@ -87,7 +87,7 @@ async def read_resource(app: App, uri: str, *, caller: Caller = LOCAL) -> types.
         case _:
             raise UnknownNameError("resource", uri, _NAMES)
     return types.ReadResourceResult(
-        contents=[types.TextResourceContents(uri=uri, mime_type=_JSON, text=dumped(view))],
+        contents=[types.TextResourceContents(uri=uri, mime_type=_JSON, text=to_compact_json(view))],
         ttl_ms=ttl_ms,
         cache_scope="private",
     )

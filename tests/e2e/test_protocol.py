@@ -16,7 +16,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from mcp.shared.subscriptions import ResourceUpdated
 
-from mcp_router.app import running
+from mcp_router.app import run_app
 from mcp_router.server import create_server
 from mcp_router.server.progress import ProgressReporter
 from mcp_router.settings import load
@@ -41,7 +41,7 @@ async def house_of(folder: Path, environ: dict[str, str], **client: Any) -> Asyn
     path = folder / "config.toml"
     path.write_text(f'database_url = "sqlite:///{folder / "ledger.sqlite3"}"\n[providers.embedded]\nenabled = false\n')
     os.chdir(folder)
-    async with running(load(path, environ)) as app, Client(create_server(app), **client) as connected:
+    async with run_app(load(path, environ)) as app, Client(create_server(app), **client) as connected:
         yield Front(client=connected, app=app)
 
 
@@ -201,7 +201,7 @@ async def test_changes_come_over_http_too_and_from_other_processes(tmp_path: Pat
         Client(streamable_http_client(f"{there.url}/mcp"), mode="2026-07-28") as client,
         client.listen(resource_subscriptions=["router://costs/today"]) as changes,
     ):
-        async with running(load(tmp_path / "config.toml", env)) as other, Client(create_server(other)) as elsewhere:
+        async with run_app(load(tmp_path / "config.toml", env)) as other, Client(create_server(other)) as elsewhere:
             await elsewhere.call_tool("generate", TASK)
         with anyio.fail_after(8):
             event = await anext(changes)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mcp_router.execution.answer_schema import SchemaError, compile_schema
 from mcp_router.execution.validation import Violations, check_answer, format_feedback, parse_json_answer
-from mcp_router.text import StreamCleaner, cleaned
+from mcp_router.text import StreamCleaner, strip_controls
 
 PERSON = {
     "type": "object",
@@ -285,22 +285,22 @@ def test_patterns_are_checked_as_the_schema_means_them() -> None:
     ],
 )
 def test_what_a_terminal_obeys_or_a_reader_does_not_see_is_taken_out(text: str, clean: str) -> None:
-    assert cleaned(text) == clean
+    assert strip_controls(text) == clean
 
 
 @given(st.text(alphabet="\x1b[]0;m\x9b\x07\\\r\n\u202ea\ud800"))
 @example("\x1b\x1b[[31mm")
 def test_what_is_clean_stays_as_it_is(text: str) -> None:
-    once = cleaned(text)
+    once = strip_controls(text)
 
-    assert cleaned(once) == once
+    assert strip_controls(once) == once
     assert not set(once) & set("\x1b\x9b\x07\r\u202e\ud800")
 
 
 def test_cleaning_takes_time_in_proportion() -> None:
     began = time.process_time()
 
-    cleaned(("\x1b]" + "x" * 4_000) * 250 + "\x9b" + "0" * 1_000_000)
+    strip_controls(("\x1b]" + "x" * 4_000) * 250 + "\x9b" + "0" * 1_000_000)
 
     assert time.process_time() - began < 3
 
@@ -309,9 +309,9 @@ def test_cleaning_takes_time_in_proportion() -> None:
 def test_a_text_in_pieces_is_cleaned_as_it_would_be_whole(pieces: list[str]) -> None:
     cleaner = StreamCleaner()
 
-    clean = "".join([*(cleaner.clean(piece) for piece in pieces), cleaner.rest()])
+    clean = "".join([*(cleaner.clean(piece) for piece in pieces), cleaner.flush()])
 
-    assert clean == cleaned("".join(pieces))
+    assert clean == strip_controls("".join(pieces))
 
 
 def test_what_can_be_shown_is_not_held_back() -> None:

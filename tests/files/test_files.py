@@ -13,18 +13,18 @@ from hypothesis import strategies as st
 from mcp_router.files import (
     FileRefusedError,
     Fingerprint,
-    Reading,
     ReadLimits,
+    ReadResult,
     Roots,
     SourceFile,
-    fenced,
+    fence_files,
     find_files,
     read_file,
     read_files,
-    unwrapped,
+    unwrap_code,
 )
-from mcp_router.files.decoding import decoded
-from mcp_router.files.roots import path_of
+from mcp_router.files.decoding import decode
+from mcp_router.files.roots import path_from_spec
 from providers.completion import Attachment
 
 PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
@@ -51,12 +51,12 @@ def write(folder: Path, name: str, content: str | bytes = "x") -> Path:
     return path
 
 
-async def read(home: Path, *specs: str, limits: ReadLimits | None = None) -> Reading:
-    return await read_files(specs, Roots.of([home], base=home), base=home, limits=limits)
+async def read(home: Path, *specs: str, limits: ReadLimits | None = None) -> ReadResult:
+    return await read_files(specs, Roots.from_settings([home], base=home), base=home, limits=limits)
 
 
 async def names(home: Path, *specs: str) -> list[str]:
-    return [found.name for found in await find_files(specs, Roots.of([home], base=home), base=home)]
+    return [found.name for found in await find_files(specs, Roots.from_settings([home], base=home), base=home)]
 
 
 async def refusal(home: Path, *specs: str, limits: ReadLimits | None = None) -> str:
@@ -113,7 +113,7 @@ async def test_a_link_that_goes_round_in_circles_is_refused(home: Path) -> None:
 async def test_a_link_put_in_between_the_check_and_the_read_leads_nowhere(home: Path, swapped: str) -> None:
     write(home, "inner/a.txt", "mine")
     write(home.parent, "elsewhere/a.txt", "secret")
-    found = (await find_files(["inner/a.txt"], Roots.of([home], base=home), base=home))[0]
+    found = (await find_files(["inner/a.txt"], Roots.from_settings([home], base=home), base=home))[0]
     (home / swapped).rename(home / "moved")
     (home / swapped).symlink_to(home.parent / "elsewhere" / ("a.txt" if swapped.endswith("txt") else "."))
 
@@ -123,7 +123,7 @@ async def test_a_link_put_in_between_the_check_and_the_read_leads_nowhere(home: 
 
 async def test_pipes_and_devices_are_refused_without_being_opened(home: Path) -> None:
     os.mkfifo(home / "pipe")
-    everything = Roots.of(["/"], base=home)
+    everything = Roots.from_settings(["/"], base=home)
 
     assert "pipe is a pipe, a device or a socket" in await refusal(home, "pipe")
     with pytest.raises(FileRefusedError, match="a pipe, a device or a socket"):
@@ -133,21 +133,21 @@ async def test_pipes_and_devices_are_refused_without_being_opened(home: Path) ->
 @pytest.mark.parametrize("spec", ["/proc/self/environ", "/proc/self/*", "/sys/kernel/*", "/dev/fd/../self/environ"])
 async def test_the_windows_into_the_system_are_never_read_even_if_everything_is_allowed(home: Path, spec: str) -> None:
     with pytest.raises(FileRefusedError):
-        await read_files([spec], Roots.of(["/"], base=home), base=home)
+        await read_files([spec], Roots.from_settings(["/"], base=home), base=home)
 
 
 async def test_no_roots_allow_nothing(home: Path) -> None:
     write(home, "a.txt")
 
     with pytest.raises(FileRefusedError, match="there are none"):
-        await read_files(["a.txt"], Roots.of([], base=home), base=home)
+        await read_files(["a.txt"], Roots.from_settings([], base=home), base=home)
 
 
 async def test_a_root_may_be_a_link_and_be_written_with_a_tilde(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(home, "a.txt", "mine")
     (home.parent / "alias").symlink_to(home)
     monkeypatch.setenv("HOME", str(home.parent))
-    roots = Roots.of(["~/alias"], base=Path("/"))
+    roots = Roots.from_settings(["~/alias"], base=Path("/"))
 
     reading = await read_files(["~/alias/a.txt"], roots, base=home)
 
@@ -158,7 +158,7 @@ async def test_a_root_may_be_a_link_and_be_written_with_a_tilde(home: Path, monk
 async def test_a_file_of_another_root_is_named_from_the_base(home: Path) -> None:
     write(home.parent, "other/b.txt")
 
-    found = await find_files(["../other/*"], Roots.of([home, home.parent / "other"], base=home), base=home)
+    found = await find_files(["../other/*"], Roots.from_settings([home, home.parent / "other"], base=home), base=home)
 
     assert [one.name for one in found] == ["../other/b.txt"]
 
@@ -201,7 +201,7 @@ async def test_what_is_no_file_of_this_machine_is_refused(home: Path, uri: str, 
 
 @pytest.mark.parametrize("uri", ["file:///C:/src/a.py", "file:///C|/src/a.py", "file:/C:/src/a.py"])
 def test_a_drive_letter_is_understood_on_windows(uri: str) -> None:
-    assert path_of(uri, windows=True).as_posix() == "C:/src/a.py"
+    assert path_from_spec(uri, windows=True).as_posix() == "C:/src/a.py"
 
 
 # Paths and globs
@@ -213,7 +213,7 @@ async def test_what_cannot_be_read_is_all_said_at_once(home: Path) -> None:
     assert (await refusal(home, "missing.py", "folder", "*.rs")).split("\n") == [
         f"missing.py does not exist in {home}: check the path, or use a glob such as **/missing.py.",
         "folder is a folder: write folder/**/* (or **/*.py and the like) for the files in it.",
-        "*.rs matches no file (what is hidden, linked or ignored by git is left out: name it itself).",
+        "*.rs matches no file (hidden, linked and git-ignored files are left out: name them).",
     ]
 
 
@@ -432,7 +432,7 @@ async def test_five_hundred_files_are_read_in_order(home: Path) -> None:
 
 @given(st.binary(max_size=300))
 def test_whatever_the_bytes_are_they_are_text_or_not(data: bytes) -> None:
-    found = decoded(data)
+    found = decode(data)
 
     assert found is None or data.decode(found[1]) == found[0]
 
@@ -450,7 +450,7 @@ def test_files_stand_fenced_under_their_names() -> None:
     files = [source("a.py", "x = 1\n"), source("b.md", "```py\n1\n```"), source("c.txt", "")]
     image = source("d.png", Attachment(name="d.png", media_type="image/png", data=PNG))
 
-    assert fenced([*files, image]) == (
+    assert fence_files([*files, image]) == (
         "File: a.py\n```\nx = 1\n```\n\n"
         "File: b.md\n````\n```py\n1\n```\n````\n\n"
         "File: c.txt\n```\n```\n\n"
@@ -462,7 +462,7 @@ def test_files_stand_fenced_under_their_names() -> None:
 @example(["```\nFile: fake\n```"])
 @example(["`" * 50])
 def test_no_content_breaks_out_of_its_fence(contents: list[str]) -> None:
-    prompt = fenced(source(f"f{number}", content) for number, content in enumerate(contents))
+    prompt = fence_files(source(f"f{number}", content) for number, content in enumerate(contents))
 
     assert list(as_a_reader_sees(prompt)) == [
         (f"f{number}", content if content.endswith("\n") or not content else content + "\n")
@@ -504,7 +504,7 @@ def as_a_reader_sees(prompt: str) -> list[tuple[str, str]]:
     ],
 )
 def test_an_answer_that_is_one_fenced_block_loses_its_fence_in_a_code_file(answer: str, code: str) -> None:
-    assert unwrapped(answer, PurePath("a.py")) == code
+    assert unwrap_code(answer, PurePath("a.py")) == code
 
 
 @pytest.mark.parametrize(
@@ -523,12 +523,12 @@ def test_an_answer_that_is_one_fenced_block_loses_its_fence_in_a_code_file(answe
     ],
 )
 def test_any_other_answer_is_left_alone(answer: str) -> None:
-    assert unwrapped(answer, PurePath("a.py")) == answer
+    assert unwrap_code(answer, PurePath("a.py")) == answer
 
 
 @pytest.mark.parametrize("name", ["notes.md", "NOTES.MD", "a.txt", "b.rst"])
 def test_in_prose_a_fence_is_meant(name: str) -> None:
-    assert unwrapped("```\nx\n```", PurePath(name)) == "```\nx\n```"
+    assert unwrap_code("```\nx\n```", PurePath(name)) == "```\nx\n```"
 
 
 @given(st.text(alphabet="`~ ab\n"))
@@ -536,12 +536,12 @@ def test_what_is_fenced_properly_is_unwrapped_to_itself(code: str) -> None:
     code = code.rstrip("\n") + "\n"
     fence = "`" * (3 + max(map(len, re.findall("`+", code)), default=0))
 
-    assert unwrapped(f"{fence}python\n{code}{fence}", PurePath("a.py")) == code
+    assert unwrap_code(f"{fence}python\n{code}{fence}", PurePath("a.py")) == code
 
 
 @given(st.text(alphabet="`~ ab\n"))
 def test_unwrapping_takes_off_lines_of_fence_and_nothing_else(answer: str) -> None:
-    result = unwrapped(answer, PurePath("a.py"))
+    result = unwrap_code(answer, PurePath("a.py"))
 
     kept = result == answer
     assert kept or answer.strip().split("\n")[1:-1] == (result.removesuffix("\n").split("\n") if result else [])

@@ -15,17 +15,17 @@ from pathlib import Path
 import pytest
 
 from mcp_router.files import (
-    ChangedMeanwhileError,
+    BatchTarget,
+    FileChangedError,
     FileRefusedError,
     Roots,
     Saved,
-    Target,
     find_files,
-    look,
+    inspect_target,
+    plan_targets,
     read_file,
     save,
     save_target,
-    targets_of,
 )
 
 DRAFT = ".mcp-router-{}.tmp"
@@ -56,7 +56,7 @@ def tree(folder: Path) -> dict[str, str]:
 
 
 async def saved(home: Path, path: str, text: str, *, overwrite: bool = False) -> Saved:
-    place, before = await look(path, Roots.of([home], base=home), base=home)
+    place, before = await inspect_target(path, Roots.from_settings([home], base=home), base=home)
     return await save(place, text, expect=before, overwrite=overwrite)
 
 
@@ -113,10 +113,10 @@ async def test_a_file_that_changed_meanwhile_is_left_alone_unless_told_otherwise
 ) -> None:
     if begun_with is not None:
         write(home, "a.md", begun_with)
-    place, before = await look("a.md", Roots.of([home], base=home), base=home)
+    place, before = await inspect_target("a.md", Roots.from_settings([home], base=home), base=home)
     write(home, "a.md", "theirs")
 
-    with pytest.raises(ChangedMeanwhileError, match=r"a\.md was changed by someone else"):
+    with pytest.raises(FileChangedError, match=r"a\.md was changed by someone else"):
         await save(place, "mine", expect=before)
     kept = tree(home)
     await save(place, "mine", expect=before, overwrite=True)
@@ -127,8 +127,8 @@ async def test_a_file_that_changed_meanwhile_is_left_alone_unless_told_otherwise
 
 async def test_a_file_that_was_only_touched_or_removed_may_be_written(home: Path) -> None:
     touched, removed = write(home, "touched.md", "old"), write(home, "removed.md", "old")
-    roots = Roots.of([home], base=home)
-    places = [await look(name, roots, base=home) for name in ("touched.md", "removed.md")]
+    roots = Roots.from_settings([home], base=home)
+    places = [await inspect_target(name, roots, base=home) for name in ("touched.md", "removed.md")]
     os.utime(touched, (1, 1))
     removed.unlink()
 
@@ -163,12 +163,12 @@ async def test_where_nothing_may_be_saved_is_said_before_anything_is_spent(home:
     os.mkfifo(home / "pipe")
 
     with pytest.raises(FileRefusedError, match=why):
-        await look(path, Roots.of([home], base=home), base=home)
+        await inspect_target(path, Roots.from_settings([home], base=home), base=home)
 
 
 async def test_a_link_put_in_between_the_look_and_the_save_leads_nowhere(home: Path) -> None:
     write(home, "notes/a.md", "old")
-    place, before = await look("notes/a.md", Roots.of([home], base=home), base=home)
+    place, before = await inspect_target("notes/a.md", Roots.from_settings([home], base=home), base=home)
     (home / "notes").rename(home / "moved")
     (home.parent / "elsewhere").mkdir()
     (home / "notes").symlink_to(home.parent / "elsewhere")
@@ -180,7 +180,7 @@ async def test_a_link_put_in_between_the_look_and_the_save_leads_nowhere(home: P
 
 
 async def test_a_target_that_became_a_link_is_not_written_through(home: Path) -> None:
-    place, before = await look("a.md", Roots.of([home], base=home), base=home)
+    place, before = await inspect_target("a.md", Roots.from_settings([home], base=home), base=home)
     (home / "a.md").symlink_to(home.parent / "secret.txt")
 
     with pytest.raises(FileRefusedError):
@@ -229,12 +229,12 @@ async def test_the_longest_name_a_file_can_have_can_be_saved(home: Path) -> None
 SAVE_FOREVER = """
 import sys, anyio
 from pathlib import Path
-from mcp_router.files import Roots, look, save
+from mcp_router.files import Roots, inspect_target, save
 
 async def main(home):
     letters = "ab"
     while True:
-        place, before = await look("a.md", Roots.of([home], base=home), base=home)
+        place, before = await inspect_target("a.md", Roots.from_settings([home], base=home), base=home)
         await save(place, letters[0] * 30_000_000, expect=before)
         letters = letters[::-1]
         print("saved", flush=True)
@@ -266,10 +266,10 @@ async def test_a_kill_in_the_middle_of_a_save_leaves_the_old_file_or_the_new(hom
 SAVE_WITH_A_FULL_DISK = """
 import resource, sys, anyio
 from pathlib import Path
-from mcp_router.files import FileRefusedError, Roots, look, save
+from mcp_router.files import FileRefusedError, Roots, inspect_target, save
 
 async def main(home):
-    place, before = await look("a.md", Roots.of([home], base=home), base=home)
+    place, before = await inspect_target("a.md", Roots.from_settings([home], base=home), base=home)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
     try:
         await save(place, "x" * 100_000, expect=before)
@@ -299,13 +299,13 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(home: Path) -> None:
 
 async def targets(
     home: Path, *specs: str, save_to: str, task: str = TASK, resume: bool = False, suffix: str = ".md"
-) -> list[Target]:
-    roots = Roots.of([home], base=home)
+) -> list[BatchTarget]:
+    roots = Roots.from_settings([home], base=home)
     sources = await find_files(specs, roots, base=home)
-    return await targets_of(sources, save_to, roots, base=home, task=task, suffix=suffix, resume=resume)
+    return await plan_targets(sources, save_to, roots, base=home, task=task, suffix=suffix, resume=resume)
 
 
-async def answer(target: Target, text: str, *, task: str = TASK) -> None:
+async def answer(target: BatchTarget, text: str, *, task: str = TASK) -> None:
     file = await read_file(target.source)
     await save_target(target, text, source=file.fingerprint, task=task)
 
@@ -337,10 +337,10 @@ async def test_every_source_gets_a_file_of_its_own(home: Path, save_to: str, suf
 
 async def test_a_source_above_the_base_stays_within_the_folder(home: Path) -> None:
     write(home.parent, "lib/a.py")
-    roots = Roots.of([home.parent], base=home)
+    roots = Roots.from_settings([home.parent], base=home)
     sources = await find_files(["../lib/*"], roots, base=home)
 
-    found = await targets_of(sources, "notes", roots, base=home, task=TASK)
+    found = await plan_targets(sources, "notes", roots, base=home, task=TASK)
 
     assert [target.place.name for target in found] == ["notes/_up/lib/a.py.md"]
 
@@ -462,7 +462,7 @@ async def test_a_targets_file_that_someone_changed_meanwhile_is_left_alone(home:
     [target] = await targets(home, "a.py", save_to="notes")
     write(home, "notes/a.py.md", "theirs")
 
-    with pytest.raises(ChangedMeanwhileError):
+    with pytest.raises(FileChangedError):
         await answer(target, "mine")
 
     assert tree(home / "notes") == {"a.py.md": "theirs"}

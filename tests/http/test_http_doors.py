@@ -19,7 +19,7 @@ from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from starlette.types import Message, Receive, Scope, Send
 
-from mcp_router.app import running
+from mcp_router.app import run_app
 from mcp_router.errors import ConfigError
 from mcp_router.http.admission import AdmissionControl, AdmissionLimits
 from mcp_router.http.request_guard import Address
@@ -205,7 +205,7 @@ async def test_an_open_address_without_tokens_is_refused_before_it_is_served(
     path.write_text(f'database_url = "sqlite:///{tmp_path / "l.sqlite3"}"\n{config}')
     told: list[str] = []
 
-    async with running(load(path, environ)) as app:
+    async with run_app(load(path, environ)) as app:
         with pytest.raises(ConfigError) as refused:
             await serve(app, Address(host=host, port=0), on_listening=told.append)
 

@@ -16,7 +16,7 @@ import pytest
 from mcp import Client, StdioServerParameters
 from mcp.shared.exceptions import MCPError
 
-from mcp_router.operations.batch.batching import AT_ONCE
+from mcp_router.operations.batch.run import MAX_CONCURRENT_CALLS
 from tests.support.front import Front, environment, front
 from tests.vendors import CITATIONS, Vendors, vendor_server
 
@@ -92,13 +92,13 @@ async def test_more_answers_than_a_result_should_hold_need_a_folder(tmp_path: Pa
 
 
 async def test_calls_run_side_by_side_but_not_all_at_once(tmp_path: Path, vendors: Vendors) -> None:
-    fill(tmp_path, 3 * AT_ONCE)
+    fill(tmp_path, 3 * MAX_CONCURRENT_CALLS)
     vendors.delay("groq", 0.5)
     async with front(tmp_path, environment(vendors, "groq")) as house:
         answer = await house.call("generate", **GROQ, **SAVED)
 
-    assert answer["answered"] == 3 * AT_ONCE
-    assert vendors.at_once("groq") == AT_ONCE
+    assert answer["answered"] == 3 * MAX_CONCURRENT_CALLS
+    assert vendors.at_once("groq") == MAX_CONCURRENT_CALLS
 
 
 async def test_the_inferred_choice_is_told_once(tmp_path: Path, vendors: Vendors) -> None:
@@ -253,21 +253,21 @@ async def test_an_answer_whose_file_changed_meanwhile_is_saved_beside_it(tmp_pat
 
 
 async def test_a_batch_waits_for_a_rate_limit_longer_than_a_call_would(tmp_path: Path, vendors: Vendors) -> None:
-    fill(tmp_path, 3 * AT_ONCE)
+    fill(tmp_path, 3 * MAX_CONCURRENT_CALLS)
     vendors.fail("groq", status=429, retry_after=1, times=1)
     async with front(tmp_path, environment(vendors, "groq"), "deadline_s = 2\n") as house:
         answer = await house.call("generate", **GROQ, **SAVED)
 
-    assert answer["answered"] >= 3 * AT_ONCE - 1  # whoever was refused may be told so
+    assert answer["answered"] >= 3 * MAX_CONCURRENT_CALLS - 1  # whoever was refused may be told so
 
 
 async def test_what_fails_at_the_same_time_stops_nothing(tmp_path: Path, vendors: Vendors) -> None:
-    fill(tmp_path, 3 * AT_ONCE)
-    vendors.fail("groq", status=503, times=AT_ONCE)
+    fill(tmp_path, 3 * MAX_CONCURRENT_CALLS)
+    vendors.fail("groq", status=503, times=MAX_CONCURRENT_CALLS)
     async with front(tmp_path, environment(vendors, "groq")) as house:
         answer = await house.call("generate", **GROQ, **SAVED)
 
-    assert answer["answered"] >= 2 * AT_ONCE
+    assert answer["answered"] >= 2 * MAX_CONCURRENT_CALLS
     assert "not_begun" not in answer
 
 
@@ -302,7 +302,7 @@ async def test_calls_run_side_by_side_although_the_limit_is_not_much_more_than_o
         answer = await house.call("generate", **GROQ, **SAVED, max_cost_usd=0.011)
 
     assert answer["answered"] == 40
-    assert vendors.at_once("groq") >= AT_ONCE / 2
+    assert vendors.at_once("groq") >= MAX_CONCURRENT_CALLS / 2
 
 
 async def test_a_daily_budget_stops_a_batch_only_once_it_is_used(tmp_path: Path, vendors: Vendors) -> None:
@@ -311,7 +311,7 @@ async def test_a_daily_budget_stops_a_batch_only_once_it_is_used(tmp_path: Path,
         one = (await house.call("generate", **GROQ))["cost_usd"]
         worst = (await house.call("explain_route", **GROQ))["candidates"][0]["at_most_usd"]
     budget = worst * 1.5 + one * 41
-    assert budget < worst * AT_ONCE  # not all that could run side by side is admitted side by side
+    assert budget < worst * MAX_CONCURRENT_CALLS  # not all that could run side by side is admitted side by side
     async with front(tmp_path, environment(vendors, "groq"), f"[budgets]\ndaily_usd = {budget:.9f}\n") as house:
         answer = await house.call("generate", **GROQ, **SAVED)
 
@@ -346,7 +346,7 @@ async def test_what_was_answered_before_a_cancellation_is_on_disk_and_resumed_fr
         with anyio.CancelScope() as caller:
             async with anyio.create_task_group() as group:
                 group.start_soon(lambda: house.call("generate", **GROQ, **SAVED))
-                await vendors.until(lambda: len(vendors.requests("groq")) > 2 * AT_ONCE)
+                await vendors.until(lambda: len(vendors.requests("groq")) > 2 * MAX_CONCURRENT_CALLS)
                 caller.cancel()
         with anyio.fail_after(5):
             while (await house.call("cost_summary", period="session"))["attempts"] < len(vendors.requests("groq")):
@@ -356,7 +356,7 @@ async def test_what_was_answered_before_a_cancellation_is_on_disk_and_resumed_fr
         vendors.recover("groq")
         answer = await house.call("generate", **GROQ, **SAVED, resume=True)
 
-    assert AT_ONCE <= len(done) < 40
+    assert MAX_CONCURRENT_CALLS <= len(done) < 40
     assert answer["done_before"] == len(done)
     assert answer["answered"] == 40 - len(done)
     assert len(vendors.requests("groq")) == cancelled + 40 - len(done)
@@ -396,14 +396,14 @@ async def test_a_killed_server_has_lost_nothing_that_it_answered(tmp_path: Path,
         async with Client(started) as client, anyio.create_task_group() as group:
             group.start_soon(client.call_tool, "generate", GROQ | SAVED)
             with anyio.fail_after(20):
-                await vendors.until(lambda: len(vendors.requests("groq")) > 2 * AT_ONCE)
+                await vendors.until(lambda: len(vendors.requests("groq")) > 2 * MAX_CONCURRENT_CALLS)
             os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
             group.cancel_scope.cancel()
     done, before = out(tmp_path), len(vendors.requests("groq"))
     async with front(tmp_path, environment(vendors, "groq")) as house:
         answer = await house.call("generate", **GROQ, **SAVED, resume=True)
 
-    assert AT_ONCE <= len(done) < 40
+    assert MAX_CONCURRENT_CALLS <= len(done) < 40
     assert (answer["done_before"], answer["answered"]) == (len(done), 40 - len(done))
     assert len(vendors.requests("groq")) == before + 40 - len(done)
     assert set(out(tmp_path).values()) == {"Hello from groq."}

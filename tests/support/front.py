@@ -11,7 +11,7 @@ from typing import Any
 
 from mcp import Client
 
-from mcp_router.app import App, running
+from mcp_router.app import App, run_app
 from mcp_router.server import create_server
 from mcp_router.settings import load
 from providers.registry import shipped
@@ -58,5 +58,5 @@ async def front(
     if not embedded and "[providers.embedded]" not in config:
         path.write_text(path.read_text() + "\n[providers.embedded]\nenabled = false\n")
     os.chdir(folder)
-    async with running(load(path, environ)) as app, Client(create_server(app), **person) as client:
+    async with run_app(load(path, environ)) as app, Client(create_server(app), **person) as client:
         yield Front(client=client, app=app)

@@ -11,7 +11,7 @@ from pathlib import Path
 import anyio
 import httpx
 
-from mcp_router.app import App, running
+from mcp_router.app import App, run_app
 from mcp_router.http.admission import AdmissionLimits
 from mcp_router.http.request_guard import Address
 from mcp_router.http.serve import serve
@@ -68,7 +68,7 @@ async def site(
     path.write_text(f"{head}{config}\n[providers.embedded]\nenabled = false\n")
     os.chdir(folder)
     urls: list[str] = []
-    async with running(load(path, environ)) as app, anyio.create_task_group() as serving:
+    async with run_app(load(path, environ)) as app, anyio.create_task_group() as serving:
 
         async def served() -> None:
             where = address or Address(host="127.0.0.1", port=0)

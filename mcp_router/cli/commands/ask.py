@@ -12,7 +12,7 @@ from mcp_router.cli.exit_codes import DONE
 from mcp_router.cli.output import collect_arguments, rows
 from mcp_router.operations import generate
 from mcp_router.operations.arguments import GenerateArguments, parse_arguments
-from mcp_router.text import dumped
+from mcp_router.text import to_compact_json
 
 
 async def run(app: App, given: Namespace) -> int:
@@ -20,7 +20,7 @@ async def run(app: App, given: Namespace) -> int:
     app.connections.loads_fallback = False  # this process makes one call
     answer = await generate.generate(app, parse_arguments(GenerateArguments, collect_arguments(given)), client="cli")
     if given.json:
-        print(dumped(answer))
+        print(to_compact_json(answer))
         return DONE
     print(answer["text"])
     console = Console(stderr=True, highlight=False)

@@ -15,7 +15,7 @@ from mcp_router.cli.exit_codes import DONE
 from mcp_router.cli.output import create_figures_table, format_usd, rows, to_amount
 from mcp_router.operations import costs
 from mcp_router.operations.arguments import CostArguments, parse_arguments
-from mcp_router.text import dumped
+from mcp_router.text import to_compact_json
 
 _BAR = 16
 _LEAST_BAR = 4
@@ -40,7 +40,7 @@ async def run(app: App, given: Namespace) -> int:
     wanted = {"period": given.period} | ({"group_by": given.group_by} if given.group_by else {})
     view = await costs.summarize_costs(app, parse_arguments(CostArguments, wanted))
     if given.json:
-        print(dumped(view))
+        print(to_compact_json(view))
     elif given.csv:
         _print_csv(view, str(given.group_by or "period"))
     else:

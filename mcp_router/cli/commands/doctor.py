@@ -10,7 +10,7 @@ from rich.markup import escape
 from mcp_router.app import App
 from mcp_router.cli.exit_codes import DONE, FAILED
 from mcp_router.operations.doctor import checks
-from mcp_router.text import dumped
+from mcp_router.text import to_compact_json
 
 _SIGNS = {"ok": "[green]✓[/green]", "note": "[yellow]![/yellow]", "wrong": "[red]✗[/red]"}
 
@@ -19,7 +19,7 @@ async def run(app: App, given: Namespace) -> int:
     """Print what was found; 1 where something is wrong."""
     findings = await checks.examine(app, live=given.live)
     if given.json:
-        print(dumped([{"state": one.state, "what": one.what, "found": one.found} for one in findings]))
+        print(to_compact_json([{"state": one.state, "what": one.what, "found": one.found} for one in findings]))
     else:
         console = Console(highlight=False)
         for finding in findings:

@@ -30,7 +30,7 @@ from mcp_router.routing.inference.evaluation.scoring import (
     routing,
 )
 from mcp_router.settings import Settings
-from mcp_router.text import dumped
+from mcp_router.text import to_compact_json
 
 Json = dict[str, object]
 
@@ -49,7 +49,7 @@ def run(settings: Settings, given: Namespace) -> int:  # noqa: ARG001 - every co
         return USAGE
     view = scored(development)
     if given.json:
-        print(dumped(view))
+        print(to_compact_json(view))
     else:
         _show(view, Console(highlight=False))
     return DONE

@@ -13,7 +13,7 @@ from mcp_router.cli.exit_codes import DONE
 from mcp_router.cli.output import collect_arguments, create_table, rows
 from mcp_router.operations import explain
 from mcp_router.operations.arguments import ExplainArguments, parse_arguments
-from mcp_router.text import dumped
+from mcp_router.text import to_compact_json
 
 
 async def run(app: App, given: Namespace) -> int:
@@ -21,7 +21,7 @@ async def run(app: App, given: Namespace) -> int:
     said = {"call_id": given.call} if given.call is not None else collect_arguments(given)
     view = await explain.explain_route(app, parse_arguments(ExplainArguments, said))
     if given.json:
-        print(dumped(view))
+        print(to_compact_json(view))
         return DONE
     (_show_call if given.call is not None else show)(view, Console(highlight=False))
     return DONE

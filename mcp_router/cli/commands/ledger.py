@@ -10,7 +10,7 @@ from mcp_router.app import App
 from mcp_router.cli.exit_codes import DONE
 from mcp_router.errors import BadInputError
 from mcp_router.ledger.calendar import DAY_SECONDS, day_of, iso
-from mcp_router.text import dumped
+from mcp_router.text import to_compact_json
 
 _LONGEST = 36_500
 
@@ -26,7 +26,7 @@ async def _prune(app: App, given: Namespace) -> None:
     before = time.time() - _days(given.keep) * DAY_SECONDS
     dropped, first = await app.ledger.prune(before), iso(day_of(before))
     if given.json:
-        print(dumped({"dropped": dropped, "kept_from": first}))
+        print(to_compact_json({"dropped": dropped, "kept_from": first}))
     else:
         print(f"dropped {dropped:,} attempts from before {first} (UTC); what they cost stays in costs and budgets")
 
@@ -42,7 +42,7 @@ async def _rebuild(app: App, given: Namespace) -> None:
     """Set sums anew, or only look, and say each that was not what its attempts add up to."""
     found = await (app.ledger.check() if given.dry_run else app.ledger.rebuild())
     if given.json:
-        print(dumped({"found": found, "rebuilt": bool(found) and not given.dry_run}))
+        print(to_compact_json({"found": found, "rebuilt": bool(found) and not given.dry_run}))
         return
     for said in found:
         print(said)

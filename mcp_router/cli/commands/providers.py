@@ -12,7 +12,7 @@ from mcp_router.app import App
 from mcp_router.cli.exit_codes import DONE
 from mcp_router.cli.output import create_table, rows
 from mcp_router.operations.providers import list_providers
-from mcp_router.text import dumped
+from mcp_router.text import to_compact_json
 
 _COLOURS = {"active": "green", "degraded": "yellow", "inactive": "dim", "retired": "dim"}
 
@@ -21,7 +21,7 @@ async def run(app: App, given: Namespace) -> int:
     """Print the providers, or one in full."""
     view = await list_providers(app, given.provider)
     if given.json:
-        print(dumped(view))
+        print(to_compact_json(view))
         return DONE
     console = Console(highlight=False)
     if given.provider is None:

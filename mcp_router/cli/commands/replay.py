@@ -15,7 +15,7 @@ from mcp_router.cli.exit_codes import DONE
 from mcp_router.cli.output import create_figures_table, create_table, format_usd, rows, to_amount
 from mcp_router.operations import replay
 from mcp_router.operations.arguments import CostArguments, parse_arguments
-from mcp_router.text import dumped
+from mcp_router.text import to_compact_json
 
 
 async def run(app: App, given: Namespace) -> int:
@@ -23,7 +23,7 @@ async def run(app: App, given: Namespace) -> int:
     period = parse_arguments(CostArguments, {"period": given.period}).period
     view = await replay.replay(app, Path(given.table), period)
     if given.json:
-        print(dumped(view))
+        print(to_compact_json(view))
     else:
         _show(view, Console(highlight=False))
     return DONE

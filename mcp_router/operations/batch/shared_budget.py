@@ -12,12 +12,12 @@ import anyio
 from mcp_router.errors import BudgetExceededError
 from mcp_router.money import usd
 
-_AMPLE = 10
+_MAX_COST_MULTIPLE = 10
 """Times the dearest call so far: enough for one more of the kind, where its whole ceiling is not free."""
 
 
 @dataclass(kw_only=True, slots=True)
-class Grant:
+class Allotment:
     """Money for one call."""
 
     usd: Decimal
@@ -27,68 +27,68 @@ class Grant:
     """What the call cost, once it has ended; None counts as all of it."""
 
 
-class Purse:
+class SharedBudget:
     """What many calls may spend together."""
 
     def __init__(self, most_usd: Decimal | None) -> None:
         """`most_usd` is the caller's limit; None where each call has only its own."""
-        self._most = most_usd
-        self._spent = Decimal(0)
-        self._promised = Decimal(0)
-        self._dearest = Decimal(0)
-        self._under_way = 0
+        self._limit_usd = most_usd
+        self._spent_usd = Decimal(0)
+        self._allotted_usd = Decimal(0)
+        self._max_cost_usd = Decimal(0)
+        self._in_flight = 0
         self._ended = 0
-        self._one_ended = anyio.Event()
+        self._call_ended = anyio.Event()
 
-    async def wait_for(self, wanted_usd: Decimal, *, alone: bool = False) -> None:
+    async def wait_until_available(self, wanted_usd: Decimal, *, alone: bool = False) -> None:
         """Wait until `grant` has what one call wants; `alone` waits for all that is left.
 
         Raises:
             BudgetExceededError: Nothing is left, and nobody is under way who may leave something.
         """
-        while self._now(wanted_usd, alone=alone) is None:
-            await self._one_ended.wait()
+        while self._available_usd(wanted_usd, alone=alone) is None:
+            await self._call_ended.wait()
 
     @contextmanager
-    def grant(self, wanted_usd: Decimal, *, alone: bool = False) -> Generator[Grant]:
+    def allot(self, wanted_usd: Decimal, *, alone: bool = False) -> Generator[Allotment]:
         """Hand out what `wait_for` waited for; nothing may be awaited in between."""
-        granted = Grant(usd=self._now(wanted_usd, alone=alone) or Decimal(0), ended_before=self._ended)
-        self._promised += granted.usd
-        self._under_way += 1
+        granted = Allotment(usd=self._available_usd(wanted_usd, alone=alone) or Decimal(0), ended_before=self._ended)
+        self._allotted_usd += granted.usd
+        self._in_flight += 1
         try:
             yield granted
         finally:
             cost = granted.usd if granted.spent_usd is None else granted.spent_usd
-            self._promised -= granted.usd
-            self._under_way -= 1
+            self._allotted_usd -= granted.usd
+            self._in_flight -= 1
             self._ended += 1
-            self._spent += cost
-            self._dearest = max(self._dearest, cost)
-            self._one_ended.set()
-            self._one_ended = anyio.Event()
+            self._spent_usd += cost
+            self._max_cost_usd = max(self._max_cost_usd, cost)
+            self._call_ended.set()
+            self._call_ended = anyio.Event()
 
-    async def another_ended(self, since: Grant) -> bool:
+    async def wait_for_another_end(self, since: Allotment) -> bool:
         """Wait for a call to end that was under way beside one that has ended, which frees what was held for it;
         False where there is none.
         """
         if self._ended > since.ended_before + 1:
             return True
-        if not self._under_way:
+        if not self._in_flight:
             return False
-        await self._one_ended.wait()
+        await self._call_ended.wait()
         return True
 
-    def _now(self, wanted: Decimal, *, alone: bool) -> Decimal | None:
-        if self._most is None:
+    def _available_usd(self, wanted: Decimal, *, alone: bool) -> Decimal | None:
+        if self._limit_usd is None:
             return wanted
-        room = self._most - self._spent - self._promised
-        modest = min(wanted, self._dearest * _AMPLE)
+        room = self._limit_usd - self._spent_usd - self._allotted_usd
+        modest = min(wanted, self._max_cost_usd * _MAX_COST_MULTIPLE)
         if not alone and room >= wanted:
             return wanted
         if not alone and 0 < modest <= room:
             return modest
-        if self._under_way:
+        if self._in_flight:
             return None
         if room <= 0:
-            raise BudgetExceededError(f"max_cost_usd of {usd(self._most)} is spent")
+            raise BudgetExceededError(f"max_cost_usd of {usd(self._limit_usd)} is spent")
         return min(room, wanted)

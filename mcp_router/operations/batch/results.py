@@ -15,25 +15,25 @@ from mcp_router.errors import (
     RouterError,
 )
 from mcp_router.execution.call import Generation
-from mcp_router.files import FoundFile, Kept, Target
+from mcp_router.files import BatchTarget, FoundFile, SaveOutcome
 from mcp_router.ledger.ledger import LedgerError
 from mcp_router.money import number, usd
-from mcp_router.text import cleaned
+from mcp_router.text import strip_controls
 
-LISTED = 100
+MAX_LISTED_FILES = 100
 """Beyond so many files the result lists only what did not go well, and of that no more."""
-_LONGEST_ERROR = 600
+_MAX_ERROR_CHARACTERS = 600
 
 Json = dict[str, object]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Item:
+class BatchItem:
     """One file, and where its answer goes."""
 
     number: int
     found: FoundFile
-    target: Target | None
+    target: BatchTarget | None
 
     @property
     def done(self) -> bool:
@@ -42,7 +42,7 @@ class Item:
 
 
 @dataclass(kw_only=True, slots=True)
-class Outcomes:
+class BatchResults:
     """What came of each file so far."""
 
     id: str
@@ -61,10 +61,10 @@ class Outcomes:
     cost_usd: Decimal = Decimal(0)
     baseline_usd: Decimal = Decimal(0)
     unknown_costs: int = 0
-    stop: str | None = None
+    stop_reason: str | None = None
     """Why no further file is begun."""
     first_failure: tuple[str, RouterError | LedgerError] | None = None
-    said: dict[str, str] = field(default_factory=dict[str, str])
+    first_file_by_error: dict[str, str] = field(default_factory=dict[str, str])
     """By error: the first file it was told of."""
 
     @property
@@ -72,31 +72,31 @@ class Outcomes:
         """Files that are through, one way or another."""
         return self.answered + self.failed + self.done_before + self.not_begun
 
-    def spent(self, cost_usd: Decimal | None) -> None:
+    def add_cost(self, cost_usd: Decimal | None) -> None:
         """Count what a try cost, answered or not."""
         self.unknown_costs += cost_usd is None
         self.cost_usd += cost_usd or Decimal(0)
 
-    def note_done_before(self, item: Item) -> None:
+    def record_done_before(self, item: BatchItem) -> None:
         """Count a file that an earlier run answered."""
         self.done_before += 1
         self._list(item, {"done": "before"}, notable=False)
 
-    def note_not_begun(self, item: Item) -> None:
+    def record_not_begun(self, item: BatchItem) -> None:
         """Count a file that was left out because of `stop`."""
         self.not_begun += 1
         self._list(item, {"error": "not begun"}, notable=False)
 
-    def note_failed(self, item: Item, error: RouterError | LedgerError) -> None:
+    def record_failure(self, item: BatchItem, error: RouterError | LedgerError) -> None:
         """Count a file that nobody answered; the same error is told once."""
         self.failed += 1
         name = item.found.name
         self.first_failure = self.first_failure or (name, error)
-        text = f"{getattr(error, 'kind', 'ledger')}: {error}"[:_LONGEST_ERROR]
-        first = self.said.setdefault(text, name)
+        text = f"{getattr(error, 'kind', 'ledger')}: {error}"[:_MAX_ERROR_CHARACTERS]
+        first = self.first_file_by_error.setdefault(text, name)
         self._list(item, {"error": text if first == name else f"as for {first}"}, notable=True)
 
-    def note_answered(self, item: Item, generation: Generation, text: str, kept: Kept | None) -> None:
+    def record_answer(self, item: BatchItem, generation: Generation, text: str, kept: SaveOutcome | None) -> None:
         """Count an answer; `kept` says where it was saved, None that it was not to be."""
         self.answered += 1
         self.models[generation.candidate.model.id] += 1
@@ -116,23 +116,23 @@ class Outcomes:
         if generation.completion.finish_reason != "stop":
             told["finish_reason"] = generation.completion.finish_reason
         if citations := generation.completion.citations:
-            told["citations"] = [cleaned(citation) for citation in citations]
+            told["citations"] = [strip_controls(citation) for citation in citations]
         if warnings:
             told["warning"] = "; ".join(warnings)
         self._list(item, told, notable=bool(told))
 
-    def _list(self, item: Item, told: Json, *, notable: bool) -> None:
-        if self.total <= LISTED or (notable and len(self.listed) < LISTED):
+    def _list(self, item: BatchItem, told: Json, *, notable: bool) -> None:
+        if self.total <= MAX_LISTED_FILES or (notable and len(self.listed) < MAX_LISTED_FILES):
             self.listed[item.number] = {"file": item.found.name} | told
 
-    def result(self) -> Json:
+    def to_json(self) -> Json:
         """Put it all into few tokens.
 
         Raises:
             RouterError: Not one file was answered, now or before.
         """
         if self.first_failure is not None and not self.answered and not self.done_before:
-            raise self._nothing(*self.first_failure)
+            raise self._total_failure(*self.first_failure)
         answer: Json = {
             "model": ", ".join(name for name, _ in self.models.most_common(3)),
             "cost_usd": number(self.cost_usd) if not self.unknown_costs else None,
@@ -145,13 +145,13 @@ class Outcomes:
                 answer[name] = value
         if self.pattern is not None:
             answer = {"saved_to": self.pattern} | answer
-        if self.stop is not None:
+        if self.stop_reason is not None:
             then = "; resume does the rest" if self.pattern is not None else ""
-            answer["warning"] = self.stop + then
+            answer["warning"] = self.stop_reason + then
         answer["files"] = [self.listed[number] for number in sorted(self.listed)]
         return answer
 
-    def _nothing(self, name: str, error: RouterError | LedgerError) -> RouterError:
+    def _total_failure(self, name: str, error: RouterError | LedgerError) -> RouterError:
         text = f"None of {self.total} files was answered; {usd(self.cost_usd)} spent. {name}: {error}"
         match error:
             case BadInputError() if not self.cost_usd:

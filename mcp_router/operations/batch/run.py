@@ -14,24 +14,24 @@ import anyio
 from mcp_router.app import App
 from mcp_router.errors import BadInputError, BudgetExceededError, NoCandidateError, RouterError
 from mcp_router.execution.call import CallRequest, Generation, new_call_id
-from mcp_router.files import find_files, keep, save_target, targets_of, unwrapped
+from mcp_router.files import find_files, plan_targets, save_or_copy, save_target, unwrap_code
 from mcp_router.ledger.ledger import LedgerError
 from mcp_router.money import usd
 from mcp_router.operations.arguments import GenerateArguments
-from mcp_router.operations.batch.outcomes import LISTED, Item, Json, Outcomes
-from mcp_router.operations.batch.shared_budget import Grant, Purse
-from mcp_router.operations.prepare import EachFile, Prepared, ask_of, each_file, roots
-from mcp_router.text import cleaned
+from mcp_router.operations.batch.results import MAX_LISTED_FILES, BatchItem, BatchResults, Json
+from mcp_router.operations.batch.shared_budget import Allotment, SharedBudget
+from mcp_router.operations.prepare import BatchPrompt, PreparedCall, allowed_roots, prepare_batch, to_call_request
+from mcp_router.text import strip_controls
 
-AT_ONCE = 8
+MAX_CONCURRENT_CALLS = 8
 """Calls under way at the same time."""
 
-_PATIENCE = 180.0
+_MAX_WAIT_WITHOUT_ANSWER_S = 180.0
 """Seconds without any answer after which a batch gives up waiting for models at their limit or benched."""
-_SHORTEST_WAIT = 0.25
-_MOST_IN_RESULT = 20_000
+_MIN_WAIT_S = 0.25
+_MAX_RESULT_TOKENS = 20_000
 """Tokens of answers that one result may hold: hosts refuse results not much longer."""
-_NOT_WORDS = {
+_IRRELEVANT_TO_ANSWER = {
     *("files", "save_to", "per_file", "resume", "overwrite"),
     *("use_case", "complexity", "budget_tier", "model", "max_cost_usd"),
 }
@@ -40,56 +40,56 @@ _NOT_WORDS = {
 Progress = Callable[[float, float | None, str], Awaitable[None]]
 
 
-async def generate(app: App, arguments: GenerateArguments, *, client: str, on_progress: Progress | None) -> Json:
+async def run_batch(app: App, arguments: GenerateArguments, *, client: str, on_progress: Progress | None) -> Json:
     """Answer a prompt for each file; a file that fails leaves the others alone.
 
     Raises:
         RouterError: Not one file could be answered.
     """
-    each = await each_file(app, arguments, client=client)
+    each = await prepare_batch(app, arguments, client=client)
     await app.router.plan(each.task)  # an unknown name is told before anything is begun
-    items = await _items(app, arguments, each)
-    outcomes = Outcomes(id=new_call_id(), total=len(items), pattern=_pattern(items[0]))
-    run = _Run(
+    items = await _plan_items(app, arguments, each)
+    outcomes = BatchResults(id=new_call_id(), total=len(items), pattern=_name_pattern(items[0]))
+    run = _BatchRun(
         app=app,
         arguments=arguments,
         client=client,
-        each=each,
-        words=_digest(arguments),
-        outcomes=outcomes,
-        purse=Purse(arguments.max_cost_usd),
+        prompt=each,
+        task_digest=_digest_task(arguments),
+        results=outcomes,
+        shared_budget=SharedBudget(arguments.max_cost_usd),
         on_progress=on_progress,
         last_answer=anyio.current_time(),
     )
     waiting = iter(items)
     async with anyio.create_task_group() as group:
-        if each.begun.shared_prefix:
+        if each.draft.shared_prefix:
             # The first one alone: what it has vendors cache, the others read.
-            await run.through(waiting, at_most=1)
-        for _ in range(AT_ONCE):
-            group.start_soon(run.through, waiting)
-    return outcomes.result()
+            await run.work_through(waiting, at_most=1)
+        for _ in range(MAX_CONCURRENT_CALLS):
+            group.start_soon(run.work_through, waiting)
+    return outcomes.to_json()
 
 
-async def _items(app: App, arguments: GenerateArguments, each: EachFile) -> list[Item]:
+async def _plan_items(app: App, arguments: GenerateArguments, each: BatchPrompt) -> list[BatchItem]:
     base = app.settings.working_folder
-    found = await find_files(arguments.files, roots(app), base=base)
+    found = await find_files(arguments.files, allowed_roots(app), base=base)
     if arguments.save_to is None:
-        _refuse_too_much(len(found), each)
-        return [Item(number=number, found=one, target=None) for number, one in enumerate(found, 1)]
-    targets = await targets_of(
+        _require_listable(len(found), each)
+        return [BatchItem(number=number, found=one, target=None) for number, one in enumerate(found, 1)]
+    targets = await plan_targets(
         found,
         arguments.save_to,
-        roots(app),
+        allowed_roots(app),
         base=base,
-        task=_digest(arguments),
-        suffix=_suffix(arguments),
+        task=_digest_task(arguments),
+        suffix=_choose_suffix(arguments),
         resume=arguments.resume,
     )
-    return [Item(number=number, found=target.source, target=target) for number, target in enumerate(targets, 1)]
+    return [BatchItem(number=number, found=target.source, target=target) for number, target in enumerate(targets, 1)]
 
 
-def _pattern(item: Item) -> str | None:
+def _name_pattern(item: BatchItem) -> str | None:
     """Say how answers are named after their files, say `notes/*.md`."""
     if item.target is None:
         return None
@@ -98,11 +98,11 @@ def _pattern(item: Item) -> str | None:
     return f"{before}/*{after}"[1:] if found else item.target.place.name
 
 
-def _refuse_too_much(count: int, each: EachFile) -> None:
+def _require_listable(count: int, each: BatchPrompt) -> None:
     """Keep answers that together no host would show out of a result: they would be paid for and lost."""
     need = each.task.requirements
     length = need.max_output_tokens or need.typical_usage.output_tokens
-    most = min(LISTED, max(AT_ONCE, _MOST_IN_RESULT // length))
+    most = min(MAX_LISTED_FILES, max(MAX_CONCURRENT_CALLS, _MAX_RESULT_TOKENS // length))
     if count > most:
         raise BadInputError(
             f"{count} answers of about {length} tokens are too much for one result: name a folder in save_to, "
@@ -110,84 +110,84 @@ def _refuse_too_much(count: int, each: EachFile) -> None:
         )
 
 
-def _suffix(arguments: GenerateArguments) -> str:
+def _choose_suffix(arguments: GenerateArguments) -> str:
     return ".md" if arguments.response_schema is None else ".json"
 
 
-def _digest(arguments: GenerateArguments) -> str:
+def _digest_task(arguments: GenerateArguments) -> str:
     """Name everything an answer's words depend on besides its file."""
-    what = arguments.model_dump(mode="json", exclude=_NOT_WORDS)
+    what = arguments.model_dump(mode="json", exclude=_IRRELEVANT_TO_ANSWER)
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:32]
 
 
 @dataclass(kw_only=True, slots=True)
-class _Run:
+class _BatchRun:
     """One call over many files while it runs."""
 
     app: App
     arguments: GenerateArguments
     client: str
-    each: EachFile
-    words: str
+    prompt: BatchPrompt
+    task_digest: str
     """Names what the answers depend on besides their files."""
-    outcomes: Outcomes
-    purse: Purse
+    results: BatchResults
+    shared_budget: SharedBudget
     on_progress: Progress | None
     last_answer: float
     """On the event loop's clock; the beginning, before there is one."""
 
-    async def through(self, waiting: Iterator[Item], at_most: int | None = None) -> None:
+    async def work_through(self, waiting: Iterator[BatchItem], at_most: int | None = None) -> None:
         """Answer one file after the other, as long as there are any."""
         for count, item in enumerate(waiting, 1):
-            await self._one(item)
+            await self._process(item)
             if self.on_progress is not None:
-                ended, total = self.outcomes.ended, self.outcomes.total
-                await self.on_progress(ended, total, f"{ended} of {total} files, {usd(self.outcomes.cost_usd)}")
+                ended, total = self.results.ended, self.results.total
+                await self.on_progress(ended, total, f"{ended} of {total} files, {usd(self.results.cost_usd)}")
             if count == at_most:
                 return
 
-    async def _one(self, item: Item) -> None:
+    async def _process(self, item: BatchItem) -> None:
         if item.done:
-            self.outcomes.note_done_before(item)
-        elif self.outcomes.stop is not None:
-            self.outcomes.note_not_begun(item)
+            self.results.record_done_before(item)
+        elif self.results.stop_reason is not None:
+            self.results.record_not_begun(item)
         else:
             try:
                 await self._answer(item)
             except (RouterError, LedgerError) as error:
                 if isinstance(error, BudgetExceededError | LedgerError):
-                    self.outcomes.stop = self.outcomes.stop or str(error)
-                self.outcomes.note_failed(item, error)
+                    self.results.stop_reason = self.results.stop_reason or str(error)
+                self.results.record_failure(item, error)
 
-    async def _answer(self, item: Item) -> None:
-        ready, source = await self.each.prepared(item.found)
-        ask = ask_of(ready, self.arguments, client=self.client, call_id=f"{self.outcomes.id}.{item.number}")
-        generation = await self._paid(ask, ready)
+    async def _answer(self, item: BatchItem) -> None:
+        ready, source = await self.prompt.prepare_for(item.found)
+        ask = to_call_request(ready, self.arguments, client=self.client, call_id=f"{self.results.id}.{item.number}")
+        generation = await self._generate_within_budget(ask, ready)
         self.last_answer = anyio.current_time()
-        text = cleaned(generation.completion.text)
+        text = strip_controls(generation.completion.text)
         target = item.target
         if target is None:
-            self.outcomes.note_answered(item, generation, text, None)
+            self.results.record_answer(item, generation, text, None)
             return
-        text = unwrapped(text, PurePath(target.place.path))
-        task, overwrite = self.words, self.arguments.overwrite
-        kept = await keep(
+        text = unwrap_code(text, PurePath(target.place.path))
+        task, overwrite = self.task_digest, self.arguments.overwrite
+        kept = await save_or_copy(
             target.place,
             text,
             lambda: save_target(target, text, source=source.fingerprint, task=task, overwrite=overwrite),
-            mark=f"{self.outcomes.id}.{item.number}",
+            mark=f"{self.results.id}.{item.number}",
         )
         if kept.disk_refuses:
-            self.outcomes.stop = self.outcomes.stop or kept.why
-        self.outcomes.note_answered(item, generation, text, kept)
+            self.results.stop_reason = self.results.stop_reason or kept.why
+        self.results.record_answer(item, generation, text, kept)
 
-    async def _paid(self, ask: CallRequest, ready: Prepared) -> Generation:
+    async def _generate_within_budget(self, ask: CallRequest, ready: PreparedCall) -> Generation:
         """Ask for one file within what is left, waiting for money and for rates: a batch has the time."""
         wanted = ready.task.ceiling_usd
         alone = False
         while True:
-            await self.purse.wait_for(wanted, alone=alone)
-            with self.purse.grant(wanted, alone=alone) as grant:
+            await self.shared_budget.wait_until_available(wanted, alone=alone)
+            with self.shared_budget.allot(wanted, alone=alone) as grant:
                 task = replace(ask.task, ceiling_usd=grant.usd)
                 try:
                     generation = await self.app.router.generate(replace(ask, task=task))
@@ -199,26 +199,26 @@ class _Run:
                     failure = error
                 else:
                     grant.spent_usd = generation.cost_usd
-                    self.outcomes.spent(generation.cost_usd)
+                    self.results.add_cost(generation.cost_usd)
                     return generation
-            self.outcomes.spent(grant.spent_usd)
+            self.results.add_cost(grant.spent_usd)
             if grant.usd < wanted and isinstance(failure, NoCandidateError) and failure.retry_after is None:
                 if alone:
                     raise BudgetExceededError(f"max_cost_usd leaves {usd(grant.usd)}: {failure}") from failure
                 alone = True
-            elif not await self._may_try_again(failure, grant):
+            elif not await self._wait_to_try_again(failure, grant):
                 raise failure
 
-    async def _may_try_again(self, failure: RouterError, grant: Grant) -> bool:
+    async def _wait_to_try_again(self, failure: RouterError, grant: Allotment) -> bool:
         """Wait for what stands in the way, where that passes."""
         match failure:
             case NoCandidateError() if failure.retry_after is not None:
-                if anyio.current_time() + failure.retry_after > self.last_answer + _PATIENCE:
+                if anyio.current_time() + failure.retry_after > self.last_answer + _MAX_WAIT_WITHOUT_ANSWER_S:
                     return False
-                await anyio.sleep(max(_SHORTEST_WAIT, failure.retry_after))
+                await anyio.sleep(max(_MIN_WAIT_S, failure.retry_after))
                 return True
             case BudgetExceededError():
                 # What calls under way hold is more than they will cost.
-                return await self.purse.another_ended(grant)
+                return await self.shared_budget.wait_for_another_end(grant)
             case _:
                 return False
