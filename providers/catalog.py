@@ -1,6 +1,6 @@
-"""What there is to ask: providers and their models, as the vendors publish them.
+"""Providers, their models and prices, as the vendors publish them.
 
-One TOML file a provider in `providers/rows/`; `docs/extending.md` tells how to add one.
+Each provider is one TOML file in `providers/rows/`; `docs/extending.md` explains how to add one.
 """
 
 from __future__ import annotations
@@ -22,16 +22,23 @@ Wire = Literal[
     "gemini_generate",
     "embedded",
 ]
-"""A dialect of request and answer; each is a module of this package."""
+"""A dialect of request and answer; each is a module of `providers.wires`, or `providers.embedded`."""
 
 Feature = Literal["vision", "pdf", "json_schema", "json_object", "web_search", "prompt_cache"]
+MaxTokensField = Literal["max_tokens", "max_completion_tokens"]
+SchemaField = Literal["json_schema", "json_object", "none"]
+ThinkingField = Literal["none", "reasoning_effort", "thinking_type", "enable_thinking", "openrouter_reasoning"]
+ReportedCost = Literal["none", "usage_cost", "usage_cost_total", "usd_ticks", "copilot"]
+ResponsesSchema = Literal["text", "response_format"]
+ThinkingDefault = Literal["none", "off", "on", "always", "unknown"]
+TemperatureRule = Literal["yes", "not_while_thinking", "no"]
 
 EFFORTS: tuple[Effort, ...] = ("off", "minimal", "low", "medium", "high", "xhigh", "max")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Step:
-    """Other prices for the whole request once its prompt is longer than a boundary."""
+class PriceStep:
+    """Prices for the whole request if its prompt is longer than a boundary."""
 
     above_input_tokens: int
     input_mtok: Decimal
@@ -41,37 +48,37 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Price:
-    """US dollars per million tokens, from one day until another (that day excluded)."""
+    """US dollars per million tokens, from the day `since` (inclusive) to the day `until` (exclusive)."""
 
     input_mtok: Decimal
     output_mtok: Decimal
     cache_read_mtok: Decimal | None = None
-    """None: cached tokens cost what fresh ones do, as far as anyone knows."""
+    """None: cached tokens cost as much as other input."""
     cache_write_mtok: Decimal | None = None
     thinking_output_mtok: Decimal | None = None
-    """Where output costs more while the model thinks."""
-    steps: tuple[Step, ...] = ()
+    """The price of output while the model thinks, if it differs."""
+    steps: tuple[PriceStep, ...] = ()
     since: date | None = None
     until: date | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Thinking:
-    """How a model's hidden reasoning behaves."""
+    """Control over a model's hidden reasoning."""
 
-    default: Literal["none", "off", "on", "always", "unknown"] = "none"
+    default: ThinkingDefault = "none"
     off: str | None = None
-    """The word that switches it off on this model's wire (say `none`, `disabled`, `omit`); None: it cannot be."""
+    """The wire's word to switch it off (for example `none`, `disabled`, `omit`); None: it cannot be switched off."""
     efforts: tuple[Effort, ...] = ()
-    """The efforts it takes, weakest first and without `off`; empty where there is no such dial."""
+    """The efforts the model accepts, weakest first and without `off`; empty if it has no such levels."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PeakHours:
-    """When list prices hold; outside them they are multiplied by `off_peak_multiple`."""
+    """Hours of the list prices; outside them prices are multiplied by `off_peak_multiple`."""
 
     hours_utc: tuple[tuple[str, str], ...]
-    """Half-open spans such as ("01:00", "04:00")."""
+    """Half-open spans, for example ("01:00", "04:00")."""
     weekdays: tuple[int, ...] = (0, 1, 2, 3, 4)
     holidays: tuple[date, ...] = ()
     off_peak_multiple: Decimal = Decimal(1)
@@ -79,41 +86,41 @@ class PeakHours:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Model:
-    """One model at one provider."""
+    """A model at one provider."""
 
     provider: str
     name: str
     family: str = ""
-    """Kinship across providers: models of one family stand in for each other."""
+    """The same model at several providers: members of a family substitute each other."""
     lineage: str = ""
-    """The house it comes from (claude, gpt, qwen): a refusal is tried on another one."""
+    """Models of one maker (claude, gpt, qwen): a refusal falls back to another lineage."""
     context_window: int | None = None
     max_input: int | None = None
     max_output: int | None = None
     features: frozenset[Feature] = frozenset()
     thinking: Thinking = field(default_factory=Thinking)
     prices: tuple[Price, ...] = ()
-    """Empty: the price is unknown, which is not free."""
+    """Empty: the price is unknown, not zero."""
     caches_unasked: bool = False
-    """True where the vendor writes prompts into its cache although nobody asked, and bills it."""
+    """True if the vendor writes prompts to its cache unasked, and bills it."""
     search_fee_usd: Decimal | None = None
-    """Where a search costs something else than the provider's usual fee."""
+    """The price of a search in US dollars, if it differs from the provider's."""
     strength: int = 0
-    """Our own order of how much a model can do, 0 to 100, read off the vendor's line-up (class, then
-    generation) and its list price; used to sort, and to find a stand-in of the same standing.
+    """Our ranking of capability, 0 to 100, from the vendor's line-up (class, then generation) and list price;
+    it sorts candidates and selects substitutes of equal rank.
     """
     retires: date | None = None
     deprecated: bool = False
     preview: bool = False
     only_by_name: bool = False
-    """Made for one purpose, such as a safety classifier: only asked by who names it."""
+    """True for a model with a special purpose, such as a safety classifier: used only if a caller names it."""
     volatile_price: bool = False
     aliases: tuple[str, ...] = ()
     wire: Wire | None = None
-    """Where this model needs another wire than its provider's."""
+    """The model's wire, if it differs from its provider's."""
     base_url: str = ""
-    """Where it is served, where that is not its provider's address."""
-    temperature: Literal["yes", "not_while_thinking", "no"] = "yes"
+    """The model's URL, if it differs from its provider's."""
+    temperature: TemperatureRule = "yes"
     checked: date | None = None
     """The day the price was checked."""
     source: str = ""
@@ -121,12 +128,12 @@ class Model:
 
     @property
     def id(self) -> str:
-        """`provider:name`, as everybody writes it; the provider alone while nobody knows the name."""
+        """Return `provider:name`, or the provider alone if the name is unknown."""
         return f"{self.provider}:{self.name}" if self.name else self.provider
 
-    def effort_for(self, wanted: Effort) -> Effort:
-        """The nearest effort this model really has: `off` only where thinking can be switched off,
-        otherwise the weakest at or above what is wanted, or its strongest.
+    def choose_effort(self, wanted: Effort) -> Effort:
+        """Return the nearest effort the model has: `off` only if thinking can be switched off,
+        otherwise the weakest at or above the wanted one, or its strongest.
         """
         if self.thinking.default == "none":
             return "off"
@@ -143,20 +150,20 @@ class Model:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Search:
-    """How a provider searches the web for a model."""
+    """Web search by a provider on behalf of a model."""
 
     wire: Wire
     tool: str
-    """The name of the tool to offer on that wire."""
+    """The tool's name on that wire."""
     fee_usd: Decimal
-    """US dollars a search, beside the tokens."""
+    """US dollars per search, in addition to tokens."""
     bounded: bool = False
-    """True where the number of searches can be limited in the request."""
+    """True if the request can limit the number of searches."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LocalServer:
-    """A program that serves models on one's own machine, at this port unless it is told otherwise."""
+    """A program that serves models on the user's machine, with its default port."""
 
     name: str
     port: int
@@ -164,8 +171,8 @@ class LocalServer:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Provider:
-    """Who serves models and whose key is used. A difference between vendors that is a name or a number
-    is a field here; one that is behaviour is a wire.
+    """A service with models and a key. If vendors differ in a name or a number, that is a field here;
+    if they differ in behaviour, that is a wire.
     """
 
     name: str
@@ -174,34 +181,33 @@ class Provider:
     base_url: str
     docs_url: str
     key_env: tuple[str, ...] = ()
-    """Environment variables that may hold the key, first one first; empty where none is needed."""
+    """Environment variables for the key, in order of precedence; empty if no key is needed."""
     key_optional: bool = False
-    """True where most servers need none, but one that does finds it in these variables."""
+    """True if the key may be missing: most local servers need none."""
     base_url_env: tuple[str, ...] = ()
-    """The vendor's own variables that point elsewhere."""
+    """The vendor's environment variables for another URL."""
     servers: tuple[LocalServer, ...] = ()
-    """Who may answer on this machine, where that has to be found out."""
-    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
-    schema: Literal["json_schema", "json_object", "none"] = "json_schema"
-    """How an answer in JSON is asked for; a model without the feature is asked in words."""
-    thinking_field: Literal["none", "reasoning_effort", "thinking_type", "enable_thinking", "openrouter_reasoning"] = (
-        "none"
-    )
-    """Where the effort travels on Chat Completions."""
+    """Local servers to probe for models."""
+    max_tokens_field: MaxTokensField = "max_tokens"
+    schema: SchemaField = "json_schema"
+    """The request field for JSON answers; a model without the feature gets an instruction in words."""
+    thinking_field: ThinkingField = "none"
+    """The field for the effort on Chat Completions."""
     reasoning_outside_output: bool = False
-    """True where the vendor's output count leaves reasoning out, so that it must be added."""
-    reported_cost: Literal["none", "usage_cost", "usage_cost_total", "usd_ticks", "copilot"] = "none"
+    """True if the vendor's output count excludes reasoning, so it must be added."""
+    reported_cost: ReportedCost = "none"
+    """The field in which the vendor reports the cost of an answer."""
     keeps_responses: bool = False
-    """True where answers on Responses are kept at the vendor's unless it is told not to."""
-    responses_schema: Literal["text", "response_format"] = "text"
-    """Where a schema travels on Responses."""
+    """True if the vendor stores answers on Responses unless the request forbids it."""
+    responses_schema: ResponsesSchema = "text"
+    """The field for a schema on Responses."""
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     search: Search | None = None
     peak: PeakHours | None = None
     cache_write_multiple: Decimal = Decimal(1)
-    """A written cache token costs this many times an input token where no price says otherwise."""
+    """Price of a written cache token as a multiple of an input token, unless the model has its own price."""
     price: Price | None = None
-    """What any model costs here that states no price of its own; None: that price is unknown."""
+    """The price of models without their own; None: it is unknown."""
     retired: date | None = None
     successor: str = ""
     models: tuple[Model, ...] = ()

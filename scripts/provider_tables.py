@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from providers import errors
 from providers.catalog import Provider
-from providers.registry import shipped as shipped_providers
+from providers.registry import load_providers as shipped_providers
 from scripts.markdown import table
 
 

@@ -15,7 +15,7 @@ from typing import Literal, cast
 import tomlkit
 
 from providers.catalog import Model, Price, Provider
-from providers.registry import NAMES, provider_from_table
+from providers.registry import PROVIDER_NAMES, provider_from_table
 from scripts.price_listings import Listed, ListingError, from_address, from_genai_prices
 
 Key = Literal["input_mtok", "output_mtok", "cache_read_mtok"]
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print the difference, then write it if asked to. 1 where something differs that was not written."""
     options = _options().parse_args(arguments)
     today: date = options.today
-    providers = tuple(_provider(options.rows, name) for name in options.provider or NAMES)
+    providers = tuple(_provider(options.rows, name) for name in options.provider or PROVIDER_NAMES)
     try:
         listed = [row for source in options.source or ["genai-prices"] for row in _listed(source, providers, today)]
     except ListingError as exc:
@@ -109,7 +109,9 @@ def _options() -> argparse.ArgumentParser:
         metavar="FILE|URL|genai-prices",
         help="a catalogue: the installed genai-prices (default), or the JSON of models.dev, litellm or OpenRouter",
     )
-    parser.add_argument("--provider", action="append", choices=NAMES, metavar="NAME", help="only this provider")
+    parser.add_argument(
+        "--provider", action="append", choices=PROVIDER_NAMES, metavar="NAME", help="only this provider"
+    )
     parser.add_argument("--rows", type=Path, default=ROWS, help="the folder of rows (default: this package's)")
     parser.add_argument("--today", type=date.fromisoformat, default=datetime.now(UTC).date(), help="say, 2026-11-23")
     return parser

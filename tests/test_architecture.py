@@ -59,7 +59,7 @@ def test_a_start_loads_no_vendors_sdk_and_nothing_that_only_a_call_needs() -> No
 
 
 def test_providers_stand_without_the_router_and_without_mcp() -> None:
-    loaded = loaded_by("import providers, providers.connect, providers.registry; providers.registry.shipped()")
+    loaded = loaded_by("import providers, providers.connect, providers.registry; providers.registry.load_providers()")
 
     assert loaded & (VENDOR_SDKS | {"mcp", "mcp_types", "mcp_router"}) == set()
 

@@ -50,12 +50,12 @@ class AdapterPool:
     async def load(self, models: Sequence[Model]) -> None:
         """Load what it takes to ask the first of these models, and the second."""
         for model in models[: 2 if self.loads_fallback else 1]:
-            await self.adapter(model.provider).ready(model)
+            await self.adapter(model.provider).open(model)
 
     def preload(self, models: Sequence[Model]) -> None:
         """Load what it takes to ask these models, without waiting for it."""
         for model in models:
-            self.adapter(model.provider).prepare(model)
+            self.adapter(model.provider).open_in_background(model)
 
     async def aclose(self) -> None:
         """Close what was opened."""

@@ -83,7 +83,7 @@ class AccessRules:
         if provider.wire == "embedded":
             from providers.embedded import adapter  # noqa: PLC0415 -- as late as any wire
 
-            return adapter.available(configured.model_path)
+            return adapter.explain_unavailable(configured.model_path)
         if provider.name == "local" and not moved and not configured.enabled:
             return "set [providers.local] enabled = true, or OLLAMA_BASE_URL"
         if provider.key_env and not provider.key_optional and self.key(provider) is None:

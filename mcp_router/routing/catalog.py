@@ -126,13 +126,13 @@ class _MergedProviders(Mapping[str, Provider]):
 
     def __init__(self, own: Mapping[str, Provider]) -> None:
         self._own = own
-        self._names = (*registry.NAMES, *(name for name in own if name not in registry.NAMES))
+        self._names = (*registry.PROVIDER_NAMES, *(name for name in own if name not in registry.PROVIDER_NAMES))
 
     def __getitem__(self, name: str) -> Provider:
         if name in self._own:
             return self._own[name]
         if name in self._names:
-            return registry.shipped_provider(name)
+            return registry.load_provider(name)
         raise KeyError(name)
 
     def __iter__(self) -> Iterator[str]:
@@ -166,9 +166,9 @@ def read_user_providers(settings: Settings) -> Iterator[Provider]:
     for name, said in settings.configuration.providers.items():
         try:
             _check_address(name, said)
-            if name in registry.NAMES:
+            if name in registry.PROVIDER_NAMES:
                 if said.models or said.search_fee_usd is not None:
-                    yield _merge_row(registry.shipped_provider(name), said)
+                    yield _merge_row(registry.load_provider(name), said)
             else:
                 yield _read_new_row(name, said)
         except (registry.RowError, UnknownNameError) as exc:
@@ -201,7 +201,10 @@ def _read_new_row(name: str, said: ProviderSettings) -> Provider:
         raise registry.RowError(f"providers.{name!r}: a provider's name has no colon.")
     if said.wire is None:
         raise UnknownNameError(
-            "provider", name, registry.NAMES, hint=f"To add {name}, say [providers.{name}] wire = and base_url = ."
+            "provider",
+            name,
+            registry.PROVIDER_NAMES,
+            hint=f"To add {name}, set wire and base_url in [providers.{name}].",
         )
     table: dict[str, object] = {"wire": said.wire, "models": list(said.models)}
     if said.base_url is not None:

@@ -149,7 +149,7 @@ class _PlanBuilder:
         return fit(
             self.world.catalog.provider(model.provider),
             model,
-            effort=model.effort_for(_effort(wanted, self.task.complexity)),
+            effort=model.choose_effort(_effort(wanted, self.task.complexity)),
             need=self.task.requirements,
             ceiling_usd=self.task.ceiling_usd,
             now=self.world.now,

@@ -187,7 +187,7 @@ def _entry(where: str, listed: str | Mapping[str, str], file: str) -> RouteEntry
         entry = RouteEntry(
             model=row.text("model"), thinking=row.word("thinking", EFFORTS, "off"), note=row.text("note", "")
         )
-        row.finish()
+        row.reject_unknown_keys()
     except RowError as exc:
         raise ConfigError(f"{file}: {exc}") from exc
     return entry

@@ -1,1 +1,1 @@
-"""A small model inside the process, run by llama.cpp."""
+"""A small model in this process, run by llama.cpp."""

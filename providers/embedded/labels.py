@@ -1,4 +1,4 @@
-"""Sorting a text under one of the labels its prompt names, by example: a very small model cannot do it by chat."""
+"""Classification by example under the labels a prompt names: a very small model cannot do it by chat."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import cast
 
 from providers.completion import Prompt
 
-_FEWEST_LABELS, _MOST_LABELS = 2, 12
-_LONGEST_LABEL = 40
-_MOST_WORDS = 4
+_MIN_LABELS, _MAX_LABELS = 2, 12
+_MAX_LABEL_CHARS = 40
+_MAX_LABEL_WORDS = 4
 
 _LIST = r"\s*:?\s*(?P<list>[^\n.:;?!]+)"
 _OPENING = r"(?:^|[.!?:\n]\s*)(?:please\s+|now\s+|s['\u2019]il (?:te|vous) pla[iî]t,?\s+)?"
@@ -38,7 +38,7 @@ _MAKING = re.compile(
     r"|[ée]cri[srtv]|r[ée]dige|g[ée]n[èe]re|r[ée]sume|tradui|explique|cr[ée]e)",
     re.IGNORECASE,
 )
-"""A list in such a task is something else than labels."""
+"""In such a task a list does not mean labels."""
 _SEPARATOR = re.compile(r"\s*(?:,\s*(?:or|and|ou|et)\s+|,|/|\||\s+(?:or|ou)\s+)\s*", re.IGNORECASE)
 _FILE = re.compile(r"File: [^\n]+\n(?P<fence>`{3,})\n(?P<content>.*?)\n(?P=fence)$", re.DOTALL | re.MULTILINE)
 """A file as prompts carry it: its name must not be read as part of the text."""
@@ -92,12 +92,12 @@ _EXAMPLES: Mapping[str, tuple[str, str]] = {
     "politics": ("The parliament voted on the budget.", "The minister resigned after the election."),
     "technology": ("The startup released new software for robots.", "The laptop has a faster processor."),
 }
-"""What texts under common labels look like; any other label is shown by its own name."""
+"""Example texts of common labels; any other label is its own example."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Classification:
-    """A text to continue, and the grammar that lets it go on only with a label."""
+    """A text to continue, and a grammar that accepts only a label."""
 
     labels: tuple[str, ...]
     prompt: str
@@ -110,24 +110,24 @@ class Classification:
         return text if self.field is None else json.dumps({self.field: text.strip()}, ensure_ascii=False)
 
 
-def labels_in(text: str) -> tuple[str, ...]:
-    """The labels a text asks to choose from, as it writes them; empty where that is not certain."""
-    found = _found(text)
+def find_labels(text: str) -> tuple[str, ...]:
+    """Return the labels a text asks to choose from, as written; empty if uncertain."""
+    found = _find_labels_and_subject(text)
     return found[0] if found else ()
 
 
-def classification(prompt: Prompt) -> Classification | None:
-    """The prompt as a classification; None where it is not surely one."""
+def build_classification(prompt: Prompt) -> Classification | None:
+    """Return the prompt as a classification, or None if it is not clearly one."""
     if len(prompt.messages) != 1:
         return None
     text = _FILE.sub(lambda file: file["content"], prompt.messages[0].content)
     if prompt.response_schema is not None:
         return _choice_in_schema(prompt.response_schema, text)
-    if found := _found(text):
+    if found := _find_labels_and_subject(text):
         labels, subject = found
-        return _shown(labels, subject) if subject else None
-    labels = labels_in(prompt.system or "")
-    return _shown(labels, text) if labels else None
+        return _build_examples(labels, subject) if subject else None
+    labels = find_labels(prompt.system or "")
+    return _build_examples(labels, text) if labels else None
 
 
 def _choice_in_schema(schema: Mapping[str, object], text: str) -> Classification | None:
@@ -142,58 +142,58 @@ def _choice_in_schema(schema: Mapping[str, object], text: str) -> Classification
     names = cast("Mapping[str, object]", choice).get("enum") if isinstance(choice, Mapping) else None
     values = cast("list[object]", names) if isinstance(names, list) else []
     labels = tuple(value for value in values if isinstance(value, str))
-    if len(labels) != len(values) or not _FEWEST_LABELS <= len(labels) <= _MOST_LABELS:
+    if len(labels) != len(values) or not _MIN_LABELS <= len(labels) <= _MAX_LABELS:
         return None
-    found = _found(text)
-    return _shown(labels, found[1] if found and found[1] else text, field=field)
+    found = _find_labels_and_subject(text)
+    return _build_examples(labels, found[1] if found and found[1] else text, field=field)
 
 
-def _found(text: str) -> tuple[tuple[str, ...], str] | None:
+def _find_labels_and_subject(text: str) -> tuple[tuple[str, ...], str] | None:
     for pattern in (_NAMED, _LISTED) if _CHOOSING.search(text) else ():
         for match in pattern.finditer(text):
-            labels = _split(match["list"])
+            labels = _split_labels(match["list"])
             if labels and not _MAKING.search(text[: match.start()]):
-                return labels, _subject(text[: match.start()], text[match.end() :])
+                return labels, _extract_subject(text[: match.start()], text[match.end() :])
     return None
 
 
-def _split(listed: str) -> tuple[str, ...]:
+def _split_labels(listed: str) -> tuple[str, ...]:
     labels = tuple(part.strip(" \t\"'`*()[]{}«»“”") for part in _SEPARATOR.split(listed.strip()))
-    if not _FEWEST_LABELS <= len(labels) <= _MOST_LABELS or len({label.lower() for label in labels}) != len(labels):
+    if not _MIN_LABELS <= len(labels) <= _MAX_LABELS or len({label.lower() for label in labels}) != len(labels):
         return ()
     return labels if all(_is_label(label) for label in labels) else ()
 
 
 def _is_label(text: str) -> bool:
     words = text.lower().split()
-    return 0 < len(words) <= _MOST_WORDS and len(text) <= _LONGEST_LABEL and _NOT_IN_LABELS.isdisjoint(words)
+    return 0 < len(words) <= _MAX_LABEL_WORDS and len(text) <= _MAX_LABEL_CHARS and _NOT_IN_LABELS.isdisjoint(words)
 
 
-def _subject(before: str, after: str) -> str:
-    """What is to be sorted: what stands after a colon or on the next lines, or else everything but the list."""
-    told = after.lstrip(" \t")
-    rest = _bare(told)
-    return rest if rest and told.startswith((":", "\n")) else _bare(f"{before}\n{after}")
+def _extract_subject(before: str, after: str) -> str:
+    """Return the text to classify: what follows a colon or a line break, otherwise all but the list."""
+    following = after.lstrip(" \t")
+    rest = _strip_heading(following)
+    return rest if rest and following.startswith((":", "\n")) else _strip_heading(f"{before}\n{after}")
 
 
-def _bare(text: str) -> str:
+def _strip_heading(text: str) -> str:
     return " ".join(_HEADING.sub("", text).strip(" .:;?!\n\t\"'").split())
 
 
-def _shown(labels: tuple[str, ...], subject: str, field: str | None = None) -> Classification:
+def _build_examples(labels: tuple[str, ...], subject: str, field: str | None = None) -> Classification:
     # Twice, the second time backwards: the model leans towards the label it saw last.
     rounds = ((0, labels), (1, labels[::-1]))
     examples = "".join(
-        f"Text: {_example(label, turn)}\nCategory: {label}\n\n" for turn, order in rounds for label in order
+        f"Text: {_get_example(label, turn)}\nCategory: {label}\n\n" for turn, order in rounds for label in order
     )
     choices = " | ".join(json.dumps(f" {label}", ensure_ascii=False) for label in labels)
     return Classification(
         labels=labels,
-        prompt=f"{examples}Text: {_bare(subject)}\nCategory:",
+        prompt=f"{examples}Text: {_strip_heading(subject)}\nCategory:",
         grammar=f"root ::= {choices}",
         field=field,
     )
 
 
-def _example(label: str, turn: int) -> str:
+def _get_example(label: str, turn: int) -> str:
     return _EXAMPLES.get(label.lower(), (f"This is about {label}.", f"It is {label}."))[turn]

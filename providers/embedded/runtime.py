@@ -1,6 +1,6 @@
-"""A llama.cpp model loaded into this process: what runs in a worker thread for the embedded wire.
+"""A llama.cpp model loaded into this process; its methods run in a worker thread.
 
-The runtime is https://github.com/xorbitsai/xllamacpp: llama.cpp's own server, called without HTTP.
+The runtime is https://github.com/xorbitsai/xllamacpp: llama.cpp's server, called without HTTP.
 """
 
 from __future__ import annotations
@@ -27,34 +27,34 @@ from providers.errors import (
     UnavailableError,
 )
 
-SMALLEST_WINDOW = 2048
-"""The window to start with: about 200 MB with the shipped weights, where 8,192 tokens take 340."""
-BATCH = 64
-"""Tokens of a prompt read between two looks at the stop flag: about 0.3 s on one busy core."""
+MIN_WINDOW_TOKENS = 2048
+"""The first window: about 200 MB with the shipped weights; 8,192 tokens take 340 MB."""
+BATCH_TOKENS = 64
+"""Tokens of a prompt between two checks of the stop flag: about 0.3 s on one busy core."""
 
 Chunk = Mapping[str, Any]
-"""One event of llama.cpp's stream, as JSON: only this module and its tests read inside."""
+"""An event of llama.cpp's stream, as JSON."""
 OnDelta = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Ask:
-    """One question as llama.cpp takes it."""
+class GenerationRequest:
+    """A request for llama.cpp."""
 
     kind: Literal["chat", "text"]
-    """`chat` goes through the model's own template, `text` is continued as it stands."""
+    """`chat` applies the model's chat template; `text` is continued as is."""
     body: Mapping[str, object]
     estimated_input_tokens: int
-    """From the length of the text, rather too many; the exact count is llama.cpp's."""
-    room_tokens: int
-    """What the window must leave for the answer, if the model's own window is large enough."""
+    """A high estimate from the text's length; llama.cpp has the exact count."""
+    reserved_output_tokens: int
+    """The tokens of the window reserved for the answer, if the model's window is large enough."""
     classification: Classification | None = None
     """Set if the answer is one of the labels that the prompt or its schema names."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
-    """What the model said, and how it ended."""
+class GeneratedText:
+    """The model's answer."""
 
     text: str
     finish_reason: FinishReason
@@ -75,9 +75,10 @@ class _TooLongError(Exception):
 
 
 class Runtime:
-    """The loaded model and its window. The window grows when a prompt needs it: loading again takes
-    0.2 s, and most prompts never need the memory of a long one. The binding keeps the interpreter's lock
-    while it loads and frees; it gives it up while it answers.
+    """A loaded model with a window that grows when a prompt needs it.
+
+    Reloading takes 0.2 s, and most prompts never need the memory of a long one. The binding holds the
+    interpreter's lock while it loads and frees, and releases it while it generates.
     """
 
     def __init__(self, path: Path) -> None:
@@ -86,41 +87,44 @@ class Runtime:
         self._server: _Server | None = None
         self._window = 0
         self.loads = 0
-        """How often the weights were read."""
+        """How often the weights were loaded."""
 
-    def answer(self, ask: Ask, *, most_tokens: int, stop: threading.Event, on_delta: OnDelta) -> Answer | None:
-        """Load if need be, ask, and hand every piece of text to `on_delta`; None once `stop` was set.
+    def generate(
+        self, request: GenerationRequest, *, max_window: int, stop: threading.Event, on_delta: OnDelta
+    ) -> GeneratedText | None:
+        """Load the model if needed and generate; pass every piece to `on_delta`; return None after `stop`.
 
         Raises:
-            ProviderError: The model cannot be loaded, the prompt is too long, or nothing usable came back.
+            ProviderError: The model cannot be loaded, the prompt is too long or the answer unusable.
         """
-        # Where the guess says too long, any window will do to have the prompt counted.
-        needed = ask.estimated_input_tokens + ask.room_tokens if ask.estimated_input_tokens < most_tokens else 0
+        # If the estimate exceeds the window, any window suffices to count the prompt.
+        fits = request.estimated_input_tokens < max_window
+        needed = request.estimated_input_tokens + request.reserved_output_tokens if fits else 0
         try:
-            return _ask(self._loaded(needed, most_tokens), ask, stop, on_delta)
+            return _generate(self._load_window(needed, max_window), request, stop, on_delta)
         except _TooLongError as refused:
-            if refused.prompt_tokens >= most_tokens:
-                raise _context_length(refused.prompt_tokens, most_tokens) from None
-            needed = refused.prompt_tokens + ask.room_tokens
+            if refused.prompt_tokens >= max_window:
+                raise _create_context_error(refused.prompt_tokens, max_window) from None
+            needed = refused.prompt_tokens + request.reserved_output_tokens
         try:
-            return _ask(self._loaded(needed, most_tokens), ask, stop, on_delta)
+            return _generate(self._load_window(needed, max_window), request, stop, on_delta)
         except _TooLongError as refused:
-            raise _context_length(refused.prompt_tokens, refused.window) from None
+            raise _create_context_error(refused.prompt_tokens, refused.window) from None
 
     def close(self) -> None:
-        """Give the memory back, once the last answer under way has ended."""
+        """Free the memory after the request in flight has ended."""
         with self._loading:
             self._server = None
             self._window = 0
 
-    def _loaded(self, needed: int, most: int) -> _Server:
+    def _load_window(self, needed: int, most: int) -> _Server:
         with self._loading:
             if self._server is not None and self._window >= min(needed, most):
                 return self._server
-            window = SMALLEST_WINDOW
+            window = MIN_WINDOW_TOKENS
             while window < min(needed, most):
                 window *= 2
-            self._server = None  # the old one's memory first
+            self._server = None  # free the old window first
             self._window = min(window, most)
             self._server = _load(self.path, self._window)
             self.loads += 1
@@ -128,14 +132,14 @@ class Runtime:
 
 
 def _load(path: Path, window: int) -> _Server:
-    _check(path)
+    _check_file(path)
     llama = importlib.import_module("xllamacpp")
     params = llama.CommonParams()
     params.model.path = str(path)
     params.model_alias = {path.stem}
     params.n_ctx = window
     params.n_parallel = 1
-    params.n_batch = params.n_ubatch = BATCH
+    params.n_batch = params.n_ubatch = BATCH_TOKENS
     # One thread: with two on a busy two-core machine the spin barriers cost most of the speed.
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
     params.n_threads_http = 1
@@ -145,33 +149,35 @@ def _load(path: Path, window: int) -> _Server:
     params.verbosity = -1
     params.api_keys = [secrets.token_urlsafe(32)]
     try:
-        with _private_address() as address:
+        with _create_private_address() as address:
             params.hostnames = [address]
             params.port = 0
             return cast("_Server", llama.Server(params))
     except (RuntimeError, ValueError, OSError) as exc:
         raise UnavailableError(
             f"llama.cpp could not load {path.name} with a window of {window} tokens: "
-            "the file is damaged, of a kind it does not know, or memory is short"
+            "the file is damaged, of an unknown format, or memory is short"
         ) from exc
 
 
-def _check(path: Path) -> None:
+def _check_file(path: Path) -> None:
     try:
         with path.open("rb") as file:
             magic = file.read(4)
     except FileNotFoundError as exc:
         raise ModelNotFoundError(f"no model at {path}: set `model_path` to a GGUF file") from exc
     except OSError as exc:
-        raise UnavailableError(f"{path} cannot be read: {exc.strerror}") from exc
+        raise UnavailableError(f"cannot read {path}: {exc.strerror}") from exc
     if magic != b"GGUF":
         raise ModelNotFoundError(f"{path} is not a GGUF file: set `model_path` to one")
 
 
 @contextmanager
-def _private_address() -> Generator[str]:
-    """Where llama.cpp's HTTP side listens, which it always does: a Unix socket in a folder of our own
-    that is gone once it is bound, so nobody can connect. Windows gets a loopback port, guarded by the key.
+def _create_private_address() -> Generator[str]:
+    """Yield an address for llama.cpp's HTTP server, which cannot be switched off.
+
+    It is a Unix socket in a private folder that is deleted after binding, so no process can connect. On Windows it
+    is a loopback port protected by the key.
     """
     if os.name == "nt":
         yield "127.0.0.1"
@@ -180,56 +186,58 @@ def _private_address() -> Generator[str]:
         yield str(Path(folder, "llama.sock"))
 
 
-def _ask(server: _Server, ask: Ask, stop: threading.Event, on_delta: OnDelta) -> Answer | None:
+def _generate(
+    server: _Server, request: GenerationRequest, stop: threading.Event, on_delta: OnDelta
+) -> GeneratedText | None:
     if stop.is_set():
         return None
     chunks: list[Chunk] = []
     pieces: list[str] = []
 
-    def take(chunk: Chunk) -> bool:
+    def receive(chunk: Chunk) -> bool:
         if stop.is_set():
             return True
         chunks.append(chunk)
-        # Text that is continued begins with the space that parts it from its prompt.
-        if piece := _text(chunk).lstrip() if ask.kind == "text" and not pieces else _text(chunk):
+        # Continued text begins with the space after its prompt.
+        if piece := _extract_text(chunk).lstrip() if request.kind == "text" and not pieces else _extract_text(chunk):
             pieces.append(piece)
             on_delta(piece)
         return False
 
-    # Progress events come once a batch while the prompt is read: they are where a long prompt can be stopped.
-    body = {**ask.body, "stream": True, "return_progress": True, "stream_options": {"include_usage": True}}
+    # A long prompt can be stopped at its progress events, one per batch.
+    body = {**request.body, "stream": True, "return_progress": True, "stream_options": {"include_usage": True}}
     try:
-        if ask.kind == "chat":
-            server.handle_chat_completions(body, take)
+        if request.kind == "chat":
+            server.handle_chat_completions(body, receive)
         else:
-            server.handle_completions(body, take)
+            server.handle_completions(body, receive)
     except (ValueError, RuntimeError) as exc:
-        raise InvalidRequestError(f"llama.cpp refused the request: {_line(str(exc))}") from exc
-    return None if stop.is_set() else _read(chunks, "".join(pieces))
+        raise InvalidRequestError(f"llama.cpp refused the request: {_to_line(str(exc))}") from exc
+    return None if stop.is_set() else _parse_chunks(chunks, "".join(pieces))
 
 
-def _read(chunks: list[Chunk], text: str) -> Answer:
+def _parse_chunks(chunks: list[Chunk], text: str) -> GeneratedText:
     for chunk in chunks:
         if error := chunk.get("error"):
-            _raise(error)
-    usage = next((_usage(chunk["usage"]) for chunk in reversed(chunks) if chunk.get("usage")), None)
+            _raise_error(error)
+    usage = next((_parse_usage(chunk["usage"]) for chunk in reversed(chunks) if chunk.get("usage")), None)
     reasons = [choice.get("finish_reason") for chunk in chunks for choice in chunk.get("choices", ())]
     reason = next((reason for reason in reversed(reasons) if reason), None)
     if usage is None or reason not in ("stop", "length"):
-        raise BrokenAnswerError("the embedded model's answer did not end as an answer ends", usage=usage)
+        raise BrokenAnswerError("the embedded model's answer ended without a finish reason", usage=usage)
     if not text.strip():
-        raise EmptyAnswerError("the embedded model said nothing", usage=usage)
-    return Answer(text=text, finish_reason=reason, usage=usage)
+        raise EmptyAnswerError("the embedded model's answer is empty", usage=usage)
+    return GeneratedText(text=text, finish_reason=reason, usage=usage)
 
 
-def _text(chunk: Chunk) -> str:
+def _extract_text(chunk: Chunk) -> str:
     choices = chunk.get("choices")
     if not choices:
         return ""
     return choices[0].get("text") or choices[0].get("delta", {}).get("content") or ""
 
 
-def _usage(counted: Chunk) -> Usage:
+def _parse_usage(counted: Chunk) -> Usage:
     details: Chunk = counted.get("prompt_tokens_details") or {}
     return Usage(
         input_tokens=counted["prompt_tokens"],
@@ -238,18 +246,18 @@ def _usage(counted: Chunk) -> Usage:
     )
 
 
-def _raise(error: Chunk) -> None:
+def _raise_error(error: Chunk) -> None:
     if error.get("type") == "exceed_context_size_error":
         raise _TooLongError(prompt_tokens=error["n_prompt_tokens"], window=error["n_ctx"])
-    message = f"llama.cpp refused the request: {_line(str(error.get('message', '')))}"
-    if error.get("code") == 400:  # noqa: PLR2004 - HTTP's number, which llama.cpp uses inside too
+    message = f"llama.cpp refused the request: {_to_line(str(error.get('message', '')))}"
+    if error.get("code") == 400:  # noqa: PLR2004 - llama.cpp uses HTTP's status codes
         raise InvalidRequestError(message, status=400)
     raise UnavailableError(message, status=error.get("code"))
 
 
-def _context_length(prompt_tokens: int, window: int) -> ContextLengthError:
-    return ContextLengthError(f"the prompt is {prompt_tokens} tokens, the embedded model's window {window}")
+def _create_context_error(prompt_tokens: int, window: int) -> ContextLengthError:
+    return ContextLengthError(f"the prompt has {prompt_tokens} tokens, the embedded model's window {window}")
 
 
-def _line(text: str) -> str:
+def _to_line(text: str) -> str:
     return " ".join(text.split())[:200]

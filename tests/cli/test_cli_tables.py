@@ -15,7 +15,7 @@ import pytest
 from mcp_router.cli import main
 from mcp_router.ledger.connect import open_ledger
 from mcp_router.ledger.records import Attempt
-from providers.registry import shipped_provider
+from providers.registry import load_provider
 from tests.support.ledgers import DAY, an_attempt, by_hand
 
 
@@ -31,7 +31,7 @@ def test_a_providers_models_are_named_in_full(provider: str, capsys: pytest.Capt
     assert main(["providers", provider]) == 0
 
     shown = capsys.readouterr().out
-    assert [model.id for model in shipped_provider(provider).models if f"{model.id} " not in shown] == []
+    assert [model.id for model in load_provider(provider).models if f"{model.id} " not in shown] == []
     assert "…" not in shown
 
 

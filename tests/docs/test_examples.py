@@ -21,7 +21,7 @@ from mcp_router.operations.install import jsonc
 from mcp_router.operations.install.hosts import SERVER
 from mcp_router.server.tools import TOOLS
 from mcp_router.settings import load
-from providers.registry import shipped
+from providers.registry import load_providers
 from scripts.write_tables import EXAMPLES, HOSTS, MANIFEST, PAGES, example, example_name, with_tables
 from scripts.write_tables import manifest as up_to_date
 from tests.support.front import environment
@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 (COMMAND,) = PROJECT["scripts"]
 GUIDE = (ROOT / "docs" / "hosts.md").read_text("utf-8")
-KEYS = {name for provider in shipped() for name in provider.key_env}
+KEYS = {name for provider in load_providers() for name in provider.key_env}
 
 
 def blocks(language: str) -> list[str]:
@@ -166,7 +166,7 @@ def test_the_registrys_entry_says_what_pyproject_says() -> None:
 def test_the_registrys_entry_names_every_key_as_a_secret() -> None:
     (package,) = read("server.json")["packages"]
     secret = {one["name"] for one in package["environmentVariables"] if one.get("isSecret")}
-    needed = [row for row in shipped() if row.key_env and not row.key_optional and row.retired is None]
+    needed = [row for row in load_providers() if row.key_env and not row.key_optional and row.retired is None]
     firsts = {row.key_env[0] for row in needed}
 
     assert secret == firsts | {"MCP_ROUTER_DATABASE_URL"}

@@ -23,7 +23,7 @@ from mcp_router.settings import load
 from providers.catalog import Model
 from providers.completion import Message, Prompt
 from providers.connect import connect
-from providers.registry import NAMES, provider_from_table, shipped
+from providers.registry import PROVIDER_NAMES, load_providers, provider_from_table
 from scripts import write_tables
 from tests.support.front import environment
 from tests.vendors import Vendors, vendor_server
@@ -193,7 +193,7 @@ async def test_the_dialect_that_is_shown_can_be_asked() -> None:
     async def heard(piece: str) -> None:
         pieces.append(piece)
 
-    adapter = names["open_wire"](shipped()[0], key=None, base_url="")
+    adapter = names["create_adapter"](load_providers()[0], key=None, base_url="")
     prompt = Prompt(messages=(Message(role="user", content="Say hello."),), max_output_tokens=9)
     answer = await adapter.complete(Model(provider="acme", name="echo"), prompt, on_text=heard)
     await adapter.aclose()
@@ -244,7 +244,7 @@ async def test_python_of_the_library_page_runs(number: int, tmp_path: Path) -> N
 
 
 def test_every_provider_has_its_word() -> None:
-    assert re.findall(r"^- `(\w+)`: ", (DOCS / "providers.md").read_text("utf-8"), re.MULTILINE) == list(NAMES)
+    assert re.findall(r"^- `(\w+)`: ", (DOCS / "providers.md").read_text("utf-8"), re.MULTILINE) == list(PROVIDER_NAMES)
 
 
 def test_every_package_of_the_router_is_explained() -> None:

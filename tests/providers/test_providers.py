@@ -13,10 +13,10 @@ from providers import errors
 from providers.catalog import EFFORTS, Model, Provider
 from providers.completion import Adapter, Attachment, Completion, Message, Prompt, Usage
 from providers.connect import connect
-from providers.registry import shipped
+from providers.registry import load_providers
 from tests.vendors import CITATIONS, Vendors, vendor_server
 
-ROWS = tuple(row for row in shipped() if row.wire != "embedded")
+ROWS = tuple(row for row in load_providers() if row.wire != "embedded")
 SEARCHERS = tuple(row for row in ROWS if row.search is not None)
 KEY = "key-4f9a8b7c6d5e4f3a"
 WRITES_TOLD = {"claude", "openai", "kimi", "openrouter"}
@@ -68,7 +68,7 @@ def model_of(row: Provider) -> Model:
 
 
 def lightest(model: Model, prompt: Prompt = PROMPT) -> Prompt:
-    return replace(prompt, effort=model.effort_for("off"))
+    return replace(prompt, effort=model.choose_effort("off"))
 
 
 def expected(row: Provider, model: Model, *, searches: int = 0) -> Completion:
@@ -136,7 +136,7 @@ async def test_every_model_takes_every_effort_it_is_asked_for(row: Provider, ven
     asked = [(model, effort) for model in row.models for effort in EFFORTS]
 
     answers = [
-        await adapter.complete(model, replace(PROMPT, effort=model.effort_for(effort))) for model, effort in asked
+        await adapter.complete(model, replace(PROMPT, effort=model.choose_effort(effort))) for model, effort in asked
     ]
     await adapter.aclose()
 

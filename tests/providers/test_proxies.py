@@ -15,12 +15,12 @@ from providers.catalog import Model
 from providers.completion import Message, Prompt
 from providers.connect import connect
 from providers.errors import ProviderError
-from providers.registry import shipped
+from providers.registry import load_providers
 from tests.vendors import Vendors, vendor_server
 
 PROMPT = Prompt(messages=(Message(role="user", content="Say hello."),), max_output_tokens=50)
 VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
-ONE_OF_A_WIRE = list({row.wire: row for row in shipped() if row.models and row.wire != "embedded"}.values())
+ONE_OF_A_WIRE = list({row.wire: row for row in load_providers() if row.models and row.wire != "embedded"}.values())
 WIRES = pytest.mark.parametrize("name", [row.name for row in ONE_OF_A_WIRE])
 
 
@@ -85,11 +85,11 @@ async def vendors() -> AsyncGenerator[Vendors]:
 
 
 def a_model(name: str) -> Model:
-    return next(row.models[0] for row in shipped() if row.name == name)
+    return next(row.models[0] for row in load_providers() if row.name == name)
 
 
 async def ask(name: str, url: str | None) -> str:
-    row = next(row for row in shipped() if row.name == name)
+    row = next(row for row in load_providers() if row.name == name)
     connection = connect(row, key="test-key-0123456789", base_url=url)
     try:
         return (await connection.complete(a_model(name), PROMPT)).text

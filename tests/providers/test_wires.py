@@ -14,13 +14,13 @@ from providers import errors
 from providers.catalog import Model, Provider
 from providers.completion import Completion, Limits, Message, OnText, Prompt
 from providers.connect import connect
-from providers.registry import shipped
+from providers.registry import load_providers
 from providers.transport.rate_limit_headers import parse_rate_limits, parse_retry_after
 from providers.transport.redaction import redact
 from providers.wires import request_options
 from tests.vendors import Vendors, vendor_server
 
-ROWS = {row.name: row for row in shipped()}
+ROWS = {row.name: row for row in load_providers()}
 KEY = "key-4f9a8b7c6d5e4f3a"
 PROMPT = Prompt(messages=(Message(role="user", content="Say hello."),), max_output_tokens=500)
 NOON = 1_795_000_000.0
@@ -490,7 +490,7 @@ async def test_a_separator_that_looks_like_a_new_line_stays_in_the_text(vendors:
 def test_connecting_loads_no_sdk() -> None:
     code = (
         "import sys, providers.connect as c, providers.registry as r\n"
-        "c.connect(r.shipped_provider('openai'), key='k')\n"
+        "c.connect(r.load_provider('openai'), key='k')\n"
         "print([n for n in ('openai', 'anthropic', 'groq', 'mistralai', 'httpx', 'httpx2') if n in sys.modules])"
     )
 

@@ -36,21 +36,21 @@ def test_every_provider_of_the_contract_is_shipped() -> None:
         "claude openai mistral gemini qwen deepseek kimi glm groq grok perplexity openrouter huggingface github copilot"
     )
 
-    names = tuple(provider.name for provider in registry.shipped())
+    names = tuple(provider.name for provider in registry.load_providers())
 
     assert names == (*fifteen.split(), "local", "embedded")
 
 
 def test_building_the_catalog_reads_no_row() -> None:
-    registry.shipped_provider.cache_clear()
+    registry.load_provider.cache_clear()
 
     catalog = Catalog.with_shipped()
     catalog.model("groq:openai/gpt-oss-20b")
 
-    assert registry.shipped_provider.cache_info().currsize == 1
+    assert registry.load_provider.cache_info().currsize == 1
 
 
-@pytest.mark.parametrize("provider", registry.shipped(), ids=lambda provider: provider.name)
+@pytest.mark.parametrize("provider", registry.load_providers(), ids=lambda provider: provider.name)
 def test_a_shipped_provider_can_be_reached(provider: Provider) -> None:
     reachable = provider.base_url.startswith(("https://", "http://localhost:")) or provider.wire == "embedded"
 
@@ -211,27 +211,42 @@ GOOD: dict[str, object] = {"wire": "openai_chat", "base_url": "http://127.0.0.1:
 @pytest.mark.parametrize(
     ("table", "told"),
     [
-        ({"wire": "openai_chat"}, "providers.mine: base_url is missing: a string."),
-        ({"wire": "telnet", "base_url": "x"}, "wire must be one of openai_chat, openai_responses, anthropic_messages,"),
-        (GOOD | {"wires": 1}, "there is no key 'wires'. The keys here are: title, wire, base_url,"),
-        (GOOD | {"key_env": "KEY"}, "key_env must be a list, not 'KEY'."),
-        (GOOD | {"models": [{"nam": "q"}]}, "providers.mine.models[0]: name is missing: a string."),
-        (GOOD | {"models": [{"name": "q", "input_mtok": 1}]}, "models[0]: output_mtok is missing: a number"),
-        (GOOD | {"models": [{"name": "q", "input_mtok": -1, "output_mtok": 1}]}, "input_mtok must be a number from 0"),
-        (GOOD | {"models": [{"name": "q", "input_mtok": True, "output_mtok": 1}]}, "must be a number from 0 up, not"),
-        (GOOD | {"models": [{"name": "q", "input_mtok": float("nan"), "output_mtok": 1}]}, "must be a number from 0"),
-        (GOOD | {"models": [{"name": "q", "context_window": "8k"}]}, "context_window must be a whole number from 0"),
-        (GOOD | {"models": [{"name": "q", "retires": "soon"}]}, "retires must be a date such as 2026-11-23"),
-        (GOOD | {"models": [{"name": "q", "features": ["magic"]}]}, "features must be one of vision, pdf,"),
+        ({"wire": "openai_chat"}, "providers.mine.base_url is missing: set a string."),
+        (
+            {"wire": "telnet", "base_url": "x"},
+            "wire = 'telnet': must be one of openai_chat, openai_responses,",
+        ),
+        (GOOD | {"wires": 1}, "providers.mine.wires is unknown. Known keys: title, wire, base_url,"),
+        (GOOD | {"key_env": "KEY"}, "providers.mine.key_env = 'KEY': must be a list."),
+        (GOOD | {"models": [{"nam": "q"}]}, "providers.mine.models[0].name is missing: set a string."),
+        (GOOD | {"models": [{"name": "q", "input_mtok": 1}]}, "models[0].output_mtok is missing: set a number"),
+        (
+            GOOD | {"models": [{"name": "q", "input_mtok": -1, "output_mtok": 1}]},
+            "input_mtok = -1: must be a number",
+        ),
+        (
+            GOOD | {"models": [{"name": "q", "input_mtok": True, "output_mtok": 1}]},
+            "input_mtok = True: must be a",
+        ),
+        (
+            GOOD | {"models": [{"name": "q", "input_mtok": float("nan"), "output_mtok": 1}]},
+            "must be a number, at least 0",
+        ),
+        (
+            GOOD | {"models": [{"name": "q", "context_window": "8k"}]},
+            "context_window = '8k': must be a whole",
+        ),
+        (GOOD | {"models": [{"name": "q", "retires": "soon"}]}, "retires = 'soon': must be a date such as 2026-11-23"),
+        (GOOD | {"models": [{"name": "q", "features": ["magic"]}]}, "features = 'magic': must be one of vision, pdf,"),
         (
             GOOD | {"models": [{"name": "q", "thinking": {"defualt": "on"}}]},
-            "models[0].thinking: default is missing: one of",
+            "models[0].thinking.default is missing: set one of",
         ),
-        (GOOD | {"models": [{"name": "q"}, {"name": "p", "aliases": ["q"]}]}, "the model 'q' is there twice."),
-        (GOOD | {"peak": {"hours_utc": [["1", "4"]]}}, 'providers.mine.peak: hours_utc must be hours such as "01:00"'),
+        (GOOD | {"models": [{"name": "q"}, {"name": "p", "aliases": ["q"]}]}, "model 'q' is listed twice: remove one."),
+        (GOOD | {"peak": {"hours_utc": [["1", "4"]]}}, "providers.mine.peak.hours_utc = '1': must be hours such as"),
         (
             GOOD | {"models": [{"name": "q", "input_mtok": 1, "output_mtok": 1, "prices": [{}]}]},
-            "prices[0]: input_mtok is missing",
+            "prices[0].input_mtok is missing",
         ),
     ],
 )
@@ -255,4 +270,4 @@ def test_a_row_that_cannot_be_names_the_key_and_what_it_may_be(table: dict[str, 
 def test_a_model_gets_the_nearest_effort_it_has(thinking: Thinking, wanted: str, given: str) -> None:
     model = Model(provider="p", name="m", thinking=thinking)
 
-    assert model.effort_for(wanted) == given  # pyright: ignore[reportArgumentType] -- the parameters are plain strings
+    assert model.choose_effort(wanted) == given  # pyright: ignore[reportArgumentType] -- the parameters are plain strings

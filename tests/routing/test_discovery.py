@@ -21,11 +21,11 @@ from mcp_router.routing.access import normalize_local_url
 from mcp_router.routing.catalog import Catalog
 from mcp_router.routing.local_servers import Discovery
 from providers.catalog import LocalServer
-from providers.registry import shipped_provider
+from providers.registry import load_provider
 from tests.support.front import Front, front
 from tests.vendors import Vendors, vendor_server
 
-LOCAL = shipped_provider("local")
+LOCAL = load_provider("local")
 ENABLED = "[providers.local]\nenabled = true\n"
 
 

@@ -73,7 +73,7 @@ def test_every_model_of_a_cell_is_there_and_stays(entry: RouteEntry) -> None:
     assert model.name == entry.name
     assert model.retires is None or model.retires > NEXT_WEEK
     assert not model.deprecated
-    assert model.effort_for(entry.thinking) == entry.thinking
+    assert model.choose_effort(entry.thinking) == entry.thinking
 
 
 @pytest.mark.parametrize(("use_case", "tier", "entry"), MODELS, ids=named)
@@ -137,12 +137,12 @@ def test_a_users_cell_replaces_the_shipped_one_and_no_other() -> None:
         ({"analysis": {"economy": []}}, "my.toml: routes.analysis.economy: it is empty."),
         ({"analysis": {"economy": ["nobody:x"]}}, "routes.analysis.economy[0]: Unknown provider: 'nobody'. There are"),
         ({"analysis": {"economy": ["local", "qwen:x"]}}, "routes.analysis.economy[1]: Unknown model: 'qwen:x'. There"),
-        ({"analysis": {"economy": [{"modle": "local"}]}}, "my.toml: routes.analysis.economy[0]: model is missing"),
+        ({"analysis": {"economy": [{"modle": "local"}]}}, "my.toml: routes.analysis.economy[0].model is missing"),
         (
             {"analysis": {"economy": [{"model": "local", "think": "low"}]}},
-            "there is no key 'think'. The keys here are:",
+            "think is unknown. Known keys:",
         ),
-        ({"analysis": {"economy": [{"model": "local", "thinking": "deep"}]}}, "thinking must be one of off, minimal,"),
+        ({"analysis": {"economy": [{"model": "local", "thinking": "deep"}]}}, "thinking = 'deep': must be one of off,"),
     ],
 )
 def test_a_users_table_that_cannot_be_names_the_file_the_key_and_the_names_there_are(

@@ -14,10 +14,10 @@ from mcp import Client
 from mcp_router.app import App, run_app
 from mcp_router.server import create_server
 from mcp_router.settings import load
-from providers.registry import shipped
+from providers.registry import load_providers
 from tests.vendors import Vendors
 
-KEYS = {row.name: (row.key_env[0], f"test-key-of-{row.name}-0123456789") for row in shipped() if row.key_env}
+KEYS = {row.name: (row.key_env[0], f"test-key-of-{row.name}-0123456789") for row in load_providers() if row.key_env}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,13 +7,13 @@ import sys
 
 import anyio
 
-from providers.registry import NAMES
+from providers.registry import PROVIDER_NAMES
 from tests.vendors.server import vendor_server
 
 
 async def serve(port: int, delay_ms: float) -> None:
     async with vendor_server(port) as vendors:
-        for name in NAMES:
+        for name in PROVIDER_NAMES:
             vendors.delay(name, delay_ms / 1000)
         sys.stdout.write(f"{vendors.root}\n")
         sys.stdout.flush()

@@ -15,7 +15,7 @@ from anyio.abc import SocketAttribute, SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from providers.catalog import Provider
-from providers.registry import shipped
+from providers.registry import load_providers
 from tests.vendors.answers import Reply, answer
 from tests.vendors.refusals import Refusal, named
 from tests.vendors.rules import objection
@@ -236,7 +236,7 @@ class Vendors:
 @asynccontextmanager
 async def vendor_server(port: int = 0) -> AsyncGenerator[Vendors, None]:
     """Every shipped provider's vendor, on one loopback port."""
-    vendors = Vendors(shipped())
+    vendors = Vendors(load_providers())
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=port)
     vendors.port = listener.extra(SocketAttribute.local_port)  # noqa: S610 - no Django here
     async with listener, anyio.create_task_group() as serving:

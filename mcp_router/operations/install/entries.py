@@ -68,7 +68,7 @@ def choose_variables(settings: Settings) -> Variables:
     is set here.
     """
     environ, keys, others = settings.environ, list[str](), ["MCP_ROUTER_CONFIG", "MCP_ROUTER_DATABASE_URL"]
-    for provider in registry.shipped():
+    for provider in registry.load_providers():
         chosen = settings.provider(provider.name).api_key_env
         names = (chosen,) if chosen else provider.key_env
         if provider.key_optional:
@@ -76,7 +76,11 @@ def choose_variables(settings: Settings) -> Variables:
         elif names and provider.retired is None:
             keys.append(next((name for name in names if environ.get(name, "").strip()), names[0]))
         others += [f"{provider.name.upper()}_BASE_URL", *provider.base_url_env]
-    own = (said.api_key_env for name, said in settings.configuration.providers.items() if name not in registry.NAMES)
+    own = (
+        said.api_key_env
+        for name, said in settings.configuration.providers.items()
+        if name not in registry.PROVIDER_NAMES
+    )
     keys += [name for name in own if name]
     return Variables(
         keys=tuple(dict.fromkeys(keys)),
