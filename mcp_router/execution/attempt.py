@@ -148,7 +148,7 @@ class AttemptRunner:
             client=call.request.client,
             model=candidate.model.id,
             amount_usd=candidate.fit.worst_usd or Decimal(0),
-            tokens=call.request.task.requirements.input_tokens + candidate.fit.max_output_tokens,
+            tokens=candidate.fit.input_tokens + candidate.fit.max_output_tokens,
             now=now,
             expires_at=now + timeout + _LEASE_SPARE,
         )

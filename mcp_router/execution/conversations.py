@@ -94,6 +94,10 @@ class _Attached(BaseModel):
     name: str
     media_type: str
     data: bytes
+    width: int
+    height: int
+    pages: int
+    text_characters: int
 
 
 class _Turn(BaseModel):
@@ -123,7 +127,7 @@ def _deserialize(stored: str) -> Conversation:
 
 
 def _message(turn: _Turn) -> Message:
-    attached = (Attachment(name=item.name, media_type=item.media_type, data=item.data) for item in turn.attachments)
+    attached = (Attachment(**dict(item)) for item in turn.attachments)
     return Message(role=turn.role, content=turn.content, shared_chars=turn.shared_chars, attachments=tuple(attached))
 
 

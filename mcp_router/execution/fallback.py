@@ -20,7 +20,6 @@ from mcp_router.execution import breaker, failure_messages
 from mcp_router.execution.attempt import AttemptRunner
 from mcp_router.execution.call import Answered, Call, Failed, Generation, SkipReason
 from mcp_router.ledger.records import Bench, BudgetRefusal, RateRefusal
-from mcp_router.routing import tokens
 from mcp_router.routing.fit import Candidate, Fit, NoFit, fit
 from mcp_router.routing.plan import Plan, Rejection
 from mcp_router.routing.request import RoutingState
@@ -120,10 +119,7 @@ class FallbackExecutor:
         for _ in range(_TIMES_ASKED_AGAIN):
             if not isinstance(outcome, Failed) or outcome.completion is None or outcome.feedback is None:
                 break
-            fitted = self._refitted(
-                candidate,
-                more_tokens=tokens.estimate_tokens(outcome.completion.text) + tokens.estimate_tokens(outcome.feedback),
-            )
+            fitted = self._refitted(candidate, added=(outcome.completion.text, outcome.feedback))
             if isinstance(fitted, NoFit):
                 break
             messages = (
@@ -136,8 +132,8 @@ class FallbackExecutor:
                 outcome = again
         return outcome
 
-    def _refitted(self, candidate: Candidate, *, more_tokens: int = 0) -> Fit | NoFit:
-        """Fit a candidate into what is left of the ceiling; `more_tokens` is what the prompt has grown by."""
+    def _refitted(self, candidate: Candidate, *, added: tuple[str, ...] = ()) -> Fit | NoFit:
+        """Fit a candidate into what is left of the ceiling; `added` are the texts that the prompt has grown by."""
         if not self.call.attempts:
             return candidate.fit
         task = self.plan.task
@@ -145,7 +141,7 @@ class FallbackExecutor:
             candidate.provider,
             candidate.model,
             effort=candidate.fit.effort,
-            need=replace(task.requirements, input_tokens=task.requirements.input_tokens + more_tokens),
+            need=task.requirements.add_texts(added),
             ceiling_usd=task.ceiling_usd - self.call.spent_usd,
             now=self.world.now,
             unpriced_ok=candidate.model.provider in self.world.unlisted,
