@@ -19,7 +19,7 @@ from mcp_router.errors import (
 from mcp_router.execution import breaker, failure_messages
 from mcp_router.execution.attempt import AttemptRunner
 from mcp_router.execution.call import Answered, Call, Failed, Generation, SkipReason
-from mcp_router.ledger.records import Bench, BudgetRefusal, RateRefusal
+from mcp_router.ledger.records import Breaker, BudgetRefusal, RateRefusal
 from mcp_router.routing.fit import Candidate, Fit, NoFit, fit
 from mcp_router.routing.plan import Plan, Rejection
 from mcp_router.routing.request import RoutingState
@@ -45,7 +45,7 @@ class FallbackExecutor:
     call: Call
     plan: Plan
     world: RoutingState
-    remembered: dict[str, Bench]
+    remembered: dict[str, Breaker]
 
     failures: list[tuple[Candidate, Failed]] = field(default_factory=list[tuple[Candidate, Failed]])
     refusals: dict[str, SkipReason] = field(default_factory=dict[str, SkipReason])
@@ -168,7 +168,7 @@ class FallbackExecutor:
         """Give the only candidate a second chance where that may help; sleeps before, never after."""
         bench = failed.bench
         wait = max(_SHORTEST_RETRY_WAIT, failed.error.retry_after or 0.0)
-        benched = bench is not None and failed.error.retry_after is None and bench.until > self.runner.clock()
+        benched = bench is not None and failed.error.retry_after is None and bench.open_until > self.runner.clock()
         left = self.call.deadline - anyio.current_time()
         if (
             not failed.error.retryable
@@ -224,9 +224,9 @@ class FallbackExecutor:
 
 def _shortfall(refusal: BudgetRefusal) -> Shortfall:
     return Shortfall(
-        budget=refusal.limit.name,
-        limit_usd=refusal.limit.limit_usd,
-        short_usd=refusal.wanted_usd + refusal.spent_usd + refusal.held_usd - refusal.limit.limit_usd,
+        budget=refusal.budget.name,
+        limit_usd=refusal.budget.limit_usd,
+        short_usd=refusal.wanted_usd + refusal.spent_usd + refusal.held_usd - refusal.budget.limit_usd,
         resets_at=refusal.resets_at,
     )
 

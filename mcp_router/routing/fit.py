@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Literal
 
-from mcp_router.money import usd
+from mcp_router.money import format_usd
 from mcp_router.routing import tokens
 from mcp_router.routing.attachments import count_attachment_tokens
 from mcp_router.routing.prices import PriceSchedule, Quote, find_price_schedule
@@ -177,8 +177,8 @@ class _Fitting:
             return NoFit(kind="price", reason=_NO_PRICE)
         most = held.max_output_tokens(ceiling_usd)
         if most < least:
-            cost = usd(held.max_cost_usd(least))
-            reason = f"over the ceiling: {least} output tokens may cost {cost} of {usd(ceiling_usd)}"
+            cost = format_usd(held.max_cost_usd(least))
+            reason = f"over the ceiling: {least} output tokens may cost {cost} of {format_usd(ceiling_usd)}"
             return NoFit(kind="ceiling", reason=reason)
         if need.max_output_tokens is None:
             # Half the ceiling leaves the other half for a fallback after an attempt that was billed for nothing.
