@@ -39,11 +39,11 @@ def test_every_piece_of_configuration_is_accepted(block: str) -> None:
 def test_the_limits_are_those_of_the_code() -> None:
     limits = AdmissionLimits()
 
-    assert f"at most {limits.body_bytes // 2**20} MiB and {limits.body_seconds:.0f} s" in PAGE
+    assert f"may have {limits.body_bytes // 2**20} MiB and {limits.body_seconds:.0f} s" in PAGE
     assert f"{limits.requests} requests" in PAGE
-    assert f"{limits.connections:,} connections" in PAGE
-    assert f"takes nothing for {limits.stalled_seconds:.0f} s" in PAGE
-    assert f"end for {limits.grace_seconds} s" in PAGE
+    assert f"{limits.connections:,}\nconnections" in PAGE
+    assert f"reads nothing for {limits.stalled_seconds:.0f} s" in PAGE
+    assert f"finish for {limits.grace_seconds} s" in PAGE
 
 
 def test_every_file_that_is_linked_exists() -> None:
