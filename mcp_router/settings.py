@@ -14,7 +14,7 @@ from platformdirs import user_config_path, user_data_path
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from mcp_router.errors import ConfigError
-from mcp_router.ledger.records import Budget
+from mcp_router.ledger.records import Limit
 
 APP_NAME = "mcp-llm-router"
 
@@ -129,20 +129,20 @@ class Settings:
         roots = tuple(Path(root).expanduser() for root in self.configuration.allowed_roots)
         return roots or (() if self.for_others else (self.working_folder,))
 
-    def limits(self) -> tuple[Budget, ...]:
+    def limits(self) -> tuple[Limit, ...]:
         """Every budget there is, everybody's first."""
         budgets = self.configuration.budgets
         found = [
-            Budget(name="daily", period="day", limit_usd=budgets.daily_usd) if budgets.daily_usd is not None else None,
-            Budget(name="monthly", period="month", limit_usd=budgets.monthly_usd)
+            Limit(name="daily", period="day", limit_usd=budgets.daily_usd) if budgets.daily_usd is not None else None,
+            Limit(name="monthly", period="month", limit_usd=budgets.monthly_usd)
             if budgets.monthly_usd is not None
             else None,
         ]
         for name, client in self.configuration.clients.items():
             if client.daily_usd is not None:
-                found.append(Budget(name=f"{name} daily", period="day", limit_usd=client.daily_usd, client=name))
+                found.append(Limit(name=f"{name} daily", period="day", limit_usd=client.daily_usd, client=name))
             if client.monthly_usd is not None:
-                found.append(Budget(name=f"{name} monthly", period="month", limit_usd=client.monthly_usd, client=name))
+                found.append(Limit(name=f"{name} monthly", period="month", limit_usd=client.monthly_usd, client=name))
         return tuple(limit for limit in found if limit is not None)
 
     def provider(self, name: str) -> ProviderSettings:

@@ -31,6 +31,8 @@ ThinkingField = Literal["none", "reasoning_effort", "thinking_type", "enable_thi
 ReportedCost = Literal["none", "usage_cost", "usage_cost_total", "usd_ticks", "copilot"]
 ResponsesSchema = Literal["text", "response_format"]
 ThinkingDefault = Literal["none", "off", "on", "always", "unknown"]
+SearchUnit = Literal["query", "prompt"]
+CacheField = Literal["none", "options", "marks"]
 TemperatureRule = Literal["yes", "not_while_thinking", "no"]
 
 EFFORTS: tuple[Effort, ...] = ("off", "minimal", "low", "medium", "high", "xhigh", "max")
@@ -105,6 +107,8 @@ class Model:
     """True if the vendor writes prompts to its cache unasked, and bills it."""
     search_fee_usd: Decimal | None = None
     """The price of a search in US dollars, if it differs from the provider's."""
+    search_unit: SearchUnit = "query"
+    """What the vendor bills as a search: each query, or a prompt with any number of queries."""
     strength: int = 0
     """Our ranking of capability, 0 to 100, from the vendor's line-up (class, then generation) and list price;
     it sorts candidates and selects substitutes of equal rank.
@@ -137,7 +141,7 @@ class Model:
         """
         if self.thinking.default == "none":
             return "off"
-        if wanted == "off" and self.thinking.off is not None:
+        if (wanted == "off" and self.thinking.off is not None) or self._never_thinks_on_request():
             return "off"
         rank = EFFORTS.index(wanted)
         weakest: Effort = "low"
@@ -146,6 +150,10 @@ class Model:
             if EFFORTS.index(effort) >= rank:
                 return effort
         return able[-1]
+
+    def _never_thinks_on_request(self) -> bool:
+        """Return whether thinking is off by default and no level can switch it on."""
+        return self.thinking.default == "off" and not self.thinking.efforts
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -189,6 +197,8 @@ class Provider:
     servers: tuple[LocalServer, ...] = ()
     """Local servers to probe for models."""
     max_tokens_field: MaxTokensField = "max_tokens"
+    min_output_tokens: int = 0
+    """The vendor refuses a lower limit of output tokens."""
     schema: SchemaField = "json_schema"
     """The request field for JSON answers; a model without the feature gets an instruction in words."""
     thinking_field: ThinkingField = "none"
@@ -201,6 +211,10 @@ class Provider:
     """True if the vendor stores answers on Responses unless the request forbids it."""
     responses_schema: ResponsesSchema = "text"
     """The field for a schema on Responses."""
+    cache_field: CacheField = "none"
+    """How a request controls the prompt cache on Chat Completions and Responses: `options` switches an unasked cache
+    off, `marks` marks what a Claude model caches.
+    """
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     search: Search | None = None
     peak: PeakHours | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
@@ -21,13 +21,6 @@ class Attachment:
     name: str
     media_type: str
     data: bytes
-    width: int = field(default=0, compare=False)
-    """Pixels of an image; 0 if unknown."""
-    height: int = field(default=0, compare=False)
-    pages: int = field(default=1, compare=False)
-    """Of a PDF."""
-    text_characters: int = field(default=0, compare=False)
-    """Characters on all pages of a PDF, at most."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,6 +47,10 @@ class Prompt:
     effort: Effort = "off"
     """An effort the model has: see `Model.choose_effort`."""
     response_schema: Mapping[str, object] | None = None
+    schema_in_words: bool = False
+    """True if the vendor's field for a schema cannot carry this one."""
+    is_schema_wrapped: bool = False
+    """True if the schema is that of an object around the wanted value: see `providers.wires.schema_wrapper`."""
     max_searches: int = 0
     """The most web searches the model may make; 0 offers no search."""
     shared_prefix: bool = False
@@ -102,4 +99,14 @@ class Completion:
     limits: Limits | None = None
 
 
+class _Restart(str):
+    """An empty piece of text, so that a consumer that only joins pieces can ignore it."""
+
+    __slots__ = ()
+
+
+RESTART = _Restart()
+"""A mark among the pieces of a stream: the answer starts over, discard the pieces before it. Compare with `is`."""
+
 OnText = Callable[[str], Awaitable[None]]
+"""Receives an answer's text piece by piece, and `RESTART`."""

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import gc
+import re
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import import_module
 from threading import Lock, Thread
 from typing import Protocol, cast
 
+from providers.answer_text import TextRelay, finish_completion
 from providers.catalog import Model, Provider, Wire
 from providers.completion import Completion, OnText, Prompt
-from providers.errors import AuthenticationError, InvalidRequestError, UnavailableError
+from providers.errors import AuthenticationError, InvalidRequestError, ProviderError, UnavailableError
 from providers.transport.urls import is_http_url, resolve_base_url
+from providers.wires.request_options import SchemaMode, choose_schema_mode
+from providers.wires.schema_wrapper import has_root_reference, is_object_schema, wrap_schema
+
+_REFUSAL_STATUSES = {400, 404, 415, 422, 501}
+_SCHEMA_WORDS = re.compile(
+    r"response_?format|json[_ -]?(schema|object|mode)|schema|structured[_ -]?output|output_config|output_format"
+    r"|response_?mime_?type|text\.format|guided|grammar",
+    re.IGNORECASE,
+)
+"""A vendor's words for the field that carries a schema."""
 
 
 class Adapter(Protocol):
@@ -66,6 +79,8 @@ class Connection:
         self._base_url = base_url
         self._model_path = model_path
         self._adapters: dict[tuple[Wire, str], Adapter] = {}
+        self._refused_schemas: set[tuple[Wire, str]] = set()
+        """The wires and models whose vendor refused a schema in a request field."""
         self._lock = Lock()
 
     async def open(self, model: Model) -> None:
@@ -93,7 +108,19 @@ class Connection:
         if wire != "embedded" and not is_http_url(url):
             raise UnavailableError(f"base_url of {self._provider.name} is not a URL: write http://host:port/path")
         adapter = await self._get_adapter(wire, url)
-        return await adapter.complete(model, prompt, on_text=on_text)
+        if prompt.response_schema is None or wire == "embedded":
+            return await _complete(adapter, model, prompt, on_text)
+        if (wire, model.name) in self._refused_schemas:
+            return await _complete(adapter, model, replace(prompt, schema_in_words=True), on_text)
+        mode = choose_schema_mode(self._provider, model, prompt)
+        try:
+            return await _complete(adapter, model, _adapt_schema(prompt, mode, wire), on_text)
+        except ProviderError as error:
+            if mode == "words" or not _is_schema_refusal(error):
+                raise
+            # A refused request is not billed, so the same attempt asks in words; later calls do so at once.
+            self._refused_schemas.add((wire, model.name))
+            return await _complete(adapter, model, replace(prompt, schema_in_words=True), on_text)
 
     async def aclose(self) -> None:
         """Close every adapter."""
@@ -136,6 +163,30 @@ class Connection:
             return EmbeddedAdapter(self._model_path)
         module = cast("_WireModule", import_module(f"providers.wires.{wire}"))
         return module.create_adapter(self._provider, key=self._key, base_url=url)
+
+
+async def _complete(adapter: Adapter, model: Model, prompt: Prompt, on_text: OnText | None) -> Completion:
+    if on_text is None:
+        return finish_completion(await adapter.complete(model, prompt), prompt)
+    relay = TextRelay(prompt, on_text)
+    completion = finish_completion(await adapter.complete(model, prompt, on_text=relay.push), prompt)
+    await relay.finish(completion.text)
+    return completion
+
+
+def _adapt_schema(prompt: Prompt, mode: SchemaMode, wire: Wire) -> Prompt:
+    """Return the prompt with a schema that the vendor's field accepts."""
+    schema = prompt.response_schema
+    if schema is None or is_object_schema(schema) or wire == "gemini_generate":
+        return prompt
+    # JSON mode accepts only objects, and a wrapper would break references to the root.
+    if mode != "json_schema" or has_root_reference(schema):
+        return replace(prompt, schema_in_words=True)
+    return replace(prompt, response_schema=wrap_schema(schema), is_schema_wrapped=True)
+
+
+def _is_schema_refusal(error: ProviderError) -> bool:
+    return error.status in _REFUSAL_STATUSES and _SCHEMA_WORDS.search(str(error)) is not None
 
 
 @contextmanager

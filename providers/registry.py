@@ -12,6 +12,7 @@ from typing import get_args
 
 from providers.catalog import (
     EFFORTS,
+    CacheField,
     Feature,
     LocalServer,
     MaxTokensField,
@@ -24,6 +25,7 @@ from providers.catalog import (
     ResponsesSchema,
     SchemaField,
     Search,
+    SearchUnit,
     TemperatureRule,
     Thinking,
     ThinkingDefault,
@@ -48,6 +50,8 @@ _SCHEMA_FIELDS: tuple[SchemaField, ...] = get_args(SchemaField)
 _THINKING_FIELDS: tuple[ThinkingField, ...] = get_args(ThinkingField)
 _REPORTED_COSTS: tuple[ReportedCost, ...] = get_args(ReportedCost)
 _RESPONSES_SCHEMAS: tuple[ResponsesSchema, ...] = get_args(ResponsesSchema)
+_SEARCH_UNITS: tuple[SearchUnit, ...] = get_args(SearchUnit)
+_CACHE_FIELDS: tuple[CacheField, ...] = get_args(CacheField)
 _THINKING_DEFAULTS: tuple[ThinkingDefault, ...] = get_args(ThinkingDefault)
 _TEMPERATURE_RULES: tuple[TemperatureRule, ...] = get_args(TemperatureRule)
 _HOUR = re.compile(r"([01]\d|2[0-3]):[0-5]\d|24:00")
@@ -103,12 +107,14 @@ def provider_from_table(name: str, table: Mapping[str, object]) -> Provider:
         base_url_env=row.texts("base_url_env"),
         servers=tuple(_parse_server(server) for server in row.tables("servers")),
         max_tokens_field=row.word("max_tokens_field", _MAX_TOKENS_FIELDS, "max_tokens"),
+        min_output_tokens=row.count("min_output_tokens") or 0,
         schema=row.word("schema", _SCHEMA_FIELDS, "json_schema"),
         thinking_field=row.word("thinking_field", _THINKING_FIELDS, "none"),
         reasoning_outside_output=row.flag("reasoning_outside_output"),
         reported_cost=row.word("reported_cost", _REPORTED_COSTS, "none"),
         keeps_responses=row.flag("keeps_responses"),
         responses_schema=row.word("responses_schema", _RESPONSES_SCHEMAS, "text"),
+        cache_field=row.word("cache_field", _CACHE_FIELDS, "none"),
         headers=row.mapping("headers"),
         search=_parse_search(row.table("search")),
         peak=_parse_peak_hours(row.table("peak")),
@@ -143,6 +149,7 @@ def _parse_model(provider: str, row: Table) -> Model:
         prices=_parse_prices(row),
         caches_unasked=row.flag("caches_unasked"),
         search_fee_usd=row.number("search_fee_usd"),
+        search_unit=row.word("search_unit", _SEARCH_UNITS, "query"),
         strength=row.count("strength") or 0,
         retires=row.day("retires"),
         deprecated=row.flag("deprecated"),

@@ -19,21 +19,21 @@ from mcp_router.execution.tracing import trace_attempt
 from mcp_router.ledger.ledger import Ledger, LedgerError
 from mcp_router.ledger.records import (
     Attempt,
-    Breaker,
-    Budget,
+    Bench,
     BudgetRefusal,
     CostSource,
     Hold,
+    Lesson,
+    Limit,
     Outcome,
-    OutcomeCounts,
-    RateLimit,
+    Rate,
     RateRefusal,
 )
 from mcp_router.routing.feedback import Feedback, counts_for
 from mcp_router.routing.fit import Candidate
 from mcp_router.routing.prices import compute_cost
 from providers.catalog import Model, Provider
-from providers.completion import Completion, Limits, Message, Prompt, Usage
+from providers.completion import RESTART, Completion, Limits, Message, Prompt, Usage
 from providers.errors import BrokenAnswerError, ProviderError
 
 if TYPE_CHECKING:
@@ -62,9 +62,9 @@ class AttemptRunner:
 
     ledger: Ledger
     adapters: AdapterPool
-    budgets: Sequence[Budget]
+    budgets: Sequence[Limit]
     """Every budget."""
-    rate_limits: Mapping[str, RateLimit]
+    rate_limits: Mapping[str, Rate]
     """By provider; those without one are not limited."""
     key_scope: Callable[[str], str]
     baseline: Baseline
@@ -77,7 +77,7 @@ class AttemptRunner:
     """Makes a span of every attempt; None where nobody asks for traces."""
 
     async def run(
-        self, call: Call, candidate: Candidate, messages: tuple[Message, ...], remembered: dict[str, Breaker]
+        self, call: Call, candidate: Candidate, messages: tuple[Message, ...], remembered: dict[str, Bench]
     ) -> Answered | Failed | BudgetRefusal | RateRefusal:
         """Ask one candidate once. `remembered` are the benches known of, by scope; it is kept up to date."""
         hold = self._hold(call, candidate)
@@ -92,7 +92,7 @@ class AttemptRunner:
         call: Call,
         candidate: Candidate,
         messages: tuple[Message, ...],
-        remembered: dict[str, Breaker],
+        remembered: dict[str, Bench],
         hold: Hold,
     ) -> Answered | Failed:
         started, began = self.clock(), anyio.current_time()
@@ -135,6 +135,8 @@ class AttemptRunner:
         )
         try:
             with anyio.fail_after(max(0.0, allowed)):
+                if ask.on_text is not None and call.attempts:
+                    await ask.on_text(RESTART)
                 return await adapter.complete(candidate.model, prompt, on_text=ask.on_text)
         except TimeoutError as exc:
             raise _SilentError(f"no answer within {allowed:.0f} s") from exc
@@ -148,15 +150,15 @@ class AttemptRunner:
             client=call.request.client,
             model=candidate.model.id,
             amount_usd=candidate.fit.worst_usd or Decimal(0),
-            tokens=candidate.fit.input_tokens + candidate.fit.max_output_tokens,
+            tokens=call.request.task.requirements.input_tokens + candidate.fit.max_output_tokens,
             now=now,
             expires_at=now + timeout + _LEASE_SPARE,
         )
 
-    def _budgets_for(self, call: Call) -> tuple[Budget, ...]:
+    def _budgets_for(self, call: Call) -> tuple[Limit, ...]:
         return tuple(limit for limit in self.budgets if limit.client in (None, call.request.client))
 
-    def _bench(self, error: ProviderError, candidate: Candidate, remembered: dict[str, Breaker]) -> Breaker | None:
+    def _bench(self, error: ProviderError, candidate: Candidate, remembered: dict[str, Bench]) -> Bench | None:
         model = candidate.model
         scope = breaker.scope_of(error, model=model.id, key_scope=self.key_scope(model.provider))
         if scope is None:
@@ -165,17 +167,17 @@ class AttemptRunner:
         remembered[scope] = bench
         return bench
 
-    async def _record_success(self, candidate: Candidate, remembered: dict[str, Breaker]) -> None:
+    async def _record_success(self, candidate: Candidate, remembered: dict[str, Bench]) -> None:
         model = candidate.model
         for scope in (f"provider:{model.provider}", f"model:{model.id}", self.key_scope(model.provider)):
             if scope in remembered:
                 del remembered[scope]
-                await self.ledger.close_breaker(scope)
+                await self.ledger.clear_bench(scope)
 
     async def _share_rate_limit(self, candidate: Candidate, limits: Limits | None) -> None:
         """Tell all processes what the vendor says is left, once it is little enough to matter."""
         if limits is not None and is_scarce(limits):
-            await self.ledger.store_vendor_limit(candidate.model.id, limits, self.clock())
+            await self.ledger.learn(candidate.model.id, limits, self.clock())
 
 
 class _SilentError(BrokenAnswerError):
@@ -207,7 +209,7 @@ class _Record:
         *,
         usage: Usage | None,
         error: ProviderError | None = None,
-        bench: Breaker | None = None,
+        bench: Bench | None = None,
         completion: Completion | None = None,
     ) -> Attempt:
         attempt = self._attempt(outcome, usage, error, completion)
@@ -224,7 +226,7 @@ class _Record:
                 self.call.warnings.append("the ledger's database is away: the cost is kept and written later")
         return attempt
 
-    def _lesson(self, attempt: Attempt) -> OutcomeCounts | None:
+    def _lesson(self, attempt: Attempt) -> Lesson | None:
         if self.runner.feedback is None or attempt.outcome == "cancelled":
             return None
         ask = self.call.request

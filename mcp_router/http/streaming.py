@@ -13,7 +13,7 @@ from mcp_router.errors import RouterError
 from mcp_router.http.responses import Json, json_response, response_from_error, view_from_error
 from mcp_router.ledger.ledger import LedgerError
 from mcp_router.text import to_compact_json
-from providers.completion import OnText
+from providers.completion import RESTART, OnText
 
 Work = Callable[[OnText | None], Awaitable[Json]]
 """A call; it tells its text piece by piece to whom it is given."""
@@ -102,6 +102,8 @@ async def _receive(told: MemoryObjectReceiveStream[_Item]) -> _Item | _End | Non
 
 def _format_event(told: _Item | _End | None) -> bytes:
     match told:
+        case str() if told is RESTART:
+            name, data = "restart", {}
         case str():
             name, data = "text", {"text": told}
         case dict():

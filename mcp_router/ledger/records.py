@@ -61,7 +61,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Budget:
+class Limit:
     """A budget: the most that may be spent in a period, by one client or by all."""
 
     name: str
@@ -74,7 +74,7 @@ class Budget:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RateLimit:
+class Rate:
     """What one provider may be asked a minute; None is no limit."""
 
     provider: str
@@ -102,7 +102,7 @@ class Hold:
 class BudgetRefusal:
     """A hold that a budget did not admit."""
 
-    budget: Budget
+    limit: Limit
     wanted_usd: Decimal
     """What was to be held."""
     spent_usd: Decimal
@@ -112,7 +112,7 @@ class BudgetRefusal:
     @property
     def left_usd(self) -> Decimal:
         """What would still fit."""
-        return max(Decimal(0), self.budget.limit_usd - self.spent_usd - self.held_usd)
+        return max(Decimal(0), self.limit.limit_usd - self.spent_usd - self.held_usd)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,17 +127,17 @@ class RateRefusal:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class BudgetStatus:
+class BudgetState:
     """A budget as it stands now."""
 
-    budget: Budget
+    limit: Limit
     spent_usd: Decimal
     held_usd: Decimal
     resets_at: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RecordedCall:
+class Recorded:
     """One call as it was: what is needed to ask what it would have cost elsewhere."""
 
     call_id: str
@@ -163,13 +163,13 @@ class RecordedCall:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Breaker:
+class Bench:
     """A provider, key or model that is left alone for a while. Its scope says which:
     `provider:groq`, `key:groq:<fingerprint>` or `model:groq:openai/gpt-oss-20b`.
     """
 
     scope: str
-    open_until: float
+    until: float
     """Seconds since the epoch; a later `until` always wins over an earlier one."""
     reason: str
     failures: int = 0
@@ -177,7 +177,7 @@ class Breaker:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RateUsage:
+class RateState:
     """A provider's last minute."""
 
     provider: str
@@ -188,7 +188,7 @@ class RateUsage:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class VendorRateLimit:
+class Learned:
     """What a vendor's headers said is left, until its reset; None where they were silent or that time has come."""
 
     scope: str
@@ -203,19 +203,19 @@ class VendorRateLimit:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Availability:
+class Standing:
     """How everybody stands at one moment: all that a plan asks of the ledger."""
 
-    breakers: tuple[Breaker, ...] = ()
+    benches: tuple[Bench, ...] = ()
     """Who is being left alone, and who was of late (its `failures` still count)."""
-    rate_usage: tuple[RateUsage, ...] = ()
+    rates: tuple[RateState, ...] = ()
     """What each provider was asked in the last minute."""
-    vendor_limits: tuple[VendorRateLimit, ...] = ()
+    learned: tuple[Learned, ...] = ()
     """What vendors' headers said and still holds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class OutcomeCounts:
+class Lesson:
     """What attempts taught of a model in a cell."""
 
     kept: int = 0
@@ -231,14 +231,14 @@ class OutcomeCounts:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RouteOutcomes:
+class CellLesson:
     """What was learnt of one model in one cell of late."""
 
     use_case: str
     budget_tier: str
     complexity: str
     model: str
-    counts: OutcomeCounts
+    lesson: Lesson
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

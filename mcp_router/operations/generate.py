@@ -10,12 +10,12 @@ from mcp_router.execution.call import Generation
 from mcp_router.execution.conversations import Conversation
 from mcp_router.files import Fingerprint, ResolvedPath, inspect_target, save, save_or_copy, unwrap_code
 from mcp_router.ledger.ledger import LedgerError
-from mcp_router.money import to_number
+from mcp_router.money import number
 from mcp_router.operations.arguments import GenerateArguments
 from mcp_router.operations.batch import run
 from mcp_router.operations.prepare import PreparedCall, allowed_roots, prepare_call, to_call_request
 from mcp_router.text import StreamCleaner, strip_controls
-from providers.completion import Message, OnText
+from providers.completion import RESTART, Message, OnText
 
 Json = dict[str, object]
 Progress = Callable[[float, float | None, str], Awaitable[None]]
@@ -64,8 +64,8 @@ def to_result(generation: Generation) -> Json:
     answer: Json = {
         "text": completion.text,
         "model": generation.candidate.model.id,
-        "cost_usd": to_number(generation.cost_usd),
-        "saved_usd": to_number(generation.saved_usd),
+        "cost_usd": number(generation.cost_usd),
+        "saved_usd": number(generation.saved_usd),
         "call_id": generation.call_id,
         "finish_reason": completion.finish_reason,
     }
@@ -85,19 +85,40 @@ async def _generate(
     app: App, ready: PreparedCall, arguments: GenerateArguments, client: str, on_text: OnText | None
 ) -> Generation:
     """Ask the router; what comes out is clean, piece by piece and as a whole."""
-    cleaner = StreamCleaner()
-
-    async def cleanly(piece: str) -> None:
-        if on_text is not None and (clean := cleaner.clean(piece)):
-            await on_text(clean)
-
-    ask = to_call_request(ready, arguments, client=client, on_text=None if on_text is None else cleanly)
+    cleaned = None if on_text is None else _CleanText(on_text)
+    ask = to_call_request(ready, arguments, client=client, on_text=None if cleaned is None else cleaned.push)
     generation = await app.router.generate(ask)
-    if on_text is not None and (rest := cleaner.flush()):
-        await on_text(rest)
+    if cleaned is not None:
+        await cleaned.flush()
     said = generation.completion
     text = strip_controls(said.text)
     return generation if text == said.text else replace(generation, completion=replace(said, text=text))
+
+
+class _CleanText:
+    """Passes a stream's text on without control sequences, and restarts only if text was passed on."""
+
+    def __init__(self, on_text: OnText) -> None:
+        self._on_text = on_text
+        self._cleaner = StreamCleaner()
+        self._has_passed = False
+
+    async def push(self, piece: str) -> None:
+        if piece is RESTART:
+            self._cleaner = StreamCleaner()
+            if self._has_passed:
+                await self._on_text(RESTART)
+            self._has_passed = False
+        else:
+            await self._pass(self._cleaner.clean(piece))
+
+    async def flush(self) -> None:
+        await self._pass(self._cleaner.flush())
+
+    async def _pass(self, text: str) -> None:
+        if text:
+            self._has_passed = True
+            await self._on_text(text)
 
 
 async def _save_answer(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from codecs import BOM_UTF8
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass, replace
@@ -44,6 +45,10 @@ class Answer:
     events: AsyncGenerator[Json, None]
 
 
+class WholeAnswer(dict[str, object]):
+    """A whole answer from a vendor or gateway that does not stream, in reply to a request for a stream."""
+
+
 Send = Callable[[Request], AbstractAsyncContextManager[Answer]]
 """Raises `Refused` or `Lost`, and nothing else."""
 
@@ -54,8 +59,11 @@ class Dialect:
 
     path: Callable[[Model, bool], str]
     build_request: Callable[[Provider, Model, Prompt, bool], dict[str, object]]
-    parse_response: Callable[[Provider, Model, Json], Completion]
-    """Raises `ProviderError`, or `Refused` for a failure that came as an answer."""
+    parse_response: Callable[[Provider, Model, Json, bool], Completion]
+    """Parses an answer; the flag says that it is one complete JSON document, not the events of a stream.
+
+    Raises `ProviderError`, or `ErrorResponse` for an error inside a 200.
+    """
     accumulate: Callable[[dict[str, object], Json], str]
     """Adds an event to the answer so far, in the shape `parse_response` expects; returns its visible text."""
     must_stream: Callable[[Provider, Prompt], bool] = lambda _provider, _prompt: False
@@ -91,8 +99,8 @@ class WireAdapter:
         answer: Answer | None = None
         try:
             async with self._send(request) as answer:
-                whole = await self._gather(answer, request, on_text)
-            completion = self._dialect.parse_response(self._provider, model, whole)
+                whole, is_complete = await self._gather(answer, request, on_text)
+            completion = self._dialect.parse_response(self._provider, model, whole, is_complete)
             left = parse_rate_limits(answer.headers, now=self._clock())
             return completion if left is None else replace(completion, limits=left)
         # `from None`: the cause may quote the key or the prompt in a traceback.
@@ -121,29 +129,35 @@ class WireAdapter:
             raise InvalidRequestError(message) from None
         return Request(path=self._dialect.path(model, stream), body=body, content=content, stream=stream)
 
-    async def _gather(self, answer: Answer, request: Request, on_text: OnText | None) -> Json:
+    async def _gather(self, answer: Answer, request: Request, on_text: OnText | None) -> tuple[Json, bool]:
+        """Return the whole answer, and whether it came as one complete JSON document."""
         whole: dict[str, object] = {}
         async with aclosing(answer.events) as events:
             async for event in events:
-                if not request.stream:
-                    return event
+                if not request.stream or isinstance(event, WholeAnswer):
+                    return event, True
                 delta = self._dialect.accumulate(whole, event)
                 if delta and on_text is not None:
                     await on_text(delta)
                 if whole.get("error"):
                     break
-        return whole
+        return whole, False
 
 
 async def read_server_sent_events(chunks: AsyncIterator[bytes]) -> AsyncGenerator[Json, None]:
-    """The JSON of each server-sent event; comments and keep-alives are skipped.
+    """Yield the JSON of each server-sent event, without comments and keep-alives; a JSON body is a `WholeAnswer`.
 
     Raises:
         ValueError: An event is not JSON.
     """
+    head = await _read_head(chunks)
+    if head.lstrip().startswith(b"{"):
+        body = b"".join([head, *[chunk async for chunk in chunks]])
+        yield WholeAnswer(to_mapping(parse_json(body)))
+        return
     rest = b""
     data: list[bytes] = []
-    async for chunk in chunks:
+    async for chunk in _prepend(head, chunks):
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
             event = _complete_event(line.rstrip(b"\r"), data)
@@ -166,6 +180,22 @@ def _complete_event(line: bytes, data: list[bytes]) -> bytes:
     event = b"\n".join(data).strip()
     data.clear()
     return event
+
+
+async def _read_head(chunks: AsyncIterator[bytes]) -> bytes:
+    """Return the body's beginning up to its first visible byte, without a byte order mark."""
+    head = b""
+    async for chunk in chunks:
+        head += chunk
+        if len(head) >= len(BOM_UTF8) and head.removeprefix(BOM_UTF8).strip():
+            break
+    return head.removeprefix(BOM_UTF8)
+
+
+async def _prepend(head: bytes, chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    yield head
+    async for chunk in chunks:
+        yield chunk
 
 
 async def _drain(chunks: AsyncIterator[bytes]) -> None:

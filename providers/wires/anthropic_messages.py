@@ -9,26 +9,22 @@ from __future__ import annotations
 from typing import cast
 
 from providers.catalog import Model, Provider
-from providers.completion import Attachment, Completion, Effort, FinishReason, Message, Prompt, Usage
-from providers.errors import ContentFilterError
+from providers.completion import Attachment, Completion, Effort, Message, Prompt, Usage
 from providers.transport.error_mapping import ErrorResponse
 from providers.transport.exchange import Dialect, WireAdapter
 from providers.transport.payload import Json, deduplicate, get_path, to_count, to_list, to_mapping, to_text
 from providers.transport.urls import strip_version
 from providers.wires import request_options
-from providers.wires.finish_reasons import REFUSED, map_finish_reason, require_text
+from providers.wires.finish_reasons import map_finish_reason, require_text
+from providers.wires.text_blocks import find_separator, join_texts
 
 _NO_KEY = "none"
-_CACHED: dict[str, object] = {"cache_control": {"type": "ephemeral"}}
 _SEARCH_TYPES = {"web_search": "web_search_20250305"}
 """Tools have their version in their type; a type that is not here is sent unchanged."""
 _FINISH_REASONS = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "tool_use": "stop",
-    "max_tokens": "length",
     # The vendor paused a long turn of searches: like an answer cut at its limit, the text is unfinished.
     "pause_turn": "length",
+    "refusal": "content_filter",
 }
 
 
@@ -64,18 +60,18 @@ def build_request(provider: Provider, model: Model, prompt: Prompt, stream: bool
     """Return the request body, without a temperature: this API version refuses it."""
     search = request_options.choose_search(provider, prompt, "anthropic_messages")
     mode = request_options.choose_schema_mode(provider, model, prompt)
-    if mode != "none" and (search is not None or not request_options.is_strict_schema(prompt.response_schema)):
-        # The field excludes citations, so searches; and it accepts only closed, plain schemas.
-        mode = "words"
+    if mode == "json_schema" and not request_options.is_strict_schema(prompt.response_schema):
+        mode = "words"  # the field accepts only closed, plain schemas
     system = request_options.build_system_text(prompt, mode)
     body: dict[str, object] = {
         "model": model.name,
         "max_tokens": prompt.max_output_tokens,
-        "messages": _build_messages(prompt, cache_first=not system),
+        "messages": _build_messages(prompt, has_system=bool(system)),
         **_build_thinking(model, prompt.effort),
     }
     if system:
-        body["system"] = [{"type": "text", "text": system, **_CACHED}] if prompt.shared_prefix else system
+        is_cached = prompt.shared_prefix
+        body["system"] = request_options.build_cached_texts(system, len(system)) if is_cached else system
     output: dict[str, object] = {}
     level = request_options.choose_effort_level(model, prompt.effort)
     if level:
@@ -100,25 +96,16 @@ def _build_thinking(model: Model, effort: Effort) -> dict[str, object]:
     return {}
 
 
-def _build_messages(prompt: Prompt, *, cache_first: bool) -> list[dict[str, object]]:
-    if not prompt.shared_prefix:
-        return [_build_message(message, 0) for message in prompt.messages]
-    shared = [message.shared_chars for message in prompt.messages]
-    if cache_first and not any(shared):
-        shared[0] = len(prompt.messages[0].content)
+def _build_messages(prompt: Prompt, *, has_system: bool) -> list[dict[str, object]]:
+    shared = request_options.choose_cached_chars(prompt, has_system=has_system)
     return [_build_message(message, chars) for message, chars in zip(prompt.messages, shared, strict=True)]
 
 
 def _build_message(message: Message, shared_chars: int) -> dict[str, object]:
     if not message.attachments and not shared_chars:
         return {"role": message.role, "content": message.content}
-    pieces = ((message.content[:shared_chars], True), (message.content[shared_chars:], False))
-    texts = [_build_text(piece, cached=cached) for piece, cached in pieces if piece]
+    texts = request_options.build_cached_texts(message.content, shared_chars)
     return {"role": message.role, "content": [*map(_build_attachment, message.attachments), *texts]}
-
-
-def _build_text(content: str, *, cached: bool) -> dict[str, object]:
-    return {"type": "text", "text": content, **(_CACHED if cached else {})}
 
 
 def _build_attachment(attachment: Attachment) -> dict[str, object]:
@@ -126,7 +113,7 @@ def _build_attachment(attachment: Attachment) -> dict[str, object]:
     return {"type": "image" if request_options.is_image(attachment) else "document", "source": source}
 
 
-def parse_response(_provider: Provider, model: Model, answer: Json) -> Completion:
+def parse_response(_provider: Provider, model: Model, answer: Json, is_complete: bool) -> Completion:
     """Return the completion in a whole answer.
 
     Raises:
@@ -137,8 +124,9 @@ def parse_response(_provider: Provider, model: Model, answer: Json) -> Completio
     if answer.get("error"):
         raise ErrorResponse(None, {}, {"error": answer["error"]}, usage)
     blocks = [to_mapping(block) for block in to_list(answer.get("content"))]
-    content = "".join(to_text(block.get("text")) for block in blocks if block.get("type") == "text")
-    finish = _map_finish_reason(to_text(answer.get("stop_reason")), content, usage)
+    content = join_texts(map(_get_text, blocks))
+    reason = to_text(answer.get("stop_reason"))
+    finish = map_finish_reason(_FINISH_REASONS.get(reason, reason), content, usage, is_complete=is_complete)
     return Completion(
         text=require_text(content, finish, usage),
         model=to_text(answer.get("model")) or model.name,
@@ -159,14 +147,15 @@ def accumulate(whole: dict[str, object], event: Json) -> str:
         case "content_block_start":
             blocks = cast("list[object]", whole.setdefault("content", []))
             block = dict(to_mapping(event.get("content_block")))
+            piece = _get_text(block) or ""
+            separator = _find_separator(blocks, piece)
             blocks.append(block | {"citations": [*to_list(block.get("citations"))]})
-            return to_text(block.get("text")) if block.get("type") == "text" else ""
+            return separator + piece
         case "content_block_delta":
             return _append_delta(whole, to_mapping(event.get("delta")))
         case "message_delta":
             whole["stop_reason"] = get_path(event, "delta", "stop_reason")
-            counted = {name: value for name, value in to_mapping(event.get("usage")).items() if value is not None}
-            whole["usage"] = {**to_mapping(whole.get("usage")), **counted}
+            whole["usage"] = _merge_usage(to_mapping(whole.get("usage")), to_mapping(event.get("usage")))
         case "error":
             whole["error"] = event.get("error") or "unknown"
         case _:
@@ -191,21 +180,35 @@ def parse_usage(usage: Json) -> Usage | None:
     )
 
 
-def _map_finish_reason(reason: str, content: str, usage: Usage | None) -> FinishReason:
-    if reason == "refusal":
-        raise ContentFilterError(REFUSED, usage=usage)
-    return map_finish_reason(_FINISH_REASONS.get(reason, reason), content, usage)
+def _get_text(block: Json) -> str | None:
+    return to_text(block.get("text")) if block.get("type") == "text" else None
+
+
+def _merge_usage(before: Json, after: Json) -> dict[str, object]:
+    """Return the later counts, without those that are missing or lower: counts of a stream are cumulative."""
+    higher = {
+        name: value
+        for name, value in after.items()
+        if value is not None and (to_count(value) or 0) >= (to_count(before.get(name)) or 0)
+    }
+    return {**before, **higher}
 
 
 def _append_delta(whole: dict[str, object], delta: Json) -> str:
-    blocks = to_list(whole.get("content"))
+    blocks = to_list(whole.setdefault("content", []))
     if delta.get("type") == "citations_delta" and blocks:
         cast("list[object]", to_mapping(blocks[-1])["citations"]).append(delta.get("citation"))
     piece = to_text(delta.get("text")) if delta.get("type") == "text_delta" else ""
-    if piece:
-        # A block per piece: joining strings at each step would take quadratic time.
-        cast("list[object]", whole.setdefault("content", [])).append({"type": "text", "text": piece, "citations": []})
-    return piece
+    if not piece:
+        return ""
+    separator = _find_separator(blocks, piece)
+    # A block per piece: joining strings at each step would take quadratic time.
+    blocks.append({"type": "text", "text": piece, "citations": []})
+    return separator + piece
+
+
+def _find_separator(blocks: list[object], piece: str) -> str:
+    return find_separator((_get_text(to_mapping(block)) for block in reversed(blocks)), piece) if piece else ""
 
 
 DIALECT = Dialect(

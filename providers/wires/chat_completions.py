@@ -11,12 +11,15 @@ from providers.catalog import Model, Provider
 from providers.completion import Completion, Usage
 from providers.errors import ContentFilterError
 from providers.transport.error_mapping import ErrorResponse
-from providers.transport.payload import Json, deduplicate, get_path, to_count, to_list, to_mapping, to_text
+from providers.transport.payload import Json, deduplicate, get_path, parse_json, to_count, to_list, to_mapping, to_text
 from providers.wires.finish_reasons import REFUSED, map_finish_reason, require_text
 from providers.wires.reported_cost import parse_reported_cost
+from providers.wires.text_blocks import join_texts
+
+_TEXT_TYPES = {"text", "output_text"}
 
 
-def parse_response(provider: Provider, model: Model, answer: Json) -> Completion:
+def parse_response(provider: Provider, model: Model, answer: Json, is_complete: bool) -> Completion:
     """Return the completion in a whole answer.
 
     Raises:
@@ -30,7 +33,7 @@ def parse_response(provider: Provider, model: Model, answer: Json) -> Completion
         raise ErrorResponse(None, {}, {"error": failed}, usage)
     message = to_mapping(choice.get("message"))
     content = extract_text(message.get("content"))
-    finish = map_finish_reason(to_text(choice.get("finish_reason")).lower(), content, usage)
+    finish = map_finish_reason(to_text(choice.get("finish_reason")), content, usage, is_complete=is_complete)
     if to_text(message.get("refusal")) and not content:
         raise ContentFilterError(REFUSED, usage=usage)
     return Completion(
@@ -44,15 +47,18 @@ def parse_response(provider: Provider, model: Model, answer: Json) -> Completion
 
 def accumulate(whole: dict[str, object], chunk: Json) -> str:
     """Add a chunk to the answer so far; return the visible text it brought."""
-    for name in ("model", "usage", "error", "copilot_usage", "citations"):
+    for name in ("model", "error", "copilot_usage", "citations"):
         if chunk.get(name):
             whole[name] = chunk[name]
+    choice = to_mapping(get_path(chunk, "choices", 0))
     # Groq reports a stream's usage and errors under `x_groq`. https://console.groq.com/docs/errors
     groq = to_mapping(chunk.get("x_groq"))
-    for name in ("usage", "error"):
-        if groq.get(name):
-            whole[name] = groq[name]
-    choice = to_mapping(get_path(chunk, "choices", 0))
+    if groq.get("error"):
+        whole["error"] = groq["error"]
+    # Moonshot reports usage in the last choice. https://platform.moonshot.ai/docs/api/chat
+    for counted in (chunk.get("usage"), groq.get("usage"), choice.get("usage")):
+        if _sum_tokens(counted) >= _sum_tokens(whole.get("usage")) and counted:
+            whole["usage"] = counted
     if not choice:
         return ""
     if "choices" not in whole:
@@ -70,12 +76,12 @@ def extract_text(content: object) -> str:
     if isinstance(content, str):
         return content
     parts = map(to_mapping, to_list(content))
-    return "".join(to_text(part.get("text")) for part in parts if part.get("type") in {"text", "output_text"})
+    return join_texts(to_text(part.get("text")) if part.get("type") in _TEXT_TYPES else None for part in parts)
 
 
 def parse_usage(provider: Provider, answer: Json) -> Usage | None:
     """Return the counted tokens in inclusive buckets, or None if the vendor counted none."""
-    usage = to_mapping(answer.get("usage"))
+    usage = to_mapping(answer.get("usage") or get_path(answer, "choices", 0, "usage"))
     given, produced = to_count(usage.get("prompt_tokens")), to_count(usage.get("completion_tokens"))
     if given is None or produced is None:
         return None
@@ -97,14 +103,50 @@ def parse_usage(provider: Provider, answer: Json) -> Usage | None:
 
 
 def _append_delta(message: dict[str, object], delta: Json) -> str:
-    for name in ("annotations", "executed_tools"):
-        cast("list[object]", message[name]).extend(to_list(delta.get(name)))
+    cast("list[object]", message["annotations"]).extend(to_list(delta.get("annotations")))
+    _merge_tools(cast("list[object]", message["executed_tools"]), to_list(delta.get("executed_tools")))
     if to_text(delta.get("refusal")):
         message["refusal"] = to_text(delta.get("refusal"))
     piece = extract_text(delta.get("content"))
     if piece:
         cast("list[object]", message["content"]).append({"type": "text", "text": piece})
     return piece
+
+
+def _sum_tokens(usage: object) -> int:
+    """Return the tokens of a usage: a later one with fewer does not replace it."""
+    names = ("prompt_tokens", "completion_tokens")
+    return sum(to_count(get_path(usage, name)) or 0 for name in names)
+
+
+def _merge_tools(tools: list[object], updates: list[object]) -> None:
+    """Add a stream's tools: Groq sends each twice, when it starts and with its results."""
+    for update in map(to_mapping, updates):
+        same = [at for at, tool in enumerate(tools) if _is_same_tool(to_mapping(tool), update)]
+        if same:
+            tools[same[0]] = {**to_mapping(tools[same[0]]), **update}
+        else:
+            tools.append(update)
+
+
+def _is_same_tool(tool: Json, update: Json) -> bool:
+    keys = [key for key in ("id", "index") if update.get(key) is not None]
+    return bool(keys) and all(tool.get(key) == update[key] for key in keys)
+
+
+def _is_search(tool: Json) -> bool:
+    """Return whether an executed tool searched; Groq's browser also opens pages and finds text, which costs nothing.
+
+    https://console.groq.com/docs/browser-search
+    """
+    kind = (to_text(tool.get("name")) or to_text(tool.get("type"))).lower()
+    if "search" not in kind:
+        return False
+    try:
+        arguments = to_mapping(parse_json(to_text(tool.get("arguments"))))
+    except ValueError:
+        return True
+    return not arguments or "query" in arguments
 
 
 def _count_cached(usage: Json) -> int:
@@ -123,7 +165,7 @@ def _count_searches(usage: Json, answer: Json) -> int:
     if requests is not None:
         return requests
     tools = map(to_mapping, to_list(get_path(answer, "choices", 0, "message", "executed_tools")))
-    return sum("search" in to_text(tool.get("type")) for tool in tools)
+    return sum(map(_is_search, tools))
 
 
 def _parse_citations(message: Json, answer: Json) -> tuple[str, ...]:

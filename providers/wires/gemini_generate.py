@@ -20,16 +20,15 @@ from providers.transport.urls import to_gemini_native_url
 from providers.wires import request_options
 from providers.wires.finish_reasons import REFUSED, map_finish_reason, require_text
 from providers.wires.sdk import Faults, read_events, translate_exceptions
+from providers.wires.text_blocks import find_separator, join_texts
 
 if TYPE_CHECKING:
     import httpx
 
 _MIN_ERROR_STATUS = 400
-_FINISH_REASONS = {
-    "STOP": "stop",
-    "MAX_TOKENS": "length",
-    **dict.fromkeys(("SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII"), "content_filter"),
-}
+_THINKING_BUDGETS = {"minimal": 1024, "low": 1024, "medium": 8192}
+"""Tokens per effort of the 2.5 models, as on the OpenAI-compatible endpoint. https://ai.google.dev/gemini-api/docs/openai"""
+_MAX_THINKING_BUDGET = 24_576
 
 
 def create_adapter(provider: Provider, *, key: str | None, base_url: str) -> WireAdapter:
@@ -58,8 +57,6 @@ def build_request(provider: Provider, model: Model, prompt: Prompt, _stream: boo
     """Return the request body."""
     search = request_options.choose_search(provider, prompt, "gemini_generate")
     mode = request_options.choose_schema_mode(provider, model, prompt)
-    if mode == "json_schema" and search is not None:
-        mode = "words"  # the 2.5 models refuse a schema beside a tool
     config: dict[str, object] = {"maxOutputTokens": prompt.max_output_tokens, **_build_thinking(model, prompt)}
     temperature = request_options.choose_temperature(model, prompt)
     if temperature is not None:
@@ -85,6 +82,8 @@ def _build_thinking(model: Model, prompt: Prompt) -> dict[str, object]:
     if prompt.effort == "off":
         return {} if model.thinking.off is None else {"thinkingConfig": {"thinkingBudget": 0}}
     level = request_options.choose_effort_level(model, prompt.effort)
+    if level and model.thinking.off is not None:
+        return {"thinkingConfig": {"thinkingBudget": _THINKING_BUDGETS.get(level, _MAX_THINKING_BUDGET)}}
     return {"thinkingConfig": {"thinkingLevel": level}} if level else {}
 
 
@@ -118,22 +117,21 @@ async def _send(client: httpx.AsyncClient, faults: Faults, request: Request) -> 
         await response.aclose()
 
 
-def parse_response(_provider: Provider, model: Model, answer: Json) -> Completion:
+def parse_response(_provider: Provider, model: Model, answer: Json, is_complete: bool) -> Completion:
     """Return the completion in a whole answer.
 
     Raises:
         ProviderError: The answer is blocked, empty or incomplete.
         ErrorResponse: The answer carries an error.
     """
-    usage = parse_usage(answer)
+    usage = parse_usage(model, answer)
     if answer.get("error"):
         raise ErrorResponse(None, {}, {"error": answer["error"]}, usage)
     if to_text(get_path(answer, "promptFeedback", "blockReason")):
         raise ContentFilterError(REFUSED, usage=usage)
     candidate = to_mapping(get_path(answer, "candidates", 0))
     content = _extract_text(candidate)
-    reason = to_text(candidate.get("finishReason"))
-    finish = map_finish_reason(_FINISH_REASONS.get(reason, reason), content, usage)
+    finish = map_finish_reason(to_text(candidate.get("finishReason")), content, usage, is_complete=is_complete)
     chunks = to_list(get_path(candidate, "groundingMetadata", "groundingChunks"))
     return Completion(
         text=require_text(content, finish, usage),
@@ -156,14 +154,26 @@ def accumulate(whole: dict[str, object], chunk: Json) -> str:
         parts: dict[str, list[object]] = {"parts": []}
         whole["candidates"] = [{"content": parts}]
     so_far = cast("dict[str, object]", get_path(whole, "candidates", 0))
-    for name in ("finishReason", "groundingMetadata"):
-        if candidate.get(name):
-            so_far[name] = candidate[name]
-    cast("list[object]", get_path(so_far, "content", "parts")).extend(to_list(get_path(candidate, "content", "parts")))
-    return _extract_text(candidate)
+    if candidate.get("finishReason"):
+        so_far["finishReason"] = candidate["finishReason"]
+    so_far["groundingMetadata"] = _merge_grounding(so_far.get("groundingMetadata"), candidate.get("groundingMetadata"))
+    so_far_parts = cast("list[object]", get_path(so_far, "content", "parts"))
+    text = _extract_text(candidate)
+    separator = find_separator(map(_get_text, reversed(so_far_parts)), text) if text else ""
+    so_far_parts.extend(to_list(get_path(candidate, "content", "parts")))
+    return separator + text
 
 
-def parse_usage(answer: Json) -> Usage | None:
+def _merge_grounding(before: object, after: object) -> dict[str, object]:
+    """Return the longer of each list: later chunks may repeat a list or leave it out."""
+    merged = dict(to_mapping(before))
+    for name, value in to_mapping(after).items():
+        if len(to_list(value)) >= len(to_list(merged.get(name))):
+            merged[name] = value
+    return merged
+
+
+def parse_usage(model: Model, answer: Json) -> Usage | None:
     """Return the counted tokens: the vendor counts thoughts outside its output, tool results outside its input."""
     usage = to_mapping(answer.get("usageMetadata"))
     given = to_count(usage.get("promptTokenCount"))
@@ -175,13 +185,24 @@ def parse_usage(answer: Json) -> Usage | None:
         output_tokens=(to_count(usage.get("candidatesTokenCount")) or 0) + thoughts,
         cache_read_tokens=to_count(usage.get("cachedContentTokenCount")) or 0,
         reasoning_tokens=thoughts,
-        searches=len(to_list(get_path(answer, "candidates", 0, "groundingMetadata", "webSearchQueries"))),
+        searches=_count_searches(model, answer),
     )
 
 
+def _count_searches(model: Model, answer: Json) -> int:
+    # Gemini 2.5 bills a search per prompt, Gemini 3 each query. https://ai.google.dev/gemini-api/docs/pricing
+    queries = to_list(get_path(answer, "candidates", 0, "groundingMetadata", "webSearchQueries"))
+    searches = sum(bool(query) for query in queries)
+    return min(searches, 1) if model.search_unit == "prompt" else searches
+
+
 def _extract_text(candidate: Json) -> str:
-    parts = map(to_mapping, to_list(get_path(candidate, "content", "parts")))
-    return "".join(to_text(part.get("text")) for part in parts if not part.get("thought"))
+    return join_texts(map(_get_text, to_list(get_path(candidate, "content", "parts"))))
+
+
+def _get_text(part: object) -> str | None:
+    is_text = get_path(part, "text") is not None and not get_path(part, "thought")
+    return to_text(get_path(part, "text")) if is_text else None
 
 
 DIALECT = Dialect(path=_build_path, build_request=build_request, parse_response=parse_response, accumulate=accumulate)

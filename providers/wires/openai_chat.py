@@ -58,17 +58,17 @@ def create_sdk_adapter(provider: Provider, dialect: Dialect, *, key: str | None,
     return WireAdapter(provider=provider, dialect=dialect, send=send, close=client.close, secret=key)
 
 
-def build_request(
-    provider: Provider, model: Model, prompt: Prompt, stream: bool, *, schema_mode: SchemaMode | None = None
-) -> dict[str, object]:
-    """Return the request body; `schema_mode` overrides the row's way to ask for JSON."""
-    mode = schema_mode or request_options.choose_schema_mode(provider, model, prompt)
+def build_request(provider: Provider, model: Model, prompt: Prompt, stream: bool) -> dict[str, object]:
+    """Return the request body."""
+    mode = request_options.choose_schema_mode(provider, model, prompt)
+    has_marks = provider.cache_field == "marks" and model.lineage == "claude"
     body: dict[str, object] = {
         "model": model.name,
-        "messages": _build_messages(prompt, request_options.build_system_text(prompt, mode)),
-        provider.max_tokens_field: prompt.max_output_tokens,
+        "messages": _build_messages(prompt, request_options.build_system_text(prompt, mode), has_marks=has_marks),
+        provider.max_tokens_field: request_options.choose_max_output_tokens(provider, prompt),
         **_build_thinking(provider, model, prompt.effort),
         **build_response_format(prompt, mode),
+        **request_options.build_cache_options(provider, model, prompt),
     }
     temperature = request_options.choose_temperature(model, prompt)
     if temperature is not None:
@@ -93,15 +93,24 @@ def build_response_format(prompt: Prompt, mode: SchemaMode) -> dict[str, object]
     return {"response_format": {"type": "json_schema", "json_schema": named}}
 
 
-def _build_messages(prompt: Prompt, system: str | None) -> list[dict[str, object]]:
-    leading: list[dict[str, object]] = [{"role": "system", "content": system}] if system else []
-    return [*leading, *({"role": message.role, "content": _build_content(message)} for message in prompt.messages)]
+def _build_messages(prompt: Prompt, system: str | None, *, has_marks: bool) -> list[dict[str, object]]:
+    shared = [0] * len(prompt.messages)
+    if has_marks:
+        shared = request_options.choose_cached_chars(prompt, has_system=bool(system))
+    leading: list[dict[str, object]] = []
+    if system:
+        is_cached = has_marks and prompt.shared_prefix
+        content = request_options.build_cached_texts(system, len(system)) if is_cached else system
+        leading.append({"role": "system", "content": content})
+    turns = zip(prompt.messages, shared, strict=True)
+    return [*leading, *({"role": turn.role, "content": _build_content(turn, chars)} for turn, chars in turns)]
 
 
-def _build_content(message: Message) -> object:
-    if not message.attachments:
+def _build_content(message: Message, cached_chars: int) -> object:
+    if not message.attachments and not cached_chars:
         return message.content
-    return [*map(_build_part, message.attachments), {"type": "text", "text": message.content}]
+    texts = request_options.build_cached_texts(message.content, cached_chars)
+    return [*map(_build_part, message.attachments), *texts]
 
 
 def _build_part(attachment: Attachment) -> dict[str, object]:

@@ -7,19 +7,18 @@ from __future__ import annotations
 
 from providers.catalog import Model, Provider
 from providers.completion import Attachment, Completion, Effort, FinishReason, Message, Prompt, Usage
-from providers.errors import BrokenAnswerError, ContentFilterError
+from providers.errors import ContentFilterError
 from providers.transport.error_mapping import ErrorResponse
 from providers.transport.exchange import Dialect, WireAdapter
 from providers.transport.payload import Json, deduplicate, get_path, to_count, to_list, to_mapping, to_text
 from providers.wires import openai_chat, request_options
-from providers.wires.chat_completions import extract_text
 from providers.wires.finish_reasons import REFUSED, map_finish_reason, require_text
 from providers.wires.reported_cost import parse_reported_cost
+from providers.wires.text_blocks import choose_separator, join_texts
 
 _MIN_OUTPUT_TOKENS = 16
 """The endpoint answers 400 to fewer."""
 _FINAL_EVENTS = {"response.completed", "response.incomplete", "response.failed", "response.cancelled"}
-_INCOMPLETE_REASONS = {"max_output_tokens": "length", "max_tokens": "length", "content_filter": "content_filter"}
 
 
 def create_adapter(provider: Provider, *, key: str | None, base_url: str) -> WireAdapter:
@@ -36,6 +35,7 @@ def build_request(provider: Provider, model: Model, prompt: Prompt, stream: bool
         "max_output_tokens": max(prompt.max_output_tokens, _MIN_OUTPUT_TOKENS),
         **_build_reasoning(model, prompt.effort),
         **_build_format(provider, prompt, mode),
+        **request_options.build_cache_options(provider, model, prompt),
     }
     if provider.keeps_responses:
         body["store"] = False
@@ -92,7 +92,7 @@ def _build_format(provider: Provider, prompt: Prompt, mode: request_options.Sche
     return {"text": {"format": named}}
 
 
-def parse_response(provider: Provider, model: Model, answer: Json) -> Completion:
+def parse_response(provider: Provider, model: Model, answer: Json, is_complete: bool) -> Completion:
     """Return the completion in a whole answer.
 
     Raises:
@@ -106,8 +106,8 @@ def parse_response(provider: Provider, model: Model, answer: Json) -> Completion
     parts = [
         to_mapping(part) for item in output if item.get("type") == "message" for part in to_list(item.get("content"))
     ]
-    content = extract_text(parts)
-    finish = _map_status(answer, content, usage)
+    content = join_texts(text for item in output for text in _get_texts(item))
+    finish = _map_status(answer, content, usage, is_complete)
     if not content and any(part.get("type") == "refusal" for part in parts):
         raise ContentFilterError(REFUSED, usage=usage)
     return Completion(
@@ -127,8 +127,24 @@ def accumulate(whole: dict[str, object], event: Json) -> str:
     elif kind in {"error", "response.error"}:
         whole["error"] = event.get("error") or event
     elif kind == "response.output_text.delta":
-        return to_text(event.get("delta"))
+        return _append_delta(whole, event)
     return ""
+
+
+def _append_delta(whole: dict[str, object], event: Json) -> str:
+    """Return a delta's text, after a line break if another item stands between it and the last one."""
+    delta, index = to_text(event.get("delta")), to_count(event.get("output_index")) or 0
+    last = to_mapping(whole.get("last_delta"))
+    whole["last_delta"] = {"text": delta or last.get("text"), "index": index}
+    is_apart = delta and last and index > (to_count(last.get("index")) or 0) + 1
+    return choose_separator(to_text(last.get("text")), delta) + delta if is_apart else delta
+
+
+def _get_texts(item: Json) -> list[str | None]:
+    if item.get("type") != "message":
+        return [None]
+    parts = map(to_mapping, to_list(item.get("content")))
+    return [to_text(part.get("text")) for part in parts if part.get("type") in {"text", "output_text"}]
 
 
 def parse_usage(provider: Provider, answer: Json) -> Usage | None:
@@ -149,16 +165,12 @@ def parse_usage(provider: Provider, answer: Json) -> Usage | None:
     )
 
 
-def _map_status(answer: Json, content: str, usage: Usage | None) -> FinishReason:
+def _map_status(answer: Json, content: str, usage: Usage | None, is_complete: bool) -> FinishReason:
     status = to_text(answer.get("status"))
-    if status == "completed":
-        return "stop"
     if status == "incomplete":
         reason = to_text(get_path(answer, "incomplete_details", "reason"))
-        return map_finish_reason(_INCOMPLETE_REASONS.get(reason, reason), content, usage)
-    if not status:
-        raise BrokenAnswerError("the answer ended before it was completed", usage=usage)
-    raise BrokenAnswerError(f"the answer ended with status {status[:40]!r}", usage=usage)
+        return map_finish_reason(reason, content, usage)
+    return map_finish_reason(status, content, usage, is_complete=is_complete)
 
 
 def _find_count(details: Json, *names: str) -> int:

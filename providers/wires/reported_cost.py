@@ -21,7 +21,7 @@ def parse_reported_cost(provider: Provider, answer: Json) -> Decimal | None:
         case "none":
             return None
         case "usage_cost":
-            return to_amount(usage.get("cost"))
+            return _add_own_key_cost(usage)
         case "usage_cost_total":
             return to_amount(get_path(usage, "cost", "total_cost"))
         case "usd_ticks":
@@ -31,6 +31,18 @@ def parse_reported_cost(provider: Provider, answer: Json) -> Decimal | None:
             return _sum_credits(to_mapping(answer.get("copilot_usage") or usage.get("copilot_usage")))
         case _:
             assert_never(provider.reported_cost)
+
+
+def _add_own_key_cost(usage: Json) -> Decimal | None:
+    """Return OpenRouter's cost; with the user's own key it is a fee, and the upstream vendor bills the rest.
+
+    https://openrouter.ai/docs/use-cases/usage-accounting
+    """
+    cost, upstream = to_amount(usage.get("cost")), to_amount(get_path(usage, "cost_details", "upstream_inference_cost"))
+    is_own_key = usage.get("is_byok") is True or (usage.get("is_byok") is None and not cost and upstream)
+    if not is_own_key:
+        return cost
+    return None if upstream is None else upstream + (cost or 0)
 
 
 def _sum_credits(usage: Json) -> Decimal | None:

@@ -39,15 +39,58 @@ def choose_search(provider: Provider, prompt: Prompt, wire: Wire) -> Search | No
     return provider.search
 
 
+def choose_max_output_tokens(provider: Provider, prompt: Prompt) -> int:
+    """Return the limit of output tokens to send."""
+    return max(prompt.max_output_tokens, provider.min_output_tokens)
+
+
+def choose_cached_chars(prompt: Prompt, *, has_system: bool) -> list[int]:
+    """Return per message the length of the beginning to cache; without a system text the first message is shared."""
+    if not prompt.shared_prefix:
+        return [0] * len(prompt.messages)
+    shared = [message.shared_chars for message in prompt.messages]
+    if not has_system and not any(shared):
+        shared[0] = len(prompt.messages[0].content)
+    return shared
+
+
+def build_cached_texts(content: str, cached_chars: int) -> list[dict[str, object]]:
+    """Return a text as content blocks, the first of which Claude caches."""
+    cached, fresh = content[:cached_chars], content[cached_chars:]
+    blocks: list[dict[str, object]] = []
+    if cached:
+        blocks.append({"type": "text", "text": cached, "cache_control": {"type": "ephemeral"}})
+    if fresh:
+        blocks.append({"type": "text", "text": fresh})
+    return blocks
+
+
+def build_cache_options(provider: Provider, model: Model, prompt: Prompt) -> dict[str, object]:
+    """Return the field that switches an unasked cache off: its writes cost more than they save a single prompt.
+
+    https://developers.openai.com/api/docs/guides/prompt-caching
+    """
+    if provider.cache_field != "options" or not model.caches_unasked or prompt.shared_prefix:
+        return {}
+    return {"prompt_cache_options": {"mode": "explicit"}}
+
+
 def choose_schema_mode(provider: Provider, model: Model, prompt: Prompt) -> SchemaMode:
     """Return how to ask this model for JSON: by its vendor's field, or in words if it has none."""
     if prompt.response_schema is None:
         return "none"
+    if prompt.schema_in_words or (prompt.max_searches and _excludes_schema(provider.search)):
+        return "words"
     if provider.schema == "json_schema" and "json_schema" in model.features:
         return "json_schema"
     if provider.schema != "none" and "json_object" in model.features:
         return "json_object"
     return "words"
+
+
+def _excludes_schema(search: Search | None) -> bool:
+    """Return whether a search cannot be combined with a schema: Claude's cites, the others answer 400."""
+    return search is not None and search.wire in {"anthropic_messages", "gemini_generate", "groq_chat"}
 
 
 def build_system_text(prompt: Prompt, mode: SchemaMode) -> str | None:

@@ -16,7 +16,7 @@ _CHAT_FIELDS = {
     *("max_tokens", "max_completion_tokens"),
 }
 _THINKING_FIELDS = {
-    "openai": {"reasoning_effort"},
+    "openai": {"reasoning_effort", "prompt_cache_options"},
     "copilot": {"reasoning_effort"},
     "grok": {"reasoning_effort"},
     "huggingface": {"reasoning_effort"},
@@ -100,7 +100,21 @@ def _wrong_chat(row: Provider, model: Model, body: dict[str, Any]) -> str:
         return "Unknown role"
     if row.name == "mistral" and "stream_options" in body:
         return "Extra inputs: stream_options"
-    return _wrong_temperature(row, model, body) or _wrong_effort(row, model, body) or _wrong_format(row, body)
+    if row.name == "openrouter" and body[limit] < 16:
+        return "Invalid 'max_output_tokens': integer below minimum value. Expected a value >= 16"
+    return (
+        _wrong_cache(model, body)
+        or _wrong_temperature(row, model, body)
+        or _wrong_effort(row, model, body)
+        or _wrong_format(row, body)
+    )
+
+
+def _wrong_cache(model: Model, body: dict[str, Any]) -> str:
+    options = body.get("prompt_cache_options")
+    if options is None or (model.caches_unasked and options == {"mode": "explicit"}):
+        return ""
+    return "prompt_cache_options is not supported with this model"
 
 
 def _wrong_temperature(row: Provider, model: Model, body: dict[str, Any]) -> str:
@@ -131,6 +145,10 @@ def _wrong_format(row: Provider, body: dict[str, Any]) -> str:
     form = body.get("response_format") or {}
     if form.get("type") == "json_schema" and row.name in _NO_SCHEMA:
         return "This response_format type is unavailable now"
+    if form.get("type") == "json_schema" and form["json_schema"]["schema"].get("type") != "object":
+        return "Invalid schema for response_format 'answer': schema must be a JSON Schema of 'type: \"object\"'"
+    if form and row.name == "groq" and body.get("tools"):
+        return "browser_search is not compatible with response_format"
     if form.get("type") == "json_object" and "JSON" not in json.dumps(body["messages"]):
         return "Prompt must contain the word 'json'"
     return ""
@@ -162,9 +180,12 @@ def _wrong_messages(  # noqa: PLR0911 - a vendor refuses for many reasons
 
 def _wrong_responses(row: Provider, model: Model, body: dict[str, Any]) -> str:  # noqa: PLR0911
     extra = {"response_format"} if row.name == "perplexity" else {"text", "store", "max_tool_calls", "temperature"}
+    extra |= {"prompt_cache_options"} if row.name == "openai" else set()
     unknown = set(body) - _RESPONSES_FIELDS - extra
     if unknown:
         return f"Unknown parameter: {', '.join(sorted(unknown))}"
+    if wrong := _wrong_cache(model, body):
+        return wrong
     if any(item.get("type") != "message" for item in body["input"]):
         return "input: every item needs the type message"
     if row.name != "perplexity" and body.get("store") is not False:

@@ -50,6 +50,7 @@ class Manner:
     """How a vendor behaves at the moment."""
 
     text: str
+    content: bytes | None = None
     failures: deque[Failure] = field(default_factory=deque[Failure])
     delay_seconds: float = 0.0
     headers: dict[str, str] = field(default_factory=dict[str, str])
@@ -104,6 +105,10 @@ class Vendors:
         """What a vendor answers from now on; `reply` sets fields of `answers.Reply`."""
         self._manners[name].text = text
         self._manners[name].reply = dict(reply)
+
+    def writes(self, name: str, content: bytes | None) -> None:
+        """The bytes of every good answer from now on; None is the usual answers again."""
+        self._manners[name].content = content
 
     def serves(self, name: str, *models: str, **about: object) -> None:
         """What a vendor lists from now on; `about` is said of each."""
@@ -203,6 +208,9 @@ class Vendors:
         if refusal is not None and refusal.status >= 400:
             content = refusal.body if isinstance(refusal.body, str) else json.dumps(refusal.body)
             await _write(stream, refusal.status, {**manner.headers, **refusal.headers}, content.encode())
+            return True
+        if manner.content is not None:
+            await _write(stream, 200, manner.headers, manner.content)
             return True
         reply = Reply(text=manner.text, unfinished=how in {"unfinished", "cut_stream"}, **manner.reply)
         written = answer(self._rows[received.vendor], received.path, received.body, reply, refusal and refusal.body)
