@@ -29,7 +29,7 @@ import anyio.to_thread
 from mcp_router.ledger.latency_histogram import BUCKETS
 from mcp_router.ledger.queries import attempts, rollups
 from mcp_router.ledger.queries.statements import Script, Value, ask, whole
-from mcp_router.ledger.records import Attempt, GroupBy, Hold, Limit
+from mcp_router.ledger.records import Attempt, Budget, GroupBy, Hold
 from mcp_router.ledger.sql_ledger import Database, DatabaseLedger
 from mcp_router.ledger.sqlite import SqliteDatabase
 
@@ -38,10 +38,10 @@ DAY = 86_400.0
 DAYS = 83
 """A thousand attempts can fill so many with each of twelve models: the first step reads the same sums as the last."""
 LIMITS = (
-    Limit(name="daily", period="day", limit_usd=Decimal(1_000_000)),
-    Limit(name="monthly", period="month", limit_usd=Decimal(1_000_000)),
-    Limit(name="alice daily", period="day", limit_usd=Decimal(1_000_000), client="alice"),
-    Limit(name="local daily", period="day", limit_usd=Decimal(1_000_000), client="local"),
+    Budget(name="daily", period="day", limit_usd=Decimal(1_000_000)),
+    Budget(name="monthly", period="month", limit_usd=Decimal(1_000_000)),
+    Budget(name="alice daily", period="day", limit_usd=Decimal(1_000_000), client="alice"),
+    Budget(name="local daily", period="day", limit_usd=Decimal(1_000_000), client="local"),
 )
 GROUPS: tuple[GroupBy | None, ...] = (None, "provider", "model", "use_case", "budget_tier", "client", "day")
 CHUNK = 10_000
@@ -94,8 +94,8 @@ class Book:
 
     def add(self, attempt: Attempt) -> None:
         """Put an attempt on every rollup it belongs to."""
-        sums, bucket = rollups.sums_of(attempt), rollups.bucket_of_answer(attempt)
-        for key in rollups.keys_of(attempt):
+        sums, bucket = rollups.compute_sums(attempt), rollups.find_answer_bucket(attempt)
+        for key in rollups.list_keys(attempt):
             book = self._sums[key]
             for at, more in enumerate(sums):
                 book[at] += more
@@ -162,7 +162,7 @@ async def summaries(ledger: DatabaseLedger) -> dict[str, list[float]]:
         for group_by in GROUPS:
             for since, period in ((None, "all"), (NOON - 30 * DAY, "30d")):
                 began = time.perf_counter()
-                await ledger.summary(since=since, until=None, session=None, group_by=group_by)
+                await ledger.summarize(since=since, until=None, session=None, group_by=group_by)
                 taken[f"{group_by} {period}"].append(1_000 * (time.perf_counter() - began))
     return taken
 
@@ -194,7 +194,7 @@ async def measure(name: str, at: Place, steps: Sequence[int]) -> None:
     """Print what one database costs, at each number of rows."""
     ledger, draw, written, book = DatabaseLedger(at.database), random.Random(2), 0, Book()
     clients = LAPTOP if at.file is not None else TEAM
-    await ledger.standing(NOON)  # makes the tables
+    await ledger.read_availability(NOON)  # makes the tables
     empty = await size(at)
     first = 0.0
     for goal in steps:

@@ -118,8 +118,8 @@ async def ours(url: str, command: list[str]) -> AsyncGenerator[Call]:
                 return (await delegating.generate(running, arguments))["text"]
 
             async def forget() -> None:
-                for bench in (await running.ledger.standing(time.time())).benches:
-                    await running.ledger.clear_bench(bench.scope)
+                for bench in (await running.ledger.read_availability(time.time())).breakers:
+                    await running.ledger.close_breaker(bench.scope)
 
             setattr(call, "forget", forget)  # noqa: B010 - carried along for the order of that name
             yield call

@@ -17,12 +17,12 @@ from mcp_router.errors import ConfigError, UnknownNameError
 from mcp_router.execution import tracing
 from mcp_router.execution.adapters import AdapterPool, ProviderConnection
 from mcp_router.execution.attempt import AttemptRunner, Baseline
-from mcp_router.execution.budget_increase import Leeway
+from mcp_router.execution.budget_increase import BudgetIncrease
 from mcp_router.execution.conversations import Conversations, Prefixes
 from mcp_router.execution.router import Router, RouterConfig
 from mcp_router.ledger.connect import open_ledger
 from mcp_router.ledger.ledger import Ledger, LedgerError
-from mcp_router.ledger.records import Rate
+from mcp_router.ledger.records import RateLimit
 from mcp_router.routing import routes as tables
 from mcp_router.routing.access import Access, AccessRules
 from mcp_router.routing.catalog import Catalog, read_user_providers
@@ -123,9 +123,9 @@ class App:
         return Feedback(ledger=self.ledger, clock=time.time) if wanted else None
 
     @cached_property
-    def leeway(self) -> Leeway:
+    def budget_increase(self) -> BudgetIncrease:
         """Hears what a person allows beyond a budget."""
-        return Leeway(self.ledger, self.settings.limits(), time.time)
+        return BudgetIncrease(self.ledger, self.settings.limits(), time.time)
 
     @cached_property
     def router(self) -> Router:
@@ -168,10 +168,10 @@ class App:
         return found.servers[0].base_url if found and found.servers else None
 
     @cached_property
-    def rates(self) -> Mapping[str, Rate]:
+    def rates(self) -> Mapping[str, RateLimit]:
         """What the configuration lets providers be asked a minute; those it says nothing of are not in it."""
         return {
-            name: Rate(provider=name, requests_per_minute=said.rpm, tokens_per_minute=said.tpm)
+            name: RateLimit(provider=name, requests_per_minute=said.rpm, tokens_per_minute=said.tpm)
             for name, said in self.settings.configuration.providers.items()
             if said.rpm is not None or said.tpm is not None
         }

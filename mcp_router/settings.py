@@ -14,7 +14,7 @@ from platformdirs import user_config_path, user_data_path
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from mcp_router.errors import ConfigError
-from mcp_router.ledger.records import Limit
+from mcp_router.ledger.records import Budget
 
 APP_NAME = "mcp-llm-router"
 
@@ -129,20 +129,20 @@ class Settings:
         roots = tuple(Path(root).expanduser() for root in self.configuration.allowed_roots)
         return roots or (() if self.for_others else (self.working_folder,))
 
-    def limits(self) -> tuple[Limit, ...]:
+    def limits(self) -> tuple[Budget, ...]:
         """Every budget there is, everybody's first."""
         budgets = self.configuration.budgets
         found = [
-            Limit(name="daily", period="day", limit_usd=budgets.daily_usd) if budgets.daily_usd is not None else None,
-            Limit(name="monthly", period="month", limit_usd=budgets.monthly_usd)
+            Budget(name="daily", period="day", limit_usd=budgets.daily_usd) if budgets.daily_usd is not None else None,
+            Budget(name="monthly", period="month", limit_usd=budgets.monthly_usd)
             if budgets.monthly_usd is not None
             else None,
         ]
         for name, client in self.configuration.clients.items():
             if client.daily_usd is not None:
-                found.append(Limit(name=f"{name} daily", period="day", limit_usd=client.daily_usd, client=name))
+                found.append(Budget(name=f"{name} daily", period="day", limit_usd=client.daily_usd, client=name))
             if client.monthly_usd is not None:
-                found.append(Limit(name=f"{name} monthly", period="month", limit_usd=client.monthly_usd, client=name))
+                found.append(Budget(name=f"{name} monthly", period="month", limit_usd=client.monthly_usd, client=name))
         return tuple(limit for limit in found if limit is not None)
 
     def provider(self, name: str) -> ProviderSettings:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
@@ -21,6 +21,13 @@ class Attachment:
     name: str
     media_type: str
     data: bytes
+    width: int = field(default=0, compare=False)
+    """Pixels of an image; 0 if unknown."""
+    height: int = field(default=0, compare=False)
+    pages: int = field(default=1, compare=False)
+    """Of a PDF."""
+    text_characters: int = field(default=0, compare=False)
+    """Characters on all pages of a PDF, at most."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

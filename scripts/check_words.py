@@ -13,7 +13,7 @@ _AVOIDED = (
     *("whoever", "nobody", "somebody", "whom", "anew", "amiss", "meanwhile"),
 )
 _PHRASES = (r"in\s+vain", r"held\s+to\s+by", r"(?:is|are)\s+(?:told|asked)", r"side\s+by\s+side", r"under\s+way")
-_PATTERN = re.compile(rf"\b(?:{'|'.join((*_AVOIDED, *_PHRASES))})\b", re.IGNORECASE)
+_PATTERN = re.compile(rf"(?<!make )\b(?:{'|'.join((*_AVOIDED, *_PHRASES))})\b", re.IGNORECASE)
 _SUFFIXES = (".py", ".md", ".toml", ".yml", ".yaml", ".js", ".css", ".html", ".json")
 _DATA = ("benchmarks/inference/", "mcp_router/routing/inference/", "examples/tickets/", "tests/", "LICENSE")
 _SELF = ("scripts/check_words.py", "docs/glossary.md")

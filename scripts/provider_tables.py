@@ -1,4 +1,4 @@
-"""The tables that tell of providers: who they are, where, what they can, and how they fail."""
+"""Tables about providers: keys, addresses, abilities, failures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scripts.markdown import table
 
 
 def providers() -> str:
-    """Say how each provider is called, which variable holds its key, and which wire it is asked over."""
+    """Return each provider with the variables of its key and its wire."""
     return table(
         ("provider", "", "key variable", "models", "wire"),
         (
@@ -26,9 +26,9 @@ def providers() -> str:
 
 
 def addresses() -> str:
-    """Say where each provider is, and what points elsewhere."""
+    """Return each provider's address and the variables that change it."""
     return table(
-        ("provider", "address", "variables that point elsewhere"),
+        ("provider", "address", "variables that change it"),
         (
             (
                 f"`{one.name}`",
@@ -43,14 +43,14 @@ def addresses() -> str:
 
 
 def abilities() -> str:
-    """Say what each provider's wire can carry, as its row has it."""
+    """Return what each provider supports, from its row."""
     return table(
-        ("provider", "structured answers", "how much a model thinks", "a web search", "images", "PDFs", "its own bill"),
+        ("provider", "structured answers", "effort", "web search", "images", "PDFs", "reports its cost"),
         (
             (
                 f"`{one.name}`",
                 "by grammar" if one.wire == "embedded" else _SCHEMAS[one.schema],
-                "not told" if one.thinking_field == "none" and one.wire not in _THINKS else "told",
+                "-" if one.thinking_field == "none" and one.wire not in _THINKS else "sent",
                 f"${one.search.fee_usd} and tokens" if one.search else "-",
                 _able(one, "vision"),
                 _able(one, "pdf"),
@@ -62,7 +62,7 @@ def abilities() -> str:
     )
 
 
-_SCHEMAS = {"json_schema": "held to the schema", "json_object": "held to JSON", "none": "asked in words"}
+_SCHEMAS = {"json_schema": "schema enforced", "json_object": "JSON enforced", "none": "asked in words"}
 _THINKS = ("anthropic_messages", "openai_responses")
 
 
@@ -72,16 +72,16 @@ def _able(provider: Provider, feature: str) -> str:
 
 
 def failures() -> str:
-    """Say what each kind of failure does to a call, as the errors' own attributes have it."""
+    """Return what each kind of failure does to a call, from the errors' attributes."""
     kinds = [one for one in _tree(errors.ProviderError) if one is not errors.ProviderError]
     return table(
-        ("kind", "when", "left alone for a while", "then"),
+        ("kind", "when", "breaker of", "then"),
         (
             (
                 f"`{one.kind}`",
                 (one.__doc__ or "").splitlines()[0].rstrip("."),
-                "nobody" if one.bench == "nothing" else f"the {one.bench}",
-                _THEN.get(one.kind, "the next model is asked"),
+                "none" if one.bench == "nothing" else f"the {one.bench}",
+                _THEN.get(one.kind, "the next candidate"),
             )
             for one in kinds
         ),
@@ -89,12 +89,12 @@ def failures() -> str:
 
 
 _THEN = {
-    "authentication": "the next model of another provider is asked",
-    "quota": "the next model of another provider is asked",
-    "context_length": "the next model with a larger window is asked",
-    "content_filter": "the next model of another lineage is asked",
-    "empty": "the next stronger model is asked",
-    "invalid_request": "the call fails: no other model would answer it",
+    "authentication": "the next candidate of another provider",
+    "quota": "the next candidate of another provider",
+    "context_length": "the next candidate with a larger window",
+    "content_filter": "the next candidate of another lineage",
+    "empty": "the next stronger candidate",
+    "invalid_request": "the call fails",
 }
 
 

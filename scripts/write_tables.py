@@ -1,6 +1,6 @@
-"""Writes the tables of README.md and docs/, and the examples for clients, anew from the code: `make docs`.
+"""Writes the tables of README.md and docs/ and the examples for hosts from the code: `make docs`.
 
-Each table stands between `<!-- table: NAME -->` and `<!-- end -->`. A test compares them, so that none of them ages.
+Each table is between `<!-- table: NAME -->` and `<!-- end -->`. A test compares them with the code.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def main() -> None:
-    """Write them."""
+    """Write all of them."""
     for page in PAGES:
         page.write_text(with_tables(page.read_text("utf-8")), "utf-8")
     for client in HOSTS:
@@ -49,12 +49,12 @@ def main() -> None:
 
 
 def with_tables(text: str) -> str:
-    """Return a text with its tables as the code has them now."""
+    """Return a text with the current tables."""
     return _TABLE.sub(lambda found: f"{found[1]}{TABLES[found[2]]()}\n{found[3]}", text)
 
 
 def tiers() -> str:
-    """Say what one call may cost."""
+    """Return the ceiling of each tier."""
     routes = shipped_routes()
     return table(
         ("budget tier", "one call costs at most", "default of"),
@@ -63,10 +63,10 @@ def tiers() -> str:
 
 
 def use_cases() -> str:
-    """Say what each use case is about, and who is asked first at its default tier."""
+    """Return each use case with the route at its default tier."""
     routes = shipped_routes()
     return table(
-        ("use case", "about", "default tier", "asked there, in this order"),
+        ("use case", "about", "default tier", "its models, in order"),
         (
             (f"`{name}`", row.about, f"`{row.default_tier}`", _asked(routes, name))
             for name in USE_CASES
@@ -76,10 +76,10 @@ def use_cases() -> str:
 
 
 def cells() -> str:
-    """Say who is asked in every cell, and how much each may think there."""
+    """Return every route, with the effort of each model."""
     routes = shipped_routes()
     return table(
-        ("use case", "budget tier", "asked in this order"),
+        ("use case", "budget tier", "models, in order"),
         (
             (f"`{name}`", f"`{tier}`", ", ".join(_entry(entry) for entry in routes.route(name, tier)))
             for name in USE_CASES
@@ -89,7 +89,7 @@ def cells() -> str:
 
 
 def ledger() -> str:
-    """Say what a ledger has to do, in its protocol's own words."""
+    """Return the methods of a ledger, from its docstrings."""
     methods = [(name, one) for name, one in vars(Ledger).items() if callable(one) and not name.startswith("_")]
     return table(
         ("method", "does"),
@@ -149,7 +149,7 @@ EXPLAINED = (
 
 
 def clients() -> str:
-    """Say where each client keeps its servers, and how it hands keys on."""
+    """Return where each host keeps its servers, and how it passes keys."""
     return table(
         ("client", "`install`", "its file on Linux", "on macOS", "on Windows", "keys"),
         (
@@ -168,24 +168,24 @@ _KEYS = {
     "reference": "by reference: `{}`",
     "names": "by name: `env_vars`",
     "inherited": "with its whole environment",
-    "blank": "written into its file, by you",
+    "blank": "written into its file by you",
 }
 
 
 def readable(place: str) -> str:
-    """Write a place as people know it."""
+    """Return a path in the form that people know."""
     known = {"{config}": "~/.config", "{appdata}": "%APPDATA%", "{localappdata}": "%LOCALAPPDATA%"}
     first, slash, rest = place.partition("/")
     return known.get(first, first) + slash + rest
 
 
 def example_name(client: Host) -> str:
-    """Name a client's example."""
+    """Return the file name of a host's example."""
     return f"{client.name}.{client.format}"
 
 
 def example(client: Host) -> str:
-    """Write the block to paste into a client's file."""
+    """Return the block to paste into a host's file."""
     keys = Variables(keys=("ANTHROPIC_API_KEY", "GEMINI_API_KEY", "GROQ_API_KEY"))
     told = build_entry(client, Command(program=COMMAND), keys)
     if client.format == "toml":
@@ -194,14 +194,14 @@ def example(client: Host) -> str:
 
 
 def manifest(text: str) -> str:
-    """Bring the version and the tools of the bundle's manifest up to date."""
+    """Return the bundle's manifest with the current version and tools."""
     told = json.loads(text)
     tools = [{"name": tool.name, "description": tool.description} for tool in TOOLS]
     return _json(told | {"version": __version__, "tools": tools})
 
 
 def registry(text: str) -> str:
-    """Bring the versions in the registry's entry up to date."""
+    """Return the registry's entry with the current version."""
     told = json.loads(text)
     packages = [package | {"version": __version__} for package in told["packages"]]
     return _json(told | {"version": __version__, "packages": packages})

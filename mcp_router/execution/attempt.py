@@ -19,14 +19,14 @@ from mcp_router.execution.tracing import trace_attempt
 from mcp_router.ledger.ledger import Ledger, LedgerError
 from mcp_router.ledger.records import (
     Attempt,
-    Bench,
+    Breaker,
+    Budget,
     BudgetRefusal,
     CostSource,
     Hold,
-    Lesson,
-    Limit,
     Outcome,
-    Rate,
+    OutcomeCounts,
+    RateLimit,
     RateRefusal,
 )
 from mcp_router.routing.feedback import Feedback, counts_for
@@ -62,9 +62,9 @@ class AttemptRunner:
 
     ledger: Ledger
     adapters: AdapterPool
-    budgets: Sequence[Limit]
+    budgets: Sequence[Budget]
     """Every budget."""
-    rate_limits: Mapping[str, Rate]
+    rate_limits: Mapping[str, RateLimit]
     """By provider; those without one are not limited."""
     key_scope: Callable[[str], str]
     baseline: Baseline
@@ -77,7 +77,7 @@ class AttemptRunner:
     """Makes a span of every attempt; None where nobody asks for traces."""
 
     async def run(
-        self, call: Call, candidate: Candidate, messages: tuple[Message, ...], remembered: dict[str, Bench]
+        self, call: Call, candidate: Candidate, messages: tuple[Message, ...], remembered: dict[str, Breaker]
     ) -> Answered | Failed | BudgetRefusal | RateRefusal:
         """Ask one candidate once. `remembered` are the benches known of, by scope; it is kept up to date."""
         hold = self._hold(call, candidate)
@@ -92,7 +92,7 @@ class AttemptRunner:
         call: Call,
         candidate: Candidate,
         messages: tuple[Message, ...],
-        remembered: dict[str, Bench],
+        remembered: dict[str, Breaker],
         hold: Hold,
     ) -> Answered | Failed:
         started, began = self.clock(), anyio.current_time()
@@ -150,15 +150,15 @@ class AttemptRunner:
             client=call.request.client,
             model=candidate.model.id,
             amount_usd=candidate.fit.worst_usd or Decimal(0),
-            tokens=call.request.task.requirements.input_tokens + candidate.fit.max_output_tokens,
+            tokens=candidate.fit.input_tokens + candidate.fit.max_output_tokens,
             now=now,
             expires_at=now + timeout + _LEASE_SPARE,
         )
 
-    def _budgets_for(self, call: Call) -> tuple[Limit, ...]:
+    def _budgets_for(self, call: Call) -> tuple[Budget, ...]:
         return tuple(limit for limit in self.budgets if limit.client in (None, call.request.client))
 
-    def _bench(self, error: ProviderError, candidate: Candidate, remembered: dict[str, Bench]) -> Bench | None:
+    def _bench(self, error: ProviderError, candidate: Candidate, remembered: dict[str, Breaker]) -> Breaker | None:
         model = candidate.model
         scope = breaker.scope_of(error, model=model.id, key_scope=self.key_scope(model.provider))
         if scope is None:
@@ -167,17 +167,17 @@ class AttemptRunner:
         remembered[scope] = bench
         return bench
 
-    async def _record_success(self, candidate: Candidate, remembered: dict[str, Bench]) -> None:
+    async def _record_success(self, candidate: Candidate, remembered: dict[str, Breaker]) -> None:
         model = candidate.model
         for scope in (f"provider:{model.provider}", f"model:{model.id}", self.key_scope(model.provider)):
             if scope in remembered:
                 del remembered[scope]
-                await self.ledger.clear_bench(scope)
+                await self.ledger.close_breaker(scope)
 
     async def _share_rate_limit(self, candidate: Candidate, limits: Limits | None) -> None:
         """Tell all processes what the vendor says is left, once it is little enough to matter."""
         if limits is not None and is_scarce(limits):
-            await self.ledger.learn(candidate.model.id, limits, self.clock())
+            await self.ledger.store_vendor_limit(candidate.model.id, limits, self.clock())
 
 
 class _SilentError(BrokenAnswerError):
@@ -209,7 +209,7 @@ class _Record:
         *,
         usage: Usage | None,
         error: ProviderError | None = None,
-        bench: Bench | None = None,
+        bench: Breaker | None = None,
         completion: Completion | None = None,
     ) -> Attempt:
         attempt = self._attempt(outcome, usage, error, completion)
@@ -226,7 +226,7 @@ class _Record:
                 self.call.warnings.append("the ledger's database is away: the cost is kept and written later")
         return attempt
 
-    def _lesson(self, attempt: Attempt) -> Lesson | None:
+    def _lesson(self, attempt: Attempt) -> OutcomeCounts | None:
         if self.runner.feedback is None or attempt.outcome == "cancelled":
             return None
         ask = self.call.request

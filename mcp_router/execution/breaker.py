@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mcp_router.ledger.records import Bench
+from mcp_router.ledger.records import Breaker
 from providers.errors import ProviderError, RateLimitError
 
 FORGOTTEN_AFTER = 600.0
@@ -35,13 +35,13 @@ def scope_of(error: ProviderError, *, model: str, key_scope: str) -> str | None:
             return None
 
 
-def after(error: ProviderError, *, scope: str, before: Bench | None, now: float) -> Bench:
+def after(error: ProviderError, *, scope: str, before: Breaker | None, now: float) -> Breaker:
     """Say how a bench stands after one more failure at `now` (seconds since the epoch).
 
     Retry-After is a floor, up to a day, and the longer of two cooldowns wins. Below its patience a scope is remembered
     but not benched: `until` is then now.
     """
-    remembered = before is not None and now - before.until < FORGOTTEN_AFTER
+    remembered = before is not None and now - before.open_until < FORGOTTEN_AFTER
     failures = 1 + (before.failures if before is not None and remembered else 0)
     kind = scope.partition(":")[0]
     over = failures - _PATIENCE[kind]
@@ -53,11 +53,11 @@ def after(error: ProviderError, *, scope: str, before: Bench | None, now: float)
         cooldown = min(longest, first * 2.0**over)
     until = now + max(cooldown, min(_LONGEST_ASKED, error.retry_after or 0.0))
     if before is not None:
-        until = max(until, before.until)
-    return Bench(scope=scope, until=until, reason=error.kind, failures=failures)
+        until = max(until, before.open_until)
+    return Breaker(scope=scope, open_until=until, reason=error.kind, failures=failures)
 
 
-def on_probation(bench: Bench, now: float) -> bool:
+def on_probation(bench: Breaker, now: float) -> bool:
     """Whether a bench has ended, but only one probe may go before all may."""
     kind = bench.scope.partition(":")[0]
-    return bench.until <= now and bench.failures >= _PATIENCE[kind]
+    return bench.open_until <= now and bench.failures >= _PATIENCE[kind]

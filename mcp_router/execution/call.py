@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from mcp_router.ledger.records import Attempt, Bench, BudgetRefusal, RateRefusal
+from mcp_router.ledger.records import Attempt, Breaker, BudgetRefusal, RateRefusal
 from mcp_router.routing.fit import Candidate
 from mcp_router.routing.plan import Plan, Rejection
 from mcp_router.routing.request import RoutingRequest
@@ -90,7 +90,7 @@ class Failed:
 
     error: ProviderError
     attempt: Attempt
-    bench: Bench | None
+    bench: Breaker | None
     completion: Completion | None = None
     """What the model said, where it answered but the answer was no good."""
     feedback: str | None = None

@@ -68,7 +68,7 @@ class Conversations:
         while len(self._kept) > 1 and (len(self._kept) > _MOST or self._characters > _MOST_CHARACTERS):
             self._forget(*next(iter(self._kept)))
         if self._ledger is not None and conversation.characters <= _MOST_STORED:
-            await self._ledger.keep_text(client, call_id, _serialize(conversation), self._clock())
+            await self._ledger.store_text(client, call_id, _serialize(conversation), self._clock())
 
     async def get(self, client: str, call_id: str) -> Conversation | None:
         """Return what a client said and heard up to a call; None where it is not remembered.
@@ -78,7 +78,7 @@ class Conversations:
         """
         found = self._kept.get((client, call_id))
         if found is None and self._ledger is not None:
-            stored = await self._ledger.text(client, call_id)
+            stored = await self._ledger.read_text(client, call_id)
             found = _deserialize(stored) if stored is not None else None
         return found
 
@@ -94,6 +94,10 @@ class _Attached(BaseModel):
     name: str
     media_type: str
     data: bytes
+    width: int
+    height: int
+    pages: int
+    text_characters: int
 
 
 class _Turn(BaseModel):
@@ -123,7 +127,7 @@ def _deserialize(stored: str) -> Conversation:
 
 
 def _message(turn: _Turn) -> Message:
-    attached = (Attachment(name=item.name, media_type=item.media_type, data=item.data) for item in turn.attachments)
+    attached = (Attachment(**dict(item)) for item in turn.attachments)
     return Message(role=turn.role, content=turn.content, shared_chars=turn.shared_chars, attachments=tuple(attached))
 
 

@@ -9,7 +9,7 @@ from math import inf
 
 from mcp_router.execution.call import Failed, RejectedError, SkipReason
 from mcp_router.ledger.records import Attempt, BudgetRefusal, RateRefusal
-from mcp_router.money import usd
+from mcp_router.money import format_usd
 from mcp_router.routing.fit import Candidate
 from mcp_router.routing.plan import Plan, Rejection, RejectionKind
 
@@ -34,7 +34,7 @@ def format_no_candidate(plan: Plan, refusals: Sequence[SkipReason]) -> str:
         if isinstance(refusal, RateRefusal)
     ]
     return (
-        f"No model can answer {task.use_case} at {task.budget_tier} (ceiling {usd(task.ceiling_usd)}). "
+        f"No model can answer {task.use_case} at {task.budget_tier} (ceiling {format_usd(task.ceiling_usd)}). "
         f"{_format_list(reasons)} Next: {_advise_no_candidate(plan, refusals)}."
     )
 
@@ -49,12 +49,12 @@ def format_all_failed(
     spent = sum((attempt.cost_usd or Decimal(0) for attempt in attempts), Decimal(0))
     told = [f"{attempt.model}: {attempt.error} ({attempt.detail})" for attempt in attempts]
     told += [
-        f"budget {refusal.limit.name}: too little left" for refusal in refusals if isinstance(refusal, BudgetRefusal)
+        f"budget {refusal.budget.name}: too little left" for refusal in refusals if isinstance(refusal, BudgetRefusal)
     ]
     told += _format_broken_rules(failures)
     count = "1 attempt" if len(attempts) == 1 else f"{len(attempts)} attempts"
     return (
-        f"No model answered: {count}, {usd(spent)} spent. {_format_list(told)} "
+        f"No model answered: {count}, {format_usd(spent)} spent. {_format_list(told)} "
         f"Next: {_advise_after_failures([failed for _, failed in failures], plan)}."
     )
 
@@ -67,12 +67,12 @@ def _format_broken_rules(failures: Iterable[tuple[Candidate, Failed]]) -> list[s
 
 def format_over_budget(refusal: BudgetRefusal) -> str:
     """Tell which budget is used up, how far, and when it starts again."""
-    limit = refusal.limit
+    limit = refusal.budget
     resets = datetime.fromtimestamp(refusal.resets_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
     return (
-        f"The {limit.name} budget does not admit this call: limit {usd(limit.limit_usd)}, "
-        f"spent {usd(refusal.spent_usd)}, held by calls under way {usd(refusal.held_usd)}, "
-        f"still free {usd(refusal.left_usd)}, and this call may cost {usd(refusal.wanted_usd)}; "
+        f"The {limit.name} budget does not admit this call: limit {format_usd(limit.limit_usd)}, "
+        f"spent {format_usd(refusal.spent_usd)}, held by calls under way {format_usd(refusal.held_usd)}, "
+        f"still free {format_usd(refusal.left_usd)}, and this call may cost {format_usd(refusal.wanted_usd)}; "
         f"it resets at {resets}. Next: {_advise_within_budget(refusal)}, "
         "or ask the user to raise the budget in the configuration."
     )

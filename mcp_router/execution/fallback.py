@@ -19,8 +19,7 @@ from mcp_router.errors import (
 from mcp_router.execution import breaker, failure_messages
 from mcp_router.execution.attempt import AttemptRunner
 from mcp_router.execution.call import Answered, Call, Failed, Generation, SkipReason
-from mcp_router.ledger.records import Bench, BudgetRefusal, RateRefusal
-from mcp_router.routing import tokens
+from mcp_router.ledger.records import Breaker, BudgetRefusal, RateRefusal
 from mcp_router.routing.fit import Candidate, Fit, NoFit, fit
 from mcp_router.routing.plan import Plan, Rejection
 from mcp_router.routing.request import RoutingState
@@ -46,7 +45,7 @@ class FallbackExecutor:
     call: Call
     plan: Plan
     world: RoutingState
-    remembered: dict[str, Bench]
+    remembered: dict[str, Breaker]
 
     failures: list[tuple[Candidate, Failed]] = field(default_factory=list[tuple[Candidate, Failed]])
     refusals: dict[str, SkipReason] = field(default_factory=dict[str, SkipReason])
@@ -120,10 +119,7 @@ class FallbackExecutor:
         for _ in range(_TIMES_ASKED_AGAIN):
             if not isinstance(outcome, Failed) or outcome.completion is None or outcome.feedback is None:
                 break
-            fitted = self._refitted(
-                candidate,
-                more_tokens=tokens.estimate_tokens(outcome.completion.text) + tokens.estimate_tokens(outcome.feedback),
-            )
+            fitted = self._refitted(candidate, added=(outcome.completion.text, outcome.feedback))
             if isinstance(fitted, NoFit):
                 break
             messages = (
@@ -136,8 +132,8 @@ class FallbackExecutor:
                 outcome = again
         return outcome
 
-    def _refitted(self, candidate: Candidate, *, more_tokens: int = 0) -> Fit | NoFit:
-        """Fit a candidate into what is left of the ceiling; `more_tokens` is what the prompt has grown by."""
+    def _refitted(self, candidate: Candidate, *, added: tuple[str, ...] = ()) -> Fit | NoFit:
+        """Fit a candidate into what is left of the ceiling; `added` are the texts that the prompt has grown by."""
         if not self.call.attempts:
             return candidate.fit
         task = self.plan.task
@@ -145,7 +141,7 @@ class FallbackExecutor:
             candidate.provider,
             candidate.model,
             effort=candidate.fit.effort,
-            need=replace(task.requirements, input_tokens=task.requirements.input_tokens + more_tokens),
+            need=task.requirements.add_texts(added),
             ceiling_usd=task.ceiling_usd - self.call.spent_usd,
             now=self.world.now,
             unpriced_ok=candidate.model.provider in self.world.unlisted,
@@ -172,7 +168,7 @@ class FallbackExecutor:
         """Give the only candidate a second chance where that may help; sleeps before, never after."""
         bench = failed.bench
         wait = max(_SHORTEST_RETRY_WAIT, failed.error.retry_after or 0.0)
-        benched = bench is not None and failed.error.retry_after is None and bench.until > self.runner.clock()
+        benched = bench is not None and failed.error.retry_after is None and bench.open_until > self.runner.clock()
         left = self.call.deadline - anyio.current_time()
         if (
             not failed.error.retryable
@@ -228,9 +224,9 @@ class FallbackExecutor:
 
 def _shortfall(refusal: BudgetRefusal) -> Shortfall:
     return Shortfall(
-        budget=refusal.limit.name,
-        limit_usd=refusal.limit.limit_usd,
-        short_usd=refusal.wanted_usd + refusal.spent_usd + refusal.held_usd - refusal.limit.limit_usd,
+        budget=refusal.budget.name,
+        limit_usd=refusal.budget.limit_usd,
+        short_usd=refusal.wanted_usd + refusal.spent_usd + refusal.held_usd - refusal.budget.limit_usd,
         resets_at=refusal.resets_at,
     )
 

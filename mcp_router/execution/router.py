@@ -16,7 +16,7 @@ from mcp_router.execution.attempt import AttemptRunner
 from mcp_router.execution.call import Call, CallRequest, Generation, new_call_id, sum_costs_usd
 from mcp_router.execution.fallback import FallbackExecutor
 from mcp_router.ledger.ledger import Ledger
-from mcp_router.ledger.records import Bench
+from mcp_router.ledger.records import Breaker
 from mcp_router.routing.access import Access
 from mcp_router.routing.catalog import Catalog
 from mcp_router.routing.plan import Plan, plan
@@ -48,19 +48,19 @@ class Router:
         """Where it is all written down."""
         return self.runner.ledger
 
-    async def read_state(self, task: RoutingRequest | None = None) -> tuple[RoutingState, dict[str, Bench]]:
+    async def read_state(self, task: RoutingRequest | None = None) -> tuple[RoutingState, dict[str, Breaker]]:
         """Look around: who is benched or busy now, what was learnt of a task's cell, which benches are remembered."""
         now = self.runner.clock()
         catalog = await self.config.catalog()
         limited = [name for name in catalog.providers if name in self.runner.rate_limits]
-        standing = await self.ledger.standing(now, limited)
-        remembered = {bench.scope: bench for bench in standing.benches}
+        standing = await self.ledger.read_availability(now, limited)
+        remembered = {bench.scope: bench for bench in standing.breakers}
         world = RoutingState(
             catalog=catalog,
             routes=self.config.routes,
             now=datetime.fromtimestamp(now, UTC),
             access=self.config.access(),
-            benches={scope: bench for scope, bench in remembered.items() if bench.until > now},
+            benches={scope: bench for scope, bench in remembered.items() if bench.open_until > now},
             busy=rate_limits.find_rate_limited(standing, self.runner.rate_limits, now),
             unlisted=self.config.unlisted,
             preferences=await self.runner.feedback.preferences(task) if self.runner.feedback and task else {},

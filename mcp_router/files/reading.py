@@ -12,6 +12,7 @@ from anyio.from_thread import check_cancelled
 
 from mcp_router.files.decoding import decode, detect_media_type
 from mcp_router.files.globs import find_matches, is_glob, parse_globs
+from mcp_router.files.measuring import UncountablePdfError, measure_attachment
 from mcp_router.files.roots import FileRefusedError, ResolvedPath, Roots, format_name, format_path, path_from_spec
 from mcp_router.files.safe_open import Fingerprint, open_parent, read_content, require_regular_file, translate_os_errors
 from providers.completion import Attachment
@@ -133,7 +134,10 @@ def _read(found: FoundFile, limits: ReadLimits) -> SourceFile:
     data, fingerprint = read_content(found.place, max_bytes=limits.max_file_bytes)
     media = detect_media_type(data)
     if media is not None:
-        attachment = Attachment(name=found.name, media_type=media, data=data)
+        try:
+            attachment = measure_attachment(found.name, media, data, check_cancelled=check_cancelled)
+        except UncountablePdfError as exc:
+            raise FileRefusedError(f"{found.name}: no budget can be held for this PDF: {exc}.") from exc
         return SourceFile(name=found.name, content=attachment, encoding=None, fingerprint=fingerprint)
     text = decode(data)
     if text is None:

@@ -55,7 +55,7 @@ class Health:
         """Say why the ledger cannot be reached, if it cannot."""
         try:
             with anyio.fail_after(_LEDGER_TIMEOUT_S):
-                await self._app.ledger.standing(time.time())
+                await self._app.ledger.read_availability(time.time())
         except LedgerError as error:
             return str(error)
         except TimeoutError:

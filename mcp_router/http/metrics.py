@@ -18,9 +18,9 @@ from starlette.responses import Response
 
 from mcp_router.app import App
 from mcp_router.http.responses import response_from_error
-from mcp_router.ledger.latency_histogram import within
+from mcp_router.ledger.latency_histogram import count_within
 from mcp_router.ledger.ledger import LedgerError
-from mcp_router.ledger.records import Bench, BudgetState, GroupBy, Totals
+from mcp_router.ledger.records import Breaker, BudgetStatus, GroupBy, Totals
 from mcp_router.operations import costs
 from mcp_router.operations.caller import Caller
 from mcp_router.server.callers import caller_from_request
@@ -81,14 +81,14 @@ async def _collect_families(app: App, caller: Caller) -> list[Metric]:
 
     async def groups(by: GroupBy) -> Groups:
         book = costs.choose_rollup(app, "all", caller)
-        return (await app.ledger.summary(since=None, until=None, session=book, group_by=by)).groups
+        return (await app.ledger.summarize(since=None, until=None, session=book, group_by=by)).groups
 
     limits = [limit for limit in app.settings.limits() if caller.sees_all or limit.client == caller.name]
     return [
         *_create_call_metrics(await groups("use_case")),
         *_create_attempt_metrics(_merge_unlisted(await groups("model"), {model.id for model in app.catalog.models()})),
-        *_create_budget_metrics(await app.ledger.budgets(limits, now)),
-        _create_breaker_metric((await app.ledger.standing(now)).benches, now),
+        *_create_budget_metrics(await app.ledger.read_budgets(limits, now)),
+        _create_breaker_metric((await app.ledger.read_availability(now)).breakers, now),
     ]
 
 
@@ -148,27 +148,27 @@ def _create_attempt_metrics(by_model: Groups) -> Iterator[Metric]:
 
 def _buckets(totals: Totals) -> list[tuple[str, float]]:
     """Put the ledger's buckets together into Prometheus' few, whose bounds are among theirs."""
-    told = [(str(bound), within(totals.latencies, bound * 1000)) for bound in BUCKET_BOUNDS_S]
+    told = [(str(bound), count_within(totals.latencies, bound * 1000)) for bound in BUCKET_BOUNDS_S]
     return [*told, ("+Inf", sum(totals.latencies))]
 
 
-def _create_budget_metrics(states: Sequence[BudgetState]) -> Iterator[Metric]:
+def _create_budget_metrics(states: Sequence[BudgetStatus]) -> Iterator[Metric]:
     limit = GaugeMetricFamily("mcp_router_budget_limit_usd", "The most that may be spent", labels=["budget"])
     left = GaugeMetricFamily("mcp_router_budget_left_usd", "What may still be spent", labels=["budget"])
     held = GaugeMetricFamily("mcp_router_budget_held_usd", "Claimed by calls under way", labels=["budget"])
     for state in states:
-        name = [state.limit.name]
-        limit.add_metric(name, float(state.limit.limit_usd))
-        left.add_metric(name, float(max(0, state.limit.limit_usd - state.spent_usd - state.held_usd)))
+        name = [state.budget.name]
+        limit.add_metric(name, float(state.budget.limit_usd))
+        left.add_metric(name, float(max(0, state.budget.limit_usd - state.spent_usd - state.held_usd)))
         held.add_metric(name, float(state.held_usd))
     yield from (limit, left, held)
 
 
-def _create_breaker_metric(benches: Sequence[Bench], now: float) -> Metric:
+def _create_breaker_metric(benches: Sequence[Breaker], now: float) -> Metric:
     left = GaugeMetricFamily(
         "mcp_router_benched_seconds", "How long it is still left alone", labels=["scope", "reason"]
     )
-    standing = sorted((bench for bench in benches if bench.until > now), key=lambda bench: -bench.until)
+    standing = sorted((bench for bench in benches if bench.open_until > now), key=lambda bench: -bench.open_until)
     for bench in standing[:_MAX_BREAKERS]:
-        left.add_metric([bench.scope, bench.reason], bench.until - now)
+        left.add_metric([bench.scope, bench.reason], bench.open_until - now)
     return left

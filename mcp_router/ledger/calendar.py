@@ -11,12 +11,12 @@ from datetime import date
 from typing import Literal
 
 DAY_SECONDS = 86_400
-SKEW_SECONDS = 60.0
+MAX_CLOCK_SKEW_S = 60.0
 """Clocks of several machines may differ by this much; what is further ahead was written before a clock jumped back."""
 _EPOCH = date(1970, 1, 1).toordinal()
 
 
-def day_of(at: float) -> int:
+def day_from_time(at: float) -> int:
     """The UTC day that a moment lies in."""
     return math.floor(at / DAY_SECONDS)
 
@@ -26,14 +26,14 @@ def first_day_after(at: float) -> int:
     return math.ceil(at / DAY_SECONDS)
 
 
-def iso(day: int) -> str:
+def iso_from_day(day: int) -> str:
     """Say `2026-11-24`."""
     return date.fromordinal(day + _EPOCH).isoformat()
 
 
-def days_of(period: Literal["day", "month"], now: float) -> tuple[int, int]:
+def find_period(period: Literal["day", "month"], now: float) -> tuple[int, int]:
     """The period around now: its first day, and the first day after it."""
-    today = day_of(now)
+    today = day_from_time(now)
     if period == "day":
         return today, today + 1
     first = date.fromordinal(today + _EPOCH).replace(day=1)

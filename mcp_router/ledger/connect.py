@@ -30,7 +30,7 @@ async def open_ledger(url: str, *, unwritten: Path | None = None, when_lost: Whe
     return SpoolingLedger(ledger, unwritten / _fingerprint(url), when_lost=when_lost)
 
 
-def files_of(url: str) -> tuple[Path, ...]:
+def list_files(url: str) -> tuple[Path, ...]:
     """The files that a ledger of that URL consists of; none where it is a server's."""
     path = _sqlite_file(url)
     return () if path is None else tuple(path.with_name(path.name + end) for end in ("", "-wal", "-shm", "-journal"))

@@ -27,17 +27,17 @@ BUCKETS: Final = tuple(f"b{number:02}" for number in range(len(BOUNDS_MS) + 1))
 _BOUNDS_MICROS: Final = tuple(1_000 * bound for bound in BOUNDS_MS)
 
 
-def bucket_of(micros: int) -> int:
+def find_bucket(micros: int) -> int:
     """The bucket that a latency falls in."""
     return bisect_left(_BOUNDS_MICROS, micros)
 
 
-def within(counts: Sequence[int], milliseconds: float) -> int:
+def count_within(counts: Sequence[int], milliseconds: float) -> int:
     """How many took no longer than one of the bounds."""
     return sum(counts[: bisect_left(BOUNDS_MS, milliseconds) + 1])
 
 
-def percentiles_ms(counts: Sequence[int], *parts: float) -> list[float | None]:
+def compute_percentiles_ms(counts: Sequence[int], *parts: float) -> list[float | None]:
     """The latencies that these parts of all stay within, say 0.95; None where nothing was counted."""
     up_to = list(accumulate(counts))
     ranks = [math.ceil(part * up_to[-1]) if up_to else 0 for part in parts]

@@ -61,7 +61,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Limit:
+class Budget:
     """A budget: the most that may be spent in a period, by one client or by all."""
 
     name: str
@@ -74,7 +74,7 @@ class Limit:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Rate:
+class RateLimit:
     """What one provider may be asked a minute; None is no limit."""
 
     provider: str
@@ -102,7 +102,7 @@ class Hold:
 class BudgetRefusal:
     """A hold that a budget did not admit."""
 
-    limit: Limit
+    budget: Budget
     wanted_usd: Decimal
     """What was to be held."""
     spent_usd: Decimal
@@ -112,7 +112,7 @@ class BudgetRefusal:
     @property
     def left_usd(self) -> Decimal:
         """What would still fit."""
-        return max(Decimal(0), self.limit.limit_usd - self.spent_usd - self.held_usd)
+        return max(Decimal(0), self.budget.limit_usd - self.spent_usd - self.held_usd)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,17 +127,17 @@ class RateRefusal:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class BudgetState:
+class BudgetStatus:
     """A budget as it stands now."""
 
-    limit: Limit
+    budget: Budget
     spent_usd: Decimal
     held_usd: Decimal
     resets_at: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Recorded:
+class RecordedCall:
     """One call as it was: what is needed to ask what it would have cost elsewhere."""
 
     call_id: str
@@ -163,13 +163,13 @@ class Recorded:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Bench:
+class Breaker:
     """A provider, key or model that is left alone for a while. Its scope says which:
     `provider:groq`, `key:groq:<fingerprint>` or `model:groq:openai/gpt-oss-20b`.
     """
 
     scope: str
-    until: float
+    open_until: float
     """Seconds since the epoch; a later `until` always wins over an earlier one."""
     reason: str
     failures: int = 0
@@ -177,7 +177,7 @@ class Bench:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RateState:
+class RateUsage:
     """A provider's last minute."""
 
     provider: str
@@ -188,7 +188,7 @@ class RateState:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Learned:
+class VendorRateLimit:
     """What a vendor's headers said is left, until its reset; None where they were silent or that time has come."""
 
     scope: str
@@ -203,19 +203,19 @@ class Learned:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Standing:
+class Availability:
     """How everybody stands at one moment: all that a plan asks of the ledger."""
 
-    benches: tuple[Bench, ...] = ()
+    breakers: tuple[Breaker, ...] = ()
     """Who is being left alone, and who was of late (its `failures` still count)."""
-    rates: tuple[RateState, ...] = ()
+    rate_usage: tuple[RateUsage, ...] = ()
     """What each provider was asked in the last minute."""
-    learned: tuple[Learned, ...] = ()
+    vendor_limits: tuple[VendorRateLimit, ...] = ()
     """What vendors' headers said and still holds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Lesson:
+class OutcomeCounts:
     """What attempts taught of a model in a cell."""
 
     kept: int = 0
@@ -231,14 +231,14 @@ class Lesson:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class CellLesson:
+class RouteOutcomes:
     """What was learnt of one model in one cell of late."""
 
     use_case: str
     budget_tier: str
     complexity: str
     model: str
-    lesson: Lesson
+    counts: OutcomeCounts
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

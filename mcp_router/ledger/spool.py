@@ -22,18 +22,18 @@ from pydantic import TypeAdapter, ValidationError
 from mcp_router.ledger.ledger import Ledger, LedgerError
 from mcp_router.ledger.records import (
     Attempt,
-    Bench,
+    Availability,
+    Breaker,
+    Budget,
     BudgetRefusal,
-    BudgetState,
-    CellLesson,
+    BudgetStatus,
     GroupBy,
     Hold,
-    Lesson,
-    Limit,
-    Rate,
+    OutcomeCounts,
+    RateLimit,
     RateRefusal,
-    Recorded,
-    Standing,
+    RecordedCall,
+    RouteOutcomes,
     Summary,
 )
 from providers.completion import Limits
@@ -49,8 +49,8 @@ class Unwritten:
 
     hold_id: str | None
     attempt: Attempt
-    benches: tuple[Bench, ...]
-    lesson: Lesson | None = None
+    benches: tuple[Breaker, ...]
+    lesson: OutcomeCounts | None = None
 
 
 class SpoolingLedger:
@@ -71,7 +71,9 @@ class SpoolingLedger:
         """What the folder did not take either."""
         self._catching_up = Lock()
 
-    async def hold(self, hold: Hold, limits: Sequence[Limit], rate: Rate | None) -> BudgetRefusal | RateRefusal | None:
+    async def hold(
+        self, hold: Hold, limits: Sequence[Budget], rate: RateLimit | None
+    ) -> BudgetRefusal | RateRefusal | None:
         """Claim money and rate at once. What was kept is written first: it is spent, and must be on the budgets.
 
         Raises:
@@ -87,7 +89,11 @@ class SpoolingLedger:
             return None
 
     async def settle(
-        self, hold_id: str | None, attempt: Attempt, benches: Sequence[Bench] = (), lesson: Lesson | None = None
+        self,
+        hold_id: str | None,
+        attempt: Attempt,
+        benches: Sequence[Breaker] = (),
+        lesson: OutcomeCounts | None = None,
     ) -> bool:
         """Write the attempt; False: it is kept and will be written when the database is back."""
         with CancelScope(shield=True):
@@ -114,33 +120,33 @@ class SpoolingLedger:
             self._behind = self._kept != seen
         return written
 
-    async def standing(self, now: float, counted: Sequence[str] | None = None) -> Standing:
+    async def read_availability(self, now: float, counted: Sequence[str] | None = None) -> Availability:
         """How everybody stands, as far as anyone knows."""
         try:
             await self.catch_up()
-            return await self._ledger.standing(now, counted)
+            return await self._ledger.read_availability(now, counted)
         except LedgerError:
             if not self._open:
                 raise
-            return Standing()
+            return Availability()
 
-    async def lessons(self, now: float) -> list[CellLesson]:
+    async def read_outcomes(self, now: float) -> list[RouteOutcomes]:
         """What was learnt of late; nothing while the database is away."""
         try:
-            return await self._ledger.lessons(now)
+            return await self._ledger.read_outcomes(now)
         except LedgerError as error:
             _log.warning("ordering without what was learnt: %s", error)
             return []
 
-    async def forget(self) -> int:
+    async def forget_outcomes(self) -> int:
         """Unlearn all that."""
         await self.catch_up()
-        return await self._ledger.forget()
+        return await self._ledger.forget_outcomes()
 
-    async def clear_bench(self, scope: str) -> None:
+    async def close_breaker(self, scope: str) -> None:
         """It answered again; while the database is away the bench ends by itself."""
         try:
-            await self._ledger.clear_bench(scope)
+            await self._ledger.close_breaker(scope)
         except LedgerError as error:
             _log.warning("left %s on the bench: %s", scope, error)
 
@@ -153,67 +159,69 @@ class SpoolingLedger:
                 raise
             return True
 
-    async def learn(self, scope: str, limits: Limits, now: float) -> None:
+    async def store_vendor_limit(self, scope: str, limits: Limits, now: float) -> None:
         """Share what a vendor's headers said; while the database is away nobody hears it."""
         try:
-            await self._ledger.learn(scope, limits, now)
+            await self._ledger.store_vendor_limit(scope, limits, now)
         except LedgerError as error:
             _log.warning("did not share the limits of %s: %s", scope, error)
 
-    async def allow(self, budget: str, extra_usd: Decimal, until: float, now: float) -> None:
+    async def increase_budget(self, budget: str, extra_usd: Decimal, until: float, now: float) -> None:
         """Let so much more be spent than a budget says until it resets."""
-        await self._ledger.allow(budget, extra_usd, until, now)
+        await self._ledger.increase_budget(budget, extra_usd, until, now)
 
-    async def budgets(self, limits: Sequence[Limit], now: float) -> list[BudgetState]:
+    async def read_budgets(self, limits: Sequence[Budget], now: float) -> list[BudgetStatus]:
         """How each budget stands."""
         await self.catch_up()
-        return await self._ledger.budgets(limits, now)
+        return await self._ledger.read_budgets(limits, now)
 
-    async def attempts(self, call_id: str) -> list[Attempt]:
+    async def read_attempts(self, call_id: str) -> list[Attempt]:
         """A call's attempts, first one first."""
         await self.catch_up()
-        return await self._ledger.attempts(call_id)
+        return await self._ledger.read_attempts(call_id)
 
-    async def summary(
+    async def summarize(
         self, *, since: float | None, until: float | None, session: str | None, group_by: GroupBy | None
     ) -> Summary:
         """Totals of every UTC day that the period touches."""
         await self.catch_up()
-        return await self._ledger.summary(since=since, until=until, session=session, group_by=group_by)
+        return await self._ledger.summarize(since=since, until=until, session=session, group_by=group_by)
 
-    async def daily(self, *, since: float, session: str | None, group_by: GroupBy) -> dict[str, dict[str, Decimal]]:
+    async def summarize_by_day(
+        self, *, since: float, session: str | None, group_by: GroupBy
+    ) -> dict[str, dict[str, Decimal]]:
         """What each group cost on each UTC day."""
         await self.catch_up()
-        return await self._ledger.daily(since=since, session=session, group_by=group_by)
+        return await self._ledger.summarize_by_day(since=since, session=session, group_by=group_by)
 
-    async def recent(self, limit: int, before: float | None = None, client: str | None = None) -> list[Attempt]:
+    async def read_recent(self, limit: int, before: float | None = None, client: str | None = None) -> list[Attempt]:
         """The latest attempts, newest first."""
         await self.catch_up()
-        return await self._ledger.recent(limit, before, client)
+        return await self._ledger.read_recent(limit, before, client)
 
-    async def cells(self, since: float | None, until: float | None) -> AsyncIterator[list[Recorded]]:
+    async def read_calls(self, since: float | None, until: float | None) -> AsyncIterator[list[RecordedCall]]:
         """Every recorded call that began in the period, oldest first, a chunk at a time."""
         await self.catch_up()
-        async for chunk in self._ledger.cells(since, until):
+        async for chunk in self._ledger.read_calls(since, until):
             yield chunk
 
-    async def check(self) -> list[str]:
+    async def find_differences(self) -> list[str]:
         """Where rows, rollups and balances disagree, in words."""
         await self.catch_up()
-        return await self._ledger.check()
+        return await self._ledger.find_differences()
 
-    async def rebuild(self) -> list[str]:
+    async def rebuild_rollups(self) -> list[str]:
         """Set every rollup that disagrees with its rows to what they add up to."""
         await self.catch_up()
-        return await self._ledger.rebuild()
+        return await self._ledger.rebuild_rollups()
 
-    async def keep_text(self, client: str, call_id: str, said: str, now: float) -> None:
+    async def store_text(self, client: str, call_id: str, said: str, now: float) -> None:
         """Keep what a client said and heard up to a call."""
-        await self._ledger.keep_text(client, call_id, said, now)
+        await self._ledger.store_text(client, call_id, said, now)
 
-    async def text(self, client: str, call_id: str) -> str | None:
+    async def read_text(self, client: str, call_id: str) -> str | None:
         """What was kept of a client's call."""
-        return await self._ledger.text(client, call_id)
+        return await self._ledger.read_text(client, call_id)
 
     async def prune(self, before: float) -> int:
         """Drop the rows of the UTC days that ended by then; rollups stay."""

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 
 from anyio import CancelScope
 
-from mcp_router.ledger.calendar import DAY_SECONDS, day_of
+from mcp_router.ledger.calendar import DAY_SECONDS, day_from_time
 from mcp_router.ledger.queries import (
     attempts,
     breakers,
@@ -26,18 +26,18 @@ from mcp_router.ledger.queries.consistency import Difference
 from mcp_router.ledger.queries.statements import Mode, Script, end
 from mcp_router.ledger.records import (
     Attempt,
-    Bench,
+    Availability,
+    Breaker,
+    Budget,
     BudgetRefusal,
-    BudgetState,
-    CellLesson,
+    BudgetStatus,
     GroupBy,
     Hold,
-    Lesson,
-    Limit,
-    Rate,
+    OutcomeCounts,
+    RateLimit,
     RateRefusal,
-    Recorded,
-    Standing,
+    RecordedCall,
+    RouteOutcomes,
     Summary,
 )
 from providers.completion import Limits
@@ -75,102 +75,110 @@ class DatabaseLedger:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def hold(self, hold: Hold, limits: Sequence[Limit], rate: Rate | None) -> BudgetRefusal | RateRefusal | None:
+    async def hold(
+        self, hold: Hold, limits: Sequence[Budget], rate: RateLimit | None
+    ) -> BudgetRefusal | RateRefusal | None:
         """Claim money and rate at once, or say what stands in the way and claim nothing."""
         return await self._database.run("exclusive", lambda: holds.hold(hold, limits, rate), brief=True)
 
     async def settle(
-        self, hold_id: str | None, attempt: Attempt, benches: Sequence[Bench] = (), lesson: Lesson | None = None
+        self,
+        hold_id: str | None,
+        attempt: Attempt,
+        benches: Sequence[Breaker] = (),
+        lesson: OutcomeCounts | None = None,
     ) -> bool:
         """Write the attempt once and all that hangs on it; a cancelled caller still pays for what it asked."""
         with CancelScope(shield=True):
             await self._database.run("write", lambda: settlement.settle(hold_id, attempt, benches, lesson), brief=True)
         return True
 
-    async def standing(self, now: float, counted: Sequence[str] | None = None) -> Standing:
+    async def read_availability(self, now: float, counted: Sequence[str] | None = None) -> Availability:
         """Who is benched, how busy each provider was, and what vendors said is left."""
-        return await self._database.run("read", lambda: _standing(now, counted), brief=True)
+        return await self._database.run("read", lambda: _read_availability(now, counted), brief=True)
 
-    async def lessons(self, now: float) -> list[CellLesson]:
+    async def read_outcomes(self, now: float) -> list[RouteOutcomes]:
         """What was learnt of late of models in cells."""
-        return await self._database.run("read", lambda: outcomes.remembered(now), brief=True)
+        return await self._database.run("read", lambda: outcomes.read_recent(now), brief=True)
 
-    async def forget(self) -> int:
+    async def forget_outcomes(self) -> int:
         """Unlearn all that."""
         return await self._database.run("write", outcomes.forget)
 
-    async def clear_bench(self, scope: str) -> None:
+    async def close_breaker(self, scope: str) -> None:
         """It answered again."""
-        await self._database.run("write", lambda: breakers.clear(scope), brief=True)
+        await self._database.run("write", lambda: breakers.close(scope), brief=True)
 
     async def claim_probe(self, scope: str, now: float, until: float) -> bool:
         """Be the one call that tries again after a bench has ended."""
         return await self._database.run("write", lambda: breakers.claim_probe(scope, now, until), brief=True)
 
-    async def learn(self, scope: str, limits: Limits, now: float) -> None:
+    async def store_vendor_limit(self, scope: str, limits: Limits, now: float) -> None:
         """Share what a vendor's headers said."""
-        await self._database.run("write", lambda: vendor_limits.learn(scope, limits, now), brief=True)
+        await self._database.run("write", lambda: vendor_limits.store(scope, limits, now), brief=True)
 
-    async def allow(self, budget: str, extra_usd: Decimal, until: float, now: float) -> None:
+    async def increase_budget(self, budget: str, extra_usd: Decimal, until: float, now: float) -> None:
         """Let so much more be spent than a budget says until it resets."""
-        await self._database.run("write", lambda: holds.allow(budget, extra_usd, until, now), brief=True)
+        await self._database.run("write", lambda: holds.increase_budget(budget, extra_usd, until, now), brief=True)
 
-    async def budgets(self, limits: Sequence[Limit], now: float) -> list[BudgetState]:
+    async def read_budgets(self, limits: Sequence[Budget], now: float) -> list[BudgetStatus]:
         """How each budget stands."""
-        return await self._database.run("read", lambda: holds.budgets(limits, now), brief=True)
+        return await self._database.run("read", lambda: holds.read_budgets(limits, now), brief=True)
 
-    async def attempts(self, call_id: str) -> list[Attempt]:
+    async def read_attempts(self, call_id: str) -> list[Attempt]:
         """A call's attempts, first one first; empty where there is no such call."""
-        return await self._database.run("read", lambda: attempts.of_call(call_id), brief=True)
+        return await self._database.run("read", lambda: attempts.read_call(call_id), brief=True)
 
-    async def summary(
+    async def summarize(
         self, *, since: float | None, until: float | None, session: str | None, group_by: GroupBy | None
     ) -> Summary:
         """Totals of every UTC day that the period touches."""
         return await self._database.run(
-            "read", lambda: summaries.summary(since=since, until=until, session=session, group_by=group_by)
+            "read", lambda: summaries.summarize(since=since, until=until, session=session, group_by=group_by)
         )
 
-    async def daily(self, *, since: float, session: str | None, group_by: GroupBy) -> dict[str, dict[str, Decimal]]:
+    async def summarize_by_day(
+        self, *, since: float, session: str | None, group_by: GroupBy
+    ) -> dict[str, dict[str, Decimal]]:
         """What each group cost on each UTC day."""
         return await self._database.run(
-            "read", lambda: summaries.daily(since=since, session=session, group_by=group_by)
+            "read", lambda: summaries.summarize_by_day(since=since, session=session, group_by=group_by)
         )
 
-    async def recent(self, limit: int, before: float | None = None, client: str | None = None) -> list[Attempt]:
+    async def read_recent(self, limit: int, before: float | None = None, client: str | None = None) -> list[Attempt]:
         """The latest attempts, newest first."""
-        return await self._database.run("read", lambda: attempts.recent(limit, before, client))
+        return await self._database.run("read", lambda: attempts.read_recent(limit, before, client))
 
-    async def cells(self, since: float | None, until: float | None) -> AsyncIterator[list[Recorded]]:
+    async def read_calls(self, since: float | None, until: float | None) -> AsyncIterator[list[RecordedCall]]:
         """Every recorded call that began in the period, oldest first, a chunk at a time."""
-        last: Recorded | None = None
+        last: RecordedCall | None = None
         while chunk := await self._recorded(since, until, last):
             yield chunk
             last = chunk[-1]
 
-    async def check(self) -> list[str]:
+    async def find_differences(self) -> list[str]:
         """Where rows, rollups and balances disagree, in words; empty when all is well."""
-        return [said for one in await self._differences() for said in one.said()]
+        return [said for one in await self._differences() for said in one.describe()]
 
-    async def rebuild(self) -> list[str]:
+    async def rebuild_rollups(self) -> list[str]:
         """Set every rollup that disagrees with its rows to what they add up to, a day at a time."""
         differing = sorted({one.day for one in await self._differences()})
         found = [await self._database.run("still", partial(upkeep.rebuild, day)) for day in differing]
-        return [said for day in found for one in day for said in one.said()]
+        return [said for day in found for one in day for said in one.describe()]
 
-    async def keep_text(self, client: str, call_id: str, said: str, now: float) -> None:
+    async def store_text(self, client: str, call_id: str, said: str, now: float) -> None:
         """Keep what a client said and heard up to a call; a cancelled caller's answer is kept all the same."""
         with CancelScope(shield=True):
-            await self._database.run("write", lambda: texts.keep(client, call_id, said, now))
+            await self._database.run("write", lambda: texts.store(client, call_id, said, now))
 
-    async def text(self, client: str, call_id: str) -> str | None:
+    async def read_text(self, client: str, call_id: str) -> str | None:
         """What was kept of a client's call."""
-        return await self._database.run("read", lambda: texts.said(client, call_id))
+        return await self._database.run("read", lambda: texts.read(client, call_id))
 
     async def prune(self, before: float) -> int:
         """Drop the rows and texts of the UTC days that ended by then and say how many rows; rollups stay."""
-        day = day_of(before)
-        await self._database.run("write", lambda: upkeep.keep_from(day))
+        day = day_from_time(before)
+        await self._database.run("write", lambda: upkeep.mark_pruned(day))
         dropped = 0
         while chunk := await self._database.run("write", lambda: upkeep.drop(day * DAY_SECONDS)):
             dropped += chunk
@@ -183,18 +191,24 @@ class DatabaseLedger:
 
     async def _differences(self) -> list[Difference]:
         """Some days in one transaction: what is read of them fits into memory, and nobody waits for it long."""
-        days = await self._database.run("read", consistency.days)
+        days = await self._database.run("read", consistency.list_days)
         spans = (days[at : at + _AT_ONCE] for at in range(0, len(days), _AT_ONCE))
-        found = [await self._database.run("read", partial(consistency.compared, each[0], each[-1])) for each in spans]
+        found = [await self._database.run("read", partial(consistency.compare, each[0], each[-1])) for each in spans]
         return [one for span in found for one in span]
 
-    async def _recorded(self, since: float | None, until: float | None, after: Recorded | None) -> list[Recorded]:
-        return await self._database.run("read", lambda: attempts.recorded(since, until, after))
+    async def _recorded(
+        self, since: float | None, until: float | None, after: RecordedCall | None
+    ) -> list[RecordedCall]:
+        return await self._database.run("read", lambda: attempts.read_calls(since, until, after))
 
 
-def _standing(now: float, counted: Sequence[str] | None) -> Script[Standing]:
+def _read_availability(now: float, counted: Sequence[str] | None) -> Script[Availability]:
     """One moment for all three, and one way to the database."""
-    benched, asked, said = yield from end(breakers.of_late(now), holds.asked(now, counted), vendor_limits.words())
-    return Standing(
-        benches=breakers.standing(benched, now), rates=holds.rates(asked), learned=vendor_limits.learned(said, now)
+    benched, asked, said = yield from end(
+        breakers.select_recent(now), holds.select_usage(now, counted), vendor_limits.select_all()
+    )
+    return Availability(
+        breakers=breakers.parse_breakers(benched, now),
+        rate_usage=holds.parse_usage(asked),
+        vendor_limits=vendor_limits.parse_limits(said, now),
     )

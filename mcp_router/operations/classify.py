@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from decimal import Decimal
 
@@ -51,6 +52,7 @@ def classify(
     for tighter in (arguments.max_cost_usd, most_per_call_usd):
         ceiling = ceiling if tighter is None else min(ceiling, tighter)
     reference = routes.use_cases[use_case].typical_usage
+    schema = "" if arguments.response_schema is None else json.dumps(arguments.response_schema, ensure_ascii=False)
     return RoutingRequest(
         use_case=use_case,
         complexity=complexity,
@@ -61,7 +63,9 @@ def classify(
         prefer=prefer,
         ceiling_usd=ceiling,
         requirements=Requirements(
-            input_tokens=tokens.estimate_prompt(system, messages) if messages else reference.input_tokens,
+            input_tokens=tokens.estimate_prompt(system, messages, schema) if messages else reference.input_tokens,
+            max_input_tokens=tokens.max_prompt_tokens(system, messages, schema) if messages else None,
+            attachments=tuple(item for message in messages for item in message.attachments),
             typical_usage=reference,
             max_output_tokens=arguments.max_output_tokens,
             features=_features(use_case, messages, arguments.response_schema is not None),

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 from mcp_router.app import App
 from mcp_router.errors import BadInputError
-from mcp_router.ledger.queries.rollups import client_book
+from mcp_router.ledger.queries.rollups import format_client_book
 from mcp_router.ledger.records import Totals
-from mcp_router.money import number
+from mcp_router.money import to_number
 from mcp_router.operations.arguments import CostArguments, Period
 from mcp_router.operations.caller import LOCAL, Caller
 
@@ -24,7 +24,7 @@ async def summarize_costs(app: App, arguments: CostArguments, *, caller: Caller 
     """
     now = datetime.now(UTC)
     (since, until), book = compute_period_bounds(arguments.period, now), choose_rollup(app, arguments.period, caller)
-    summary = await app.ledger.summary(since=since, until=until, session=book, group_by=arguments.group_by)
+    summary = await app.ledger.summarize(since=since, until=until, session=book, group_by=arguments.group_by)
     view = {"period": arguments.period, **describe_totals(summary.total), "baseline": app.baseline.model.id}
     if arguments.group_by is not None:
         # A call falls back from one model to another: it is no model's rate, nor a provider's.
@@ -44,7 +44,7 @@ def choose_rollup(app: App, period: Period, caller: Caller) -> str | None:
         return app.session if period == "session" else None
     if period == "session":
         raise BadInputError("The session is everybody's here: take today, 7d, 30d, month or all.")
-    return client_book(caller.name)
+    return format_client_book(caller.name)
 
 
 async def describe_budgets(app: App, caller: Caller, now: datetime) -> list[Json]:
@@ -52,13 +52,13 @@ async def describe_budgets(app: App, caller: Caller, now: datetime) -> list[Json
     limits = [limit for limit in app.settings.limits() if caller.sees_all or limit.client == caller.name]
     return [
         {
-            "name": state.limit.name,
-            "limit_usd": number(state.limit.limit_usd),
-            "spent_usd": number(state.spent_usd),
-            "held_usd": number(state.held_usd),
+            "name": state.budget.name,
+            "limit_usd": to_number(state.budget.limit_usd),
+            "spent_usd": to_number(state.spent_usd),
+            "held_usd": to_number(state.held_usd),
             "resets_at": datetime.fromtimestamp(state.resets_at, UTC).isoformat(),
         }
-        for state in await app.ledger.budgets(limits, now.timestamp())
+        for state in await app.ledger.read_budgets(limits, now.timestamp())
     ]
 
 
@@ -92,14 +92,14 @@ def describe_totals(totals: Totals) -> Json:
         "fallback_rate": round(totals.fallback_calls / totals.calls, 4) if totals.calls else None,
         "input_tokens": totals.input_tokens,
         "output_tokens": totals.output_tokens,
-        "cost_usd": number(totals.cost_usd),
-        "baseline_usd": number(totals.baseline_usd),
-        "saved_usd": number(totals.saved_usd),
+        "cost_usd": to_number(totals.cost_usd),
+        "baseline_usd": to_number(totals.baseline_usd),
+        "saved_usd": to_number(totals.saved_usd),
         "latency_ms": describe_latency(totals),
         "tokens_per_second": _round(totals.tokens_per_second),
     }
     if totals.uncertain_usd:
-        view["uncertain_usd"] = number(totals.uncertain_usd)
+        view["uncertain_usd"] = to_number(totals.uncertain_usd)
     if totals.unpriced_attempts:
         view["unpriced_attempts"] = totals.unpriced_attempts
     return view

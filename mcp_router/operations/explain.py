@@ -8,7 +8,7 @@ from mcp_router.app import App
 from mcp_router.errors import UnknownNameError
 from mcp_router.files import find_files
 from mcp_router.ledger.records import Attempt
-from mcp_router.money import number
+from mcp_router.money import to_number
 from mcp_router.operations.arguments import ExplainArguments
 from mcp_router.operations.caller import LOCAL, Caller
 from mcp_router.operations.prepare import allowed_roots, prepare_call
@@ -45,7 +45,7 @@ def describe_plan(plan: Plan, app: App) -> Json:
         "use_case": _describe_choice(task, "use_case", task.use_case),
         "complexity": _describe_choice(task, "complexity", task.complexity),
         "budget_tier": _describe_choice(task, "budget_tier", task.budget_tier),
-        "ceiling_usd": number(task.ceiling_usd),
+        "ceiling_usd": to_number(task.ceiling_usd),
         "candidates": [_describe_candidate(candidate) for candidate in plan.candidates],
         "rejected": [_describe_rejection(rejection) for rejection in plan.rejected],
         "baseline": app.baseline.model.id,
@@ -61,8 +61,8 @@ def _describe_choice(task: RoutingRequest, what: str, value: str) -> Json:
 def _describe_candidate(candidate: Candidate) -> Json:
     return {
         "model": candidate.model.id,
-        "estimated_usd": number(candidate.fit.estimated_usd),
-        "at_most_usd": number(candidate.fit.worst_usd),
+        "estimated_usd": to_number(candidate.fit.estimated_usd),
+        "at_most_usd": to_number(candidate.fit.worst_usd),
         "max_output_tokens": candidate.fit.max_output_tokens,
         "thinking": candidate.fit.effort,
         "why": candidate.why,
@@ -79,7 +79,7 @@ async def explain_call(app: App, call_id: str, *, caller: Caller = LOCAL) -> Jso
     Raises:
         UnknownNameError: There is no such call.
     """
-    attempts = await app.ledger.attempts(call_id)
+    attempts = await app.ledger.read_attempts(call_id)
     if not attempts or not (caller.sees_all or attempts[0].client == caller.name):
         raise UnknownNameError("call", call_id, (), hint=_HINT)
     first = attempts[0]
@@ -110,9 +110,9 @@ def describe_attempt(attempt: Attempt) -> Json:
         "seconds": round(attempt.seconds, 3),
         "input_tokens": attempt.input_tokens,
         "output_tokens": attempt.output_tokens,
-        "cost_usd": number(attempt.cost_usd),
+        "cost_usd": to_number(attempt.cost_usd),
         "cost_source": attempt.cost_source,
-        "baseline_usd": number(attempt.baseline_usd),
+        "baseline_usd": to_number(attempt.baseline_usd),
     }
     for name in ("error", "detail", "finish_reason", "cache_read_tokens", "reasoning_tokens", "searches"):
         if value := getattr(attempt, name):

@@ -10,7 +10,7 @@ from mcp_router.execution.call import Generation
 from mcp_router.execution.conversations import Conversation
 from mcp_router.files import Fingerprint, ResolvedPath, inspect_target, save, save_or_copy, unwrap_code
 from mcp_router.ledger.ledger import LedgerError
-from mcp_router.money import number
+from mcp_router.money import to_number
 from mcp_router.operations.arguments import GenerateArguments
 from mcp_router.operations.batch import run
 from mcp_router.operations.prepare import PreparedCall, allowed_roots, prepare_call, to_call_request
@@ -64,8 +64,8 @@ def to_result(generation: Generation) -> Json:
     answer: Json = {
         "text": completion.text,
         "model": generation.candidate.model.id,
-        "cost_usd": number(generation.cost_usd),
-        "saved_usd": number(generation.saved_usd),
+        "cost_usd": to_number(generation.cost_usd),
+        "saved_usd": to_number(generation.saved_usd),
         "call_id": generation.call_id,
         "finish_reason": completion.finish_reason,
     }

@@ -11,7 +11,7 @@ from mcp_router.execution.call import CallRequest
 from mcp_router.execution.conversations import WORTH_CACHING
 from mcp_router.execution.validation import build_validator
 from mcp_router.files import FoundFile, ReadResult, Roots, SourceFile, fence_files, read_file, read_files
-from mcp_router.ledger.connect import files_of
+from mcp_router.ledger.connect import list_files
 from mcp_router.operations.arguments import GenerateArguments, RouteArguments
 from mcp_router.operations.classify import classify, to_conversation
 from mcp_router.routing.request import RoutingRequest
@@ -36,7 +36,7 @@ def allowed_roots(app: App) -> Roots:
     """The folders where files may be read and written."""
     settings = app.settings
     # Whoever could write these could raise a budget, or make what is spent forgotten.
-    own = (settings.path or default_path(), data_folder(), *files_of(settings.database_url))
+    own = (settings.path or default_path(), data_folder(), *list_files(settings.database_url))
     return Roots.from_settings(settings.allowed_roots, base=settings.working_folder, own=own)
 
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 from mcp_router.app import App
 from mcp_router.errors import UnknownNameError
-from mcp_router.ledger.records import Bench
-from mcp_router.money import number, plain
+from mcp_router.ledger.records import Breaker
+from mcp_router.money import price_to_number, to_number
 from mcp_router.operations.caller import LOCAL, Caller
 from mcp_router.operations.costs import choose_rollup, describe_latency
 from mcp_router.routing.plan import retires_soon
@@ -57,7 +57,7 @@ def _describe_trouble(provider: Provider, world: RoutingState) -> str | None:
     benches += [bench for scope, bench in world.benches.items() if scope.startswith(f"model:{provider.name}:")]
     if benches:
         bench = benches[0]
-        seconds = max(1, round(bench.until - world.now.timestamp()))
+        seconds = max(1, round(bench.open_until - world.now.timestamp()))
         what = bench.scope.partition(":")[2] if bench.scope.startswith("model:") else provider.name
         failures = "a failure" if bench.failures == 1 else f"{bench.failures} failures"
         return f"{what} is left alone for {seconds} s more after {failures} ({bench.reason})"
@@ -70,15 +70,15 @@ def _list_scopes(provider: Provider, world: RoutingState) -> tuple[str, str]:
     return f"provider:{provider.name}", world.access[provider.name].key_scope
 
 
-def _format_scope(bench: Bench) -> str:
+def _format_scope(bench: Breaker) -> str:
     """Say whom a bench is held against, without the key's mark."""
     kind, _, name = bench.scope.partition(":")
     return f"key:{name.partition(':')[0]}" if kind == "key" else bench.scope
 
 
-def _compute_cooldown_s(bench: Bench, now: float) -> int:
+def _compute_cooldown_s(bench: Breaker, now: float) -> int:
     """Seconds until it may be asked again; 0 where it may, though its failures still count."""
-    return max(0, round(bench.until - now))
+    return max(0, round(bench.open_until - now))
 
 
 def _list_current_models(provider: Provider, world: RoutingState) -> list[Model]:
@@ -89,14 +89,14 @@ def _list_current_models(provider: Provider, world: RoutingState) -> list[Model]
 async def _describe_details(app: App, provider: Provider, world: RoutingState, caller: Caller) -> Json:
     now = world.now.timestamp()
     rate = app.rates.get(provider.name)
-    standing = await app.ledger.standing(now)
-    used = next((state for state in standing.rates if state.provider == provider.name), None)
+    standing = await app.ledger.read_availability(now)
+    used = next((state for state in standing.rate_usage if state.provider == provider.name), None)
     asked = {
         "requests_last_minute": used.requests if used else 0,
         "tokens_last_minute": used.tokens if used else 0,
     }
     book = choose_rollup(app, "7d", caller)
-    summary = await app.ledger.summary(since=now - 7 * 86_400, until=None, session=book, group_by="provider")
+    summary = await app.ledger.summarize(since=now - 7 * 86_400, until=None, session=book, group_by="provider")
     totals = summary.groups.get(provider.name)
     return {
         "title": provider.title,
@@ -108,7 +108,7 @@ async def _describe_details(app: App, provider: Provider, world: RoutingState, c
             **(asked if caller.sees_all else {}),
             "left": [
                 {"scope": word.scope, "requests": word.requests_left, "tokens": word.tokens_left}
-                for word in standing.learned
+                for word in standing.vendor_limits
                 if word.scope == provider.name or word.scope.startswith(f"{provider.name}:")
             ],
         },
@@ -119,7 +119,7 @@ async def _describe_details(app: App, provider: Provider, world: RoutingState, c
                 "reason": bench.reason,
                 "open_s": _compute_cooldown_s(bench, now),
             }
-            for bench in standing.benches
+            for bench in standing.breakers
             if bench.scope in _list_scopes(provider, world) or bench.scope.startswith(f"model:{provider.name}:")
         ],
         "latency_ms": describe_latency(totals) if totals else None,
@@ -135,9 +135,9 @@ def describe_model(provider: Provider, model: Model, now: datetime) -> Json:
         "family": model.family,
         "context_window": model.context_window,
         "max_output": model.max_output,
-        "input_mtok": plain(price.input_mtok) if price else None,
-        "output_mtok": plain(price.output_mtok) if price else None,
-        "cache_read_mtok": plain(price.cache_read_mtok) if price else None,
+        "input_mtok": price_to_number(price.input_mtok) if price else None,
+        "output_mtok": price_to_number(price.output_mtok) if price else None,
+        "cache_read_mtok": price_to_number(price.cache_read_mtok) if price else None,
         "features": sorted(model.features),
         "checked": str(model.checked) if model.checked else None,
         "source": model.source,
@@ -163,7 +163,7 @@ def list_use_cases(app: App) -> Json:
 
 def list_budget_tiers(app: App) -> Json:
     """List the tiers and their ceilings."""
-    return {"budget_tiers": [{"name": tier, "ceiling_usd": number(app.routes.ceilings[tier])} for tier in TIERS]}
+    return {"budget_tiers": [{"name": tier, "ceiling_usd": to_number(app.routes.ceilings[tier])} for tier in TIERS]}
 
 
 async def list_models(app: App) -> Json:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from mcp_router.app import App
 from mcp_router.errors import BadInputError
-from mcp_router.ledger.calendar import days_of
-from mcp_router.ledger.records import Limit, Recorded
-from mcp_router.money import number, usd
+from mcp_router.ledger.calendar import find_period
+from mcp_router.ledger.records import Budget, RecordedCall
+from mcp_router.money import format_usd, to_number
 from mcp_router.operations.arguments import Period
 from mcp_router.operations.costs import Json, compute_period_bounds
 from mcp_router.routing.access import Access
@@ -57,11 +57,11 @@ class Tally:
             "unanswered": self.unanswered,
             "unknown_cost": self.unknown,
             "replayed": self.replayed,
-            "paid_usd": number(self.paid_usd),
-            "would_cost_usd": number(self.would_cost_usd),
-            "difference_usd": number(self.would_cost_usd - self.paid_usd),
+            "paid_usd": to_number(self.paid_usd),
+            "would_cost_usd": to_number(self.would_cost_usd),
+            "difference_usd": to_number(self.would_cost_usd - self.paid_usd),
             "refused": self.refused,
-            "refused_paid_usd": number(self.refused_paid_usd),
+            "refused_paid_usd": to_number(self.refused_paid_usd),
             "refused_because": dict(self.reasons.most_common()),
             "answered_by": dict(self.asked.most_common()),
             "would_be_answered_by": dict(self.would_ask.most_common()),
@@ -100,7 +100,7 @@ async def replay(app: App, table: Path, period: Period) -> Json:
     run = _Replay(
         world=world, limits=app.settings.limits(), per_call_usd=app.settings.configuration.budgets.per_call_usd
     )
-    async for chunk in app.ledger.cells(*compute_period_bounds(period, datetime.now(UTC))):
+    async for chunk in app.ledger.read_calls(*compute_period_bounds(period, datetime.now(UTC))):
         for call in chunk:
             run.replay(call)
     missing = sorted(name for name in named if not app.access()[name].available)
@@ -122,7 +122,7 @@ class _Replay:
     """One replay while it runs, the oldest call first."""
 
     world: RoutingState
-    limits: tuple[Limit, ...]
+    limits: tuple[Budget, ...]
     per_call_usd: Decimal | None
     total: Tally = field(default_factory=Tally)
     cells: dict[str, Tally] = field(default_factory=dict[str, Tally])
@@ -130,7 +130,7 @@ class _Replay:
     spent: Counter[tuple[str, int]] = field(default_factory=Counter[tuple[str, int]])
     """Nano-dollars in this replay, by budget and the first day of its period."""
 
-    def replay(self, call: Recorded) -> None:
+    def replay(self, call: RecordedCall) -> None:
         """Route one call anew."""
         tallies = (self.total, self.cells.setdefault(f"{call.use_case}.{call.budget_tier}", Tally()))
         outcome = self._route_call(call)
@@ -152,7 +152,7 @@ class _Replay:
             "refusals": self.refusals,
         }
 
-    def _route_call(self, call: Recorded) -> tuple[str, Decimal | None] | ReplayRefusal | None:
+    def _route_call(self, call: RecordedCall) -> tuple[str, Decimal | None] | ReplayRefusal | None:
         """Say who would have answered and at what cost, or why nobody; None where nobody did then."""
         usage = _usage_from_call(call)
         if usage is None:
@@ -169,25 +169,24 @@ class _Replay:
             refused = refused or refusal
         return refused or _refusal_from_plan(planned)
 
-    def _check_budgets(self, call: Recorded, candidate: Candidate) -> ReplayRefusal | None:
+    def _check_budgets(self, call: RecordedCall, candidate: Candidate) -> ReplayRefusal | None:
         worst = candidate.fit.worst_usd or Decimal(0)
         for limit, key in zip(self._list_limits(call), self._list_budget_keys(call), strict=True):
             spent = Decimal(self.spent[key]).scaleb(-9)
             if worst and spent + worst > limit.limit_usd:
-                reason = (
-                    f"the {limit.name} budget: {usd(spent)} of {usd(limit.limit_usd)} spent, up to {usd(worst)} more"
-                )
+                amounts = f"{format_usd(spent)} of {format_usd(limit.limit_usd)} spent, up to {format_usd(worst)} more"
+                reason = f"the {limit.name} budget: {amounts}"
                 return ReplayRefusal(kind=f"{limit.name} budget", reason=reason)
         return None
 
-    def _list_limits(self, call: Recorded) -> list[Limit]:
+    def _list_limits(self, call: RecordedCall) -> list[Budget]:
         return [limit for limit in self.limits if limit.client in (None, call.client)]
 
-    def _list_budget_keys(self, call: Recorded) -> list[tuple[str, int]]:
-        return [(limit.name, days_of(limit.period, call.started_at)[0]) for limit in self._list_limits(call)]
+    def _list_budget_keys(self, call: RecordedCall) -> list[tuple[str, int]]:
+        return [(limit.name, find_period(limit.period, call.started_at)[0]) for limit in self._list_limits(call)]
 
 
-def _usage_from_call(call: Recorded) -> Usage | None:
+def _usage_from_call(call: RecordedCall) -> Usage | None:
     if call.outcome != "answered" or call.input_tokens is None or call.output_tokens is None:
         return None
     return Usage(
@@ -200,7 +199,9 @@ def _usage_from_call(call: Recorded) -> Usage | None:
     )
 
 
-def _task_from_call(call: Recorded, usage: Usage, routes: RoutingTable, per_call_usd: Decimal | None) -> RoutingRequest:
+def _task_from_call(
+    call: RecordedCall, usage: Usage, routes: RoutingTable, per_call_usd: Decimal | None
+) -> RoutingRequest:
     """The task as far as the ledger knows it: what a call was about and how long, never its words."""
     use_case: UseCase = next(name for name in USE_CASES if name == call.use_case)
     tier: Tier = next(name for name in TIERS if name == call.budget_tier)
@@ -227,7 +228,7 @@ def _check_length(candidate: Candidate, usage: Usage) -> ReplayRefusal | None:
     return ReplayRefusal(kind="cut", reason=f"{candidate.model.id}: an answer of {visible} tokens is cut at {most}")
 
 
-def _compute_cost(call: Recorded, candidate: Candidate, usage: Usage, at: datetime) -> Decimal | None:
+def _compute_cost(call: RecordedCall, candidate: Candidate, usage: Usage, at: datetime) -> Decimal | None:
     if candidate.model.id == call.model:
         if call.attempts == 1:
             return call.cost_usd  # as it was, with whatever the vendor itself said it cost
@@ -243,7 +244,7 @@ def _refusal_from_plan(planned: Plan) -> ReplayRefusal:
     return ReplayRefusal(kind="unavailable", reason="no model of the table can be asked")
 
 
-def _count_call(tally: Tally, call: Recorded, outcome: tuple[str, Decimal | None] | ReplayRefusal | None) -> None:
+def _count_call(tally: Tally, call: RecordedCall, outcome: tuple[str, Decimal | None] | ReplayRefusal | None) -> None:
     tally.calls += 1
     if outcome is None:
         tally.unanswered += 1

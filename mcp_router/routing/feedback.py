@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mcp_router.ledger.ledger import Ledger
-from mcp_router.ledger.records import CellLesson, Lesson
+from mcp_router.ledger.records import OutcomeCounts, RouteOutcomes
 from mcp_router.routing.request import Preference, RoutingRequest
 
 FRESH_SECONDS = 30.0
@@ -26,11 +26,13 @@ _UNUSABLE = frozenset({"invalid_answer", "empty"})
 Cell = tuple[str, str, str]
 
 
-def counts_for(task: RoutingRequest, model: str, *, checked: bool, error: str | None, first: bool) -> Lesson | None:
+def counts_for(
+    task: RoutingRequest, model: str, *, checked: bool, error: str | None, first: bool
+) -> OutcomeCounts | None:
     """Say what an attempt that ended teaches; None for nothing. `checked` is whether its answer had to satisfy a
     schema, `error` the kind of its failure, `first` whether nobody was asked before it.
     """
-    lesson = Lesson(
+    lesson = OutcomeCounts(
         kept=int(checked and error is None),
         rejected=int(error in _UNUSABLE),
         pinned=int(first and error is None and task.pin == model),
@@ -52,19 +54,19 @@ class Feedback:
         now = self.clock()
         if self._cells is None or self._read_at is None or not 0 <= now - self._read_at < FRESH_SECONDS:
             self._read_at = now
-            self._cells = preferences(await self.ledger.lessons(now))
+            self._cells = preferences(await self.ledger.read_outcomes(now))
         return self._cells.get((task.use_case, task.budget_tier, task.complexity), {})
 
 
-def preferences(lessons: Iterable[CellLesson]) -> Mapping[Cell, Mapping[str, Preference]]:
+def preferences(lessons: Iterable[RouteOutcomes]) -> Mapping[Cell, Mapping[str, Preference]]:
     """Turn counts into an order, cell by cell."""
-    cells: dict[Cell, dict[str, Lesson]] = {}
+    cells: dict[Cell, dict[str, OutcomeCounts]] = {}
     for one in lessons:
-        cells.setdefault((one.use_case, one.budget_tier, one.complexity), {})[one.model] = one.lesson
+        cells.setdefault((one.use_case, one.budget_tier, one.complexity), {})[one.model] = one.counts
     return {cell: _of_cell(models) for cell, models in cells.items()}
 
 
-def _of_cell(models: Mapping[str, Lesson]) -> dict[str, Preference]:
+def _of_cell(models: Mapping[str, OutcomeCounts]) -> dict[str, Preference]:
     pins = sum(lesson.pinned for lesson in models.values())
     found: dict[str, Preference] = {}
     for model, lesson in models.items():
@@ -76,7 +78,7 @@ def _of_cell(models: Mapping[str, Lesson]) -> dict[str, Preference]:
     return found
 
 
-def _checked(lesson: Lesson, others: Sequence[Lesson]) -> float:
+def _checked(lesson: OutcomeCounts, others: Sequence[OutcomeCounts]) -> float:
     """How much more often its answers are good than the others', both drawn towards what is usual."""
     if not _is_enough(lesson):
         return 0.0
@@ -86,15 +88,15 @@ def _checked(lesson: Lesson, others: Sequence[Lesson]) -> float:
     return own - usual
 
 
-def _is_enough(lesson: Lesson) -> bool:
+def _is_enough(lesson: OutcomeCounts) -> bool:
     return lesson.kept + lesson.rejected >= ENOUGH
 
 
-def _pinned(lesson: Lesson, pins: int) -> float:
+def _pinned(lesson: OutcomeCounts, pins: int) -> float:
     return lesson.pinned / (pins + _PRIOR) if lesson.pinned >= ENOUGH_PINS else 0.0
 
 
-def _why(lesson: Lesson, *, forward: bool) -> str:
+def _why(lesson: OutcomeCounts, *, forward: bool) -> str:
     said = f"moved {'forward' if forward else 'back'} by what was learnt here:"
     checked = f"{lesson.kept} of {lesson.kept + lesson.rejected} checked answers were good"
     told = [checked] if _is_enough(lesson) else []

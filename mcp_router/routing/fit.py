@@ -1,18 +1,20 @@
-"""Whether a model can take a task within a ceiling, with how many tokens, and what that may cost."""
+"""The fit of a request to a model: output tokens within the ceiling, and what they cost at most."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Literal
 
-from mcp_router.money import usd
+from mcp_router.money import format_usd
 from mcp_router.routing import tokens
+from mcp_router.routing.attachments import count_attachment_tokens
 from mcp_router.routing.prices import PriceSchedule, Quote, find_price_schedule
 from mcp_router.routing.routes import TypicalUsage
 from providers.catalog import Feature, Model, Provider
-from providers.completion import Effort
+from providers.completion import Attachment, Effort
 
 _THINKING_MULTIPLES: dict[Effort, int] = {
     "off": 0,
@@ -23,14 +25,16 @@ _THINKING_MULTIPLES: dict[Effort, int] = {
     "xhigh": 8,
     "max": 12,
 }
-"""How many times the reference request's hidden tokens an answer is given room for."""
+"""Hidden tokens that an answer gets, as a multiple of the typical request's."""
 MisfitKind = Literal["feature", "price", "ceiling", "window"]
 _MIN_OUTPUT_TOKENS = 16
 _SEARCH_LIMITS = (3, 1)
-"""How often a model may search for one answer, most first: as often as the ceiling admits. Where the vendor
-knows no limit one search is counted, since that is what an answer usually takes."""
+"""Searches that one answer can use, most first: the most that the ceiling admits.
+
+One search is counted if the vendor knows no limit, since an answer usually takes one.
+"""
 _MAX_TOKENS_PER_SEARCH = 2_000
-"""What the results of a search may add to the prompt."""
+"""Tokens that the results of a search add to the prompt."""
 _MAX_ATTEMPT_DURATION = timedelta(minutes=2)
 _NO_PRICE = (
     "its price is unknown, so no budget can be held: give it one under [providers.NAME] models, "
@@ -40,36 +44,62 @@ _NO_PRICE = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Requirements:
-    """What a task asks of a model."""
+    """What a request needs from a model."""
 
     input_tokens: int
-    """Estimated by `tokens.count_prompt`."""
+    """Likely tokens of the texts; attachments count by model."""
+    max_input_tokens: int | None = None
+    """Most tokens of the texts; None if only `input_tokens` is known."""
+    attachments: tuple[Attachment, ...] = ()
     typical_usage: TypicalUsage
-    """What tasks of its use case usually come to."""
+    """What requests of its use case usually come to."""
     max_output_tokens: int | None = None
-    """What the caller set, visible tokens only."""
+    """Visible tokens only, as the caller set it."""
     features: frozenset[Feature] = frozenset()
     shared_prefix: bool = False
     """Whether the prompt's beginning is to be cached, which some vendors bill."""
 
+    def count_attachments(self, model: Model) -> int:
+        """Return the most tokens of the attachments at a model."""
+        return sum(count_attachment_tokens(item, model) for item in self.attachments)
+
+    def count_max_input(self, model: Model) -> int:
+        """Return the most input tokens that a model can bill."""
+        texts = self.max_input_tokens
+        texts = tokens.max_tokens_from_estimate(self.input_tokens) if texts is None else texts
+        return texts + self.count_attachments(model)
+
+    def add_texts(self, texts: Iterable[str]) -> Requirements:
+        """Return the requirements of a prompt that has grown by some texts."""
+        likely = self.input_tokens
+        most = tokens.max_tokens_from_estimate(likely) if self.max_input_tokens is None else self.max_input_tokens
+        for text in texts:
+            likely += tokens.estimate_tokens(text)
+            most += tokens.max_tokens(text)
+        return replace(self, input_tokens=likely, max_input_tokens=most)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fit:
-    """How one model would be asked."""
+    """How a model would be used for a request."""
 
     effort: Effort
+    input_tokens: int
+    """Likely, attachments included."""
+    max_input_tokens: int
+    """The most that the vendor can bill for the prompt, search results included."""
     max_output_tokens: int
     """Visible and hidden together."""
     estimated_usd: Decimal | None
-    """What it will probably cost; None where the price is unknown."""
+    """Likely cost; None if the price is unknown."""
     worst_usd: Decimal | None
-    """The most it can cost."""
+    """Maximum cost; None if the price is unknown."""
     searches: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NoFit:
-    """Why a model cannot take a task."""
+    """Why a model cannot take a request."""
 
     kind: MisfitKind
     reason: str
@@ -95,94 +125,118 @@ def fit(
     now: datetime,
     unpriced_ok: bool = False,
 ) -> Fit | NoFit:
-    """Fit a task to a model under a ceiling in US dollars; `unpriced_ok` lets one through whose price nobody knows."""
+    """Fit a request to a model under a ceiling in US dollars; `unpriced_ok` accepts an unknown price."""
     if missing := _find_missing_feature(provider, model, need):
         return NoFit(kind="feature", reason=missing)
-    till = _Fitting(
+    likely = need.input_tokens + need.count_attachments(model)
+    fitting = _Fitting(
         model=model,
-        tariff=find_price_schedule(provider, model, now, now + _MAX_ATTEMPT_DURATION),
+        schedule=find_price_schedule(provider, model, now, now + _MAX_ATTEMPT_DURATION),
         effort=effort,
         need=need,
+        likely_input=likely,
+        max_input=max(likely, need.count_max_input(model)),
         ceiling_usd=ceiling_usd,
         unpriced_ok=unpriced_ok,
     )
     most, *fewer = _list_search_limits(provider, need)
-    fitted = till.fit(most)
+    fitted = fitting.fit(most)
     for searches in fewer:
         if isinstance(fitted, NoFit):
-            fitted = till.fit(searches)
+            fitted = fitting.fit(searches)
     return fitted
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Fitting:
-    """One task at one model."""
+    """One request at one model."""
 
     model: Model
-    tariff: PriceSchedule | None
-    """What the model asks for tokens from now until the longest attempt has ended; None at an unknown price."""
+    schedule: PriceSchedule | None
+    """Prices from now until the longest attempt has ended; None if unknown."""
     effort: Effort
     need: Requirements
+    likely_input: int
+    max_input: int
     ceiling_usd: Decimal
     unpriced_ok: bool
 
     def fit(self, searches: int) -> Fit | NoFit:
-        """Fit the task with so many searches."""
-        need, effort, ceiling_usd = self.need, self.effort, self.ceiling_usd
-        hidden = need.typical_usage.hidden_tokens if effort != "off" else 0
-        least = min(
-            need.max_output_tokens or _MIN_OUTPUT_TOKENS * 64,
-            max(_MIN_OUTPUT_TOKENS, need.typical_usage.output_tokens // 4),
-        )
-        least += hidden // 2
-        room = _max_output(self.model, need, least)
+        """Fit the request with this many searches."""
+        need, ceiling_usd = self.need, self.ceiling_usd
+        hidden = need.typical_usage.hidden_tokens if self.effort != "off" else 0
+        least = _min_output(need) + hidden // 2
+        room = self._max_output(least)
         if isinstance(room, NoFit):
             return room
-        held = self._quote(tokens.at_most(need.input_tokens) + searches * _MAX_TOKENS_PER_SEARCH, searches)
+        wanted = _wanted_output(need, self.effort)
+        held = self._quote(self.max_input + searches * _MAX_TOKENS_PER_SEARCH, searches)
         if held is None:
-            return (
-                _fit_unpriced(need, effort, room, searches)
-                if self.unpriced_ok
-                else NoFit(kind="price", reason=_NO_PRICE)
-            )
+            if self.unpriced_ok:
+                return self._to_fit(min(wanted, room), searches)
+            return NoFit(kind="price", reason=_NO_PRICE)
         most = held.max_output_tokens(ceiling_usd)
         if most < least:
-            cost = usd(held.max_cost_usd(least))
-            reason = f"over the ceiling: {least} output tokens may cost {cost} of {usd(ceiling_usd)}"
+            cost = format_usd(held.max_cost_usd(least))
+            reason = f"over the ceiling: {least} output tokens may cost {cost} of {format_usd(ceiling_usd)}"
             return NoFit(kind="ceiling", reason=reason)
-        wanted = _wanted_output(need, effort)
         if need.max_output_tokens is None:
             # Half the ceiling leaves the other half for a fallback after an attempt that was billed for nothing.
-            wanted = min(
-                wanted, max(held.max_output_tokens(ceiling_usd / 2), need.typical_usage.output_tokens + hidden)
-            )
+            half = held.max_output_tokens(ceiling_usd / 2)
+            wanted = min(wanted, max(half, need.typical_usage.output_tokens + hidden))
         output = min(wanted, most, room)
-        likely = self._quote(need.input_tokens, min(1, searches))
+        likely = self._quote(self.likely_input, min(1, searches))
         expected = min(output, (need.max_output_tokens or need.typical_usage.output_tokens) + hidden)
-        return Fit(
-            effort=effort,
-            max_output_tokens=output,
+        return replace(
+            self._to_fit(output, searches),
             estimated_usd=None if likely is None else likely.max_cost_usd(expected),
             worst_usd=held.max_cost_usd(output),
+        )
+
+    def _to_fit(self, output: int, searches: int) -> Fit:
+        return Fit(
+            effort=self.effort,
+            input_tokens=self.likely_input,
+            max_input_tokens=self.max_input + searches * _MAX_TOKENS_PER_SEARCH,
+            max_output_tokens=output,
+            estimated_usd=None,
+            worst_usd=None,
             searches=searches,
         )
 
     def _quote(self, input_tokens: int, searches: int) -> Quote | None:
-        if self.tariff is None:
+        if self.schedule is None:
             return None
-        return self.tariff.quote(
+        return self.schedule.quote(
             input_tokens, searches=searches, thinking=self.effort != "off", cache_writes=self.need.shared_prefix
         )
+
+    def _max_output(self, least: int) -> int | NoFit:
+        """Return the output tokens that window and model leave."""
+        model, likely = self.model, self.likely_input
+        room = model.max_output or 1_000_000
+        if model.max_input is not None and likely > model.max_input:
+            reason = f"prompt too long: about {likely} tokens, it takes {model.max_input}"
+            return NoFit(kind="window", reason=reason)
+        if model.context_window is not None:
+            room = min(room, model.context_window - likely)
+            if room < least:
+                return NoFit(
+                    kind="window",
+                    reason=f"window too small: about {likely} tokens and {least} for the answer, "
+                    f"it has {model.context_window}",
+                )
+        return room
 
 
 def _find_missing_feature(provider: Provider, model: Model, need: Requirements) -> str | None:
     for feature in sorted(need.features):
         if feature == "web_search":
-            # The user's own server may well search by itself; nobody else does unasked.
+            # The user's own server may search by itself; no other does unasked.
             if provider.name != "local" and (provider.search is None or "web_search" not in model.features):
                 return "cannot search the web here"
         elif feature == "json_schema":
-            # Where JSON is all a model can be held to, or nothing is known of it, it is asked in words and checked.
+            # A model with JSON mode only, or of unknown features, gets the schema in words; its answer is checked.
             if model.features and not model.features & {"json_schema", "json_object"}:
                 return "cannot be held to a JSON Schema"
         elif feature not in model.features:
@@ -196,33 +250,11 @@ def _list_search_limits(provider: Provider, need: Requirements) -> tuple[int, ..
     return _SEARCH_LIMITS if provider.search.bounded else (1,)
 
 
-def _max_output(model: Model, need: Requirements, least: int) -> int | NoFit:
-    """Say how many output tokens window and model leave."""
-    room = model.max_output or 1_000_000
-    if model.max_input is not None and need.input_tokens > model.max_input:
-        reason = f"prompt too long: about {need.input_tokens} tokens, it takes {model.max_input}"
-        return NoFit(kind="window", reason=reason)
-    if model.context_window is not None:
-        room = min(room, model.context_window - need.input_tokens)
-        if room < least:
-            return NoFit(
-                kind="window",
-                reason=f"window too small: about {need.input_tokens} tokens and {least} for the answer, "
-                f"it has {model.context_window}",
-            )
-    return room
+def _min_output(need: Requirements) -> int:
+    typical = max(_MIN_OUTPUT_TOKENS, need.typical_usage.output_tokens // 4)
+    return min(need.max_output_tokens or _MIN_OUTPUT_TOKENS * 64, typical)
 
 
 def _wanted_output(need: Requirements, effort: Effort) -> int:
     visible = need.max_output_tokens or max(256, min(8_192, 4 * need.typical_usage.output_tokens))
     return visible + need.typical_usage.hidden_tokens * _THINKING_MULTIPLES[effort]
-
-
-def _fit_unpriced(need: Requirements, effort: Effort, room: int, searches: int) -> Fit:
-    return Fit(
-        effort=effort,
-        max_output_tokens=min(_wanted_output(need, effort), room),
-        estimated_usd=None,
-        worst_usd=None,
-        searches=searches,
-    )

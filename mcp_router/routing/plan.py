@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Literal
 
-from mcp_router.ledger.records import Bench
+from mcp_router.ledger.records import Breaker
 from mcp_router.routing import candidates
 from mcp_router.routing.candidates import LAST_RESORT
 from mcp_router.routing.fit import Candidate, Fit, MisfitKind, NoFit, fit
@@ -178,7 +178,10 @@ def _closed(model: Model, world: RoutingState) -> Rejection | None:
 def _held_back(model: Model, world: RoutingState) -> Rejection | None:
     for scope in (f"model:{model.id}", f"provider:{model.provider}"):
         if (bench := world.benches.get(scope)) is not None:
-            reason, seconds = f"benched {_until(bench, world)}: {bench.reason}", bench.until - world.now.timestamp()
+            reason, seconds = (
+                f"benched {_until(bench, world)}: {bench.reason}",
+                bench.open_until - world.now.timestamp(),
+            )
             return Rejection(model=model.id, kind="breaker_open", reason=reason, wait_seconds=seconds)
     if (seconds := world.busy.get(model.id, world.busy.get(model.provider))) is not None:
         reason = f"at its rate limit: free in {seconds:.0f} s"
@@ -186,8 +189,8 @@ def _held_back(model: Model, world: RoutingState) -> Rejection | None:
     return None
 
 
-def _until(bench: Bench, world: RoutingState) -> str:
-    return f"for {max(1, round(bench.until - world.now.timestamp()))} s more"
+def _until(bench: Breaker, world: RoutingState) -> str:
+    return f"for {max(1, round(bench.open_until - world.now.timestamp()))} s more"
 
 
 def _effort(wanted: Effort, complexity: Complexity) -> Effort:

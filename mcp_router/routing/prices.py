@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -18,6 +19,9 @@ ONE = Decimal(1)
 
 UNLIMITED_OUTPUT_TOKENS = 1_000_000_000
 """As many output tokens as one likes: they cost nothing."""
+
+_STEP_MARGIN = 1.1
+"""Prices beyond a step hold from this much below it when a request is quoted."""
 
 MIN_CACHED_TOKENS = 1024
 """Prompts shorter than this are not written into any vendor's cache unasked."""
@@ -125,7 +129,13 @@ class PriceSchedule:
         fee = _search_fee(self.provider, self.model, searches)
         if fee is None:
             return None
-        rates = [_rates(self.provider, self.model, price, factor, input_tokens) for price, factor in self.prices]
+        # A prompt just below a step can be beyond it by the vendor's own count.
+        lengths = {input_tokens, math.ceil(input_tokens * _STEP_MARGIN)}
+        rates = [
+            _rates(self.provider, self.model, price, factor, length)
+            for price, factor in self.prices
+            for length in lengths
+        ]
         each = [
             (
                 input_tokens * rate.max_input_price(input_tokens, cache_writes=cache_writes),

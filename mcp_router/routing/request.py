@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
-from mcp_router.ledger.records import Bench
+from mcp_router.ledger.records import Breaker
 from mcp_router.routing.access import Access
 from mcp_router.routing.catalog import Catalog
 from mcp_router.routing.fit import Requirements
@@ -50,7 +50,7 @@ class RoutingState:
     routes: RoutingTable
     now: datetime
     access: Mapping[str, Access]
-    benches: Mapping[str, Bench] = field(default_factory=dict[str, Bench])
+    benches: Mapping[str, Breaker] = field(default_factory=dict[str, Breaker])
     """By scope; only those still in force."""
     busy: Mapping[str, float] = field(default_factory=dict[str, float])
     """By provider or model: seconds until one at its rate limit may be asked again."""

@@ -15,8 +15,8 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
 from mcp_router.errors import BudgetExceededError, Shortfall
-from mcp_router.execution.budget_increase import Leeway
-from mcp_router.money import number, usd
+from mcp_router.execution.budget_increase import BudgetIncrease
+from mcp_router.money import format_usd, to_number
 from mcp_router.server.callers import caller_from_request
 
 Context = ServerRequestContext[Any, Any]  # the SDK's own type parameters; nothing of ours rides on them
@@ -29,7 +29,7 @@ _SUGGESTED_SHARE = Decimal("0.1")
 
 
 async def run_within_budgets(
-    leeway: Leeway, ctx: Context, given: types.CallToolRequestParams, run: Callable[[], Awaitable[Json]]
+    increase: BudgetIncrease, ctx: Context, given: types.CallToolRequestParams, run: Callable[[], Awaitable[Json]]
 ) -> Json | types.InputRequiredResult:
     """Run a tool; where a budget does not admit it, ask the person, and run it again after a yes. Newer clients are
     handed the question as a result and call again with the answer; older ones are asked while the call waits.
@@ -39,7 +39,7 @@ async def run_within_budgets(
     """
     settled: set[str] = set()
     while True:
-        said = leeway.said
+        said = increase.answers
         try:
             return await run()
         except BudgetExceededError as error:
@@ -48,14 +48,14 @@ async def run_within_budgets(
                 raise
             settled.add(short.budget)
             answer = (given.input_responses or {}).get(_request_key(short))
-            if answer is None and not leeway.may_ask(short.budget):
+            if answer is None and not increase.can_ask(short.budget):
                 raise
             if answer is None and ctx.protocol_version in MODERN_PROTOCOL_VERSIONS:
                 return types.InputRequiredResult(
                     input_requests={_request_key(short): _build_question(short, str(error))}
                 )
             question = _build_question(short, str(error))
-            if not await _obtain_increase(leeway, ctx, short, question=question, answer=answer, said=said):
+            if not await _obtain_increase(increase, ctx, short, question=question, answer=answer, said=said):
                 raise
 
 
@@ -79,16 +79,16 @@ def _build_question(short: Shortfall, refusal: str) -> types.ElicitRequest:
     least, suggested = _round_up(short.short_usd), _round_up(max(short.short_usd, short.limit_usd * _SUGGESTED_SHARE))
     return types.ElicitRequest(
         params=types.ElicitRequestFormParams(
-            message=f"{what} May more be spent until then? This call needs {usd(least)} more.",
+            message=f"{what} May more be spent until then? This call needs {format_usd(least)} more.",
             requested_schema={
                 "type": "object",
                 "properties": {
                     _AMOUNT_FIELD: {
                         "type": "number",
                         "title": f"USD that may be spent beyond the {short.budget} budget until {resets}",
-                        "minimum": number(least),
+                        "minimum": to_number(least),
                         "maximum": _MAX_INCREASE_USD,
-                        "default": number(suggested),
+                        "default": to_number(suggested),
                     }
                 },
                 "required": [_AMOUNT_FIELD],
@@ -105,7 +105,7 @@ def _round_up(amount: Decimal) -> Decimal:
 
 
 async def _obtain_increase(
-    leeway: Leeway,
+    increase: BudgetIncrease,
     ctx: Context,
     short: Shortfall,
     *,
@@ -116,11 +116,11 @@ async def _obtain_increase(
     """Hear the answer, or ask for it; calls that came up against the budget together, after so much was said, share
     one.
     """
-    async with leeway.asking:
-        if answer is None and leeway.said != said:
-            return leeway.may_ask(short.budget)
+    async with increase.asking:
+        if answer is None and increase.answers != said:
+            return increase.can_ask(short.budget)
         extra = _parse_amount(answer if answer is not None else await _elicit(ctx, question))
-        await leeway.note(short.budget, extra, short.resets_at)
+        await increase.record_answer(short.budget, extra, short.resets_at)
         return extra > 0
 
 

@@ -162,7 +162,7 @@ async def _run_tool(
         if tool is None:
             raise UnknownNameError("tool", params.name, _TOOLS)
         run = partial(tool, app, dict(params.arguments or {}), ctx, progress)
-        answer = await elicitation.run_within_budgets(app.leeway, ctx, params, run)
+        answer = await elicitation.run_within_budgets(app.budget_increase, ctx, params, run)
     except BadInputError as error:
         return _to_error_result(f"{error.kind}: {error} Nothing was spent.")
     except RouterError as error:

@@ -110,7 +110,7 @@ async def complete_argument(
     if params.argument.name == "model":
         values = _list_model_names(app)
     elif params.argument.name == "call_id":
-        attempts = await app.ledger.recent(_MAX_COMPLETION_VALUES, client=None if caller.sees_all else caller.name)
+        attempts = await app.ledger.read_recent(_MAX_COMPLETION_VALUES, client=None if caller.sees_all else caller.name)
         values = tuple(dict.fromkeys(attempt.call_id for attempt in attempts))
     begun = params.argument.value.lower()
     # What begins so comes before what only contains it.

@@ -107,11 +107,11 @@ class SubscriptionManager:
         """See what changed since the last look."""
         now = time.time()
         try:
-            spent = (await self._app.ledger.summary(since=None, until=None, session=None, group_by=None)).total
-            standing = await self._app.ledger.standing(now)
+            spent = (await self._app.ledger.summarize(since=None, until=None, session=None, group_by=None)).total
+            standing = await self._app.ledger.read_availability(now)
         except LedgerError:
             return []  # it is told when the ledger is back
-        benched = tuple(bench.scope for bench in standing.benches if bench.until > now)
+        benched = tuple(bench.scope for bench in standing.breakers if bench.open_until > now)
         closed = tuple(name for name, access in self._app.access().items() if not access.available)
         # At midnight a day's costs begin anew.
         costs = (spent.attempts, spent.cost_usd, datetime.fromtimestamp(now, UTC).date())

@@ -12,13 +12,13 @@ from pathlib import Path
 import anyio
 
 from mcp_router.ledger.connect import open_ledger
-from mcp_router.ledger.records import Attempt, Limit
+from mcp_router.ledger.records import Attempt, Budget
 from tests.chaos.ground import Figures, Ground
 from tests.chaos.servers import command, environment
 
 _ALL = 1_000_000
 _AFTER_EVERY_LEASE = 600.0
-_NO_LIMIT = Limit(name="all", period="month", limit_usd=Decimal(1_000_000))
+_NO_LIMIT = Budget(name="all", period="month", limit_usd=Decimal(1_000_000))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,8 +41,8 @@ async def opened(ground: Ground, room: Path, config: Path, ledger: Path | None =
     """Read a ledger that nobody serves any more, and have `doctor` look at it first."""
     problems = await _doctor(ground, room, config)
     reading = await open_ledger(f"sqlite:///{ledger or room / 'ledger.sqlite3'}")
-    rows = await reading.recent(_ALL)
-    (state,) = await reading.budgets([_NO_LIMIT], time.time() + _AFTER_EVERY_LEASE)
+    rows = await reading.read_recent(_ALL)
+    (state,) = await reading.read_budgets([_NO_LIMIT], time.time() + _AFTER_EVERY_LEASE)
     await reading.aclose()
     return Books(rows=rows, held_usd=state.held_usd, problems=problems)
 

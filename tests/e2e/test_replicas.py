@@ -187,9 +187,9 @@ async def test_under_load_with_one_killed_no_budget_is_overrun_and_only_its_own_
         await until(lambda: len(statuses) == calls, seconds=60)
 
     ledger = await open_ledger(database)
-    rows = await ledger.recent(1_000)
-    summary = await ledger.summary(since=None, until=None, session=None, group_by=None)
-    problems = await ledger.check()
+    rows = await ledger.read_recent(1_000)
+    summary = await ledger.summarize(since=None, until=None, session=None, group_by=None)
+    problems = await ledger.find_differences()
     await ledger.aclose()
 
     count = Counter(statuses)

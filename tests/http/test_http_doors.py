@@ -84,8 +84,8 @@ async def test_a_token_names_the_client_in_the_ledger_over_http_and_mcp(tmp_path
             Client(streamable_http_client(f"{there.url}/mcp", http_client=http)) as client,
         ):
             await client.call_tool("generate", TASK)
-        attempts = await there.app.ledger.recent(5)
-        disagreements = await there.app.ledger.check()
+        attempts = await there.app.ledger.read_recent(5)
+        disagreements = await there.app.ledger.find_differences()
 
     assert [attempt.client for attempt in attempts] == ["bob", "alice"]
     assert disagreements == []

@@ -8,7 +8,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from mcp_router.http.metrics import BUCKET_BOUNDS_S
-from mcp_router.ledger.latency_histogram import BOUNDS_MS, BUCKETS, within
+from mcp_router.ledger.latency_histogram import BOUNDS_MS, BUCKETS, count_within
 from tests.support.front import environment
 from tests.support.site import ALICE, BOB, BOSS, CLIENTS, TOKENS, bearing, site
 from tests.vendors import Vendors, vendor_server
@@ -61,7 +61,7 @@ async def test_figures_are_the_ledgers(tmp_path: Path, vendors: Vendors) -> None
 
 def test_every_bound_that_is_told_is_one_of_the_ledgers() -> None:
     assert {1000 * seconds for seconds in BUCKET_BOUNDS_S} <= set(BOUNDS_MS)
-    assert within([1] * len(BUCKETS), 100) == BOUNDS_MS.index(100) + 1
+    assert count_within([1] * len(BUCKETS), 100) == BOUNDS_MS.index(100) + 1
 
 
 async def test_somebody_left_alone_is_told(tmp_path: Path, vendors: Vendors) -> None:

@@ -70,7 +70,7 @@ async def test_a_call_that_loses_the_ledger_under_way_is_answered_and_written_wh
         kept = list((data_folder() / "unwritten").rglob("*.json"))
         lock.__exit__(None, None, None)
         summary = await house.call("cost_summary", period="all")
-        found = await house.app.ledger.check()
+        found = await house.app.ledger.find_differences()
 
     (answer,) = answers
     assert answer["text"] == "Hello from groq."

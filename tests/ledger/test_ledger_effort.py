@@ -13,7 +13,7 @@ import pytest
 from mcp_router.ledger.connect import open_ledger
 from mcp_router.ledger.queries.holds import hold
 from mcp_router.ledger.queries.statements import Script
-from mcp_router.ledger.queries.summaries import summary
+from mcp_router.ledger.queries.summaries import summarize
 from mcp_router.ledger.records import Attempt, GroupBy
 from tests.support.ledgers import DAY, NOON, a_hold, an_attempt, daily, monthly
 
@@ -49,10 +49,10 @@ def steps(path: Path, script: Script[Any]) -> int:
 @pytest.mark.parametrize("group_by", GROUPS)
 async def test_a_summary_of_many_attempts_takes_no_more_than_one_of_few(path: Path, group_by: GroupBy | None) -> None:
     await settle(path, an_attempt("first"), an_attempt("yesterday", started_at=NOON - DAY))
-    few = steps(path, summary(since=None, until=None, session=None, group_by=group_by))
+    few = steps(path, summarize(since=None, until=None, session=None, group_by=group_by))
     await settle(path, *(an_attempt(str(taken), seconds=taken**3 / 100) for taken in range(60)))
 
-    many = steps(path, summary(since=None, until=None, session=None, group_by=group_by))
+    many = steps(path, summarize(since=None, until=None, session=None, group_by=group_by))
 
     assert many == few
 

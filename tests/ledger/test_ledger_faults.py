@@ -153,10 +153,10 @@ async def test_a_locked_file_is_waited_for_then_named_and_no_balance_changes(pat
             await ledger.hold(a_hold("next", "0.1"), [limit], None)
         backup.execute("ROLLBACK")
 
-    (state,) = await ledger.budgets([limit], NOON)
+    (state,) = await ledger.read_budgets([limit], NOON)
     assert (state.spent_usd, state.held_usd) == (Decimal(0), Decimal("0.4"))
     await ledger.settle("hold under way", an_attempt("under way", "0.3"))
-    (state,) = await ledger.budgets([limit], NOON)
+    (state,) = await ledger.read_budgets([limit], NOON)
     assert (state.spent_usd, state.held_usd) == (Decimal("0.3"), Decimal(0))
 
 
@@ -174,10 +174,10 @@ async def test_a_full_disk_is_named_and_leaves_no_half_written_call(path: Path) 
     written = 1 + said.count("")
     assert written < 100
     assert "is full: make room, or run `mcp-llm-router ledger prune`; nothing was written" in said[-1]
-    (state,) = await ledger.budgets([limit], NOON)
+    (state,) = await ledger.read_budgets([limit], NOON)
     assert state.spent_usd == Decimal("0.1") * written
-    assert len(await ledger.recent(500)) == written
-    assert await ledger.check() == []
+    assert len(await ledger.read_recent(500)) == written
+    assert await ledger.find_differences() == []
     await ledger.aclose()
 
 
@@ -255,7 +255,7 @@ async def test_a_server_that_hangs_is_given_up_and_nothing_is_held(tmp_path: Pat
             await ledger.hold(a_hold("second", "0.5"), [limit], None)
         other.rollback()
 
-    (state,) = await ledger.budgets([limit], NOON)
+    (state,) = await ledger.read_budgets([limit], NOON)
     await ledger.aclose()
     assert state.held_usd == Decimal("0.4")
 
@@ -268,7 +268,7 @@ async def test_connections_that_were_cut_are_replaced_unseen(tmp_path: Path) -> 
     by_hand(url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'mcp-llm-router'")
     await ledger.settle(None, an_attempt("after", started_at=NOON + 1))
 
-    assert [attempt.call_id for attempt in await ledger.recent(5)] == ["after", "before"]
+    assert [attempt.call_id for attempt in await ledger.read_recent(5)] == ["after", "before"]
     await ledger.aclose()
 
 
@@ -292,7 +292,7 @@ async def test_what_is_brief_waits_in_a_thread_for_whoever_is_writing_and_others
     other.close()
 
     assert written
-    assert await ledger.check() == []
+    assert await ledger.find_differences() == []
     await ledger.aclose()
 
 
@@ -307,7 +307,7 @@ async def test_a_file_put_in_the_place_of_another_is_written_to_once_the_ledger_
     for name in ("fourth", "fifth", "sixth"):
         await ledger.settle(None, an_attempt(name, "0.1"))
 
-    assert [bool(await ledger.attempts(name)) for name in ("first", "fourth", "sixth")] == [False, True, True]
+    assert [bool(await ledger.read_attempts(name)) for name in ("first", "fourth", "sixth")] == [False, True, True]
     await ledger.aclose()
 
 

@@ -47,8 +47,8 @@ async def test_four_processes_that_start_together_spend_a_budget_to_the_last_cen
     outputs = [worker.communicate(timeout=50)[0] for worker in workers]
 
     ledger = await open_ledger(url)
-    (state,) = await ledger.budgets([daily("1")], NOON)
-    problems = await ledger.check()
+    (state,) = await ledger.read_budgets([daily("1")], NOON)
+    problems = await ledger.find_differences()
     await ledger.aclose()
 
     assert [worker.returncode for worker in workers] == [0, 0, 0, 0]
@@ -65,15 +65,15 @@ async def test_balances_are_exact_after_four_processes_were_killed_in_the_middle
     settled, held = said(outputs, "settled"), said(outputs, "held")
 
     ledger = await open_ledger(url)
-    rows = {attempt.call_id for attempt in await ledger.recent(1_000)}
-    (at_once,) = await ledger.budgets([daily("20")], NOON)
+    rows = {attempt.call_id for attempt in await ledger.read_recent(1_000)}
+    (at_once,) = await ledger.read_budgets([daily("20")], NOON)
     later = NOON + lease
-    (after,) = await ledger.budgets([FAR], later)
+    (after,) = await ledger.read_budgets([FAR], later)
     spent = Decimal("0.1") * len(rows)
     rest = a_hold("rest", str(20 - spent), now=later)
     fitting = await ledger.hold(rest, [daily("20")], None)
     one_more = await ledger.hold(a_hold("one more", "0.000000001", now=later), [daily("20")], None)
-    problems = await ledger.check()
+    problems = await ledger.find_differences()
     await ledger.aclose()
 
     assert settled <= rows <= held  # what was said to be written is there

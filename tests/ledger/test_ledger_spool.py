@@ -16,7 +16,7 @@ import pytest
 
 from mcp_router.ledger.connect import open_ledger
 from mcp_router.ledger.ledger import LedgerError
-from mcp_router.ledger.records import Bench, BudgetRefusal, Standing
+from mcp_router.ledger.records import Availability, Breaker, BudgetRefusal
 from mcp_router.ledger.spool import SpoolingLedger, WhenLost
 from mcp_router.ledger.sql_ledger import DatabaseLedger
 from mcp_router.ledger.sqlite import SqliteDatabase
@@ -24,7 +24,7 @@ from providers.completion import Limits
 from tests.support.ledgers import NOON, a_hold, a_server, an_attempt, daily
 
 LIMIT = daily("1")
-BENCH = Bench(scope="provider:groq", until=NOON + 60, reason="unavailable", failures=1)
+BENCH = Breaker(scope="provider:groq", open_until=NOON + 60, reason="unavailable", failures=1)
 
 
 @pytest.fixture
@@ -66,8 +66,8 @@ async def test_an_attempt_that_cannot_be_written_is_kept_and_counted_before_the_
     assert len(kept) == 1
     assert isinstance(refusal, BudgetRefusal)
     assert refusal.spent_usd == Decimal("0.8")
-    assert await ledger.attempts("call") == [an_attempt("call", "0.8")]
-    assert list((await ledger.standing(NOON)).benches) == [BENCH]
+    assert await ledger.read_attempts("call") == [an_attempt("call", "0.8")]
+    assert list((await ledger.read_availability(NOON)).breakers) == [BENCH]
     assert list(folder.iterdir()) == []
     await ledger.aclose()
 
@@ -98,10 +98,10 @@ async def test_what_a_killed_process_kept_is_written_by_the_next(path: Path, fol
         await first.settle("hold call", an_attempt("call", "0.8"))
     await first.aclose()
 
-    summary = await second.summary(since=None, until=None, session=None, group_by=None)
+    summary = await second.summarize(since=None, until=None, session=None, group_by=None)
 
     assert summary.total.cost_usd == Decimal("0.8")
-    assert await second.check() == []
+    assert await second.find_differences() == []
     await second.aclose()
 
 
@@ -116,7 +116,7 @@ async def test_a_row_that_two_processes_write_down_is_paid_once(path: Path, fold
         for ledger in ledgers:
             writers.start_soon(ledger.catch_up)
 
-    (state,) = await ledgers[0].budgets([LIMIT], NOON)
+    (state,) = await ledgers[0].read_budgets([LIMIT], NOON)
     assert state.spent_usd == Decimal("0.1")
     assert list(folder.iterdir()) == []
     for ledger in ledgers:
@@ -143,14 +143,14 @@ async def test_while_the_database_is_away_open_budgets_admit_all_and_count_them_
 
     admitted = [await ledger.hold(a_hold(str(n), "0.6"), [LIMIT], None) for n in range(3)]
     written = [await ledger.settle(f"hold {n}", an_attempt(str(n), "0.6")) for n in range(3)]
-    known = await ledger.standing(NOON)
+    known = await ledger.read_availability(NOON)
     path.rmdir()
     path.with_suffix(".away").rename(path)
-    (state,) = await ledger.budgets([LIMIT], NOON)
+    (state,) = await ledger.read_budgets([LIMIT], NOON)
 
     assert admitted == [None, None, None]
     assert written == [False, False, False]
-    assert known == Standing()
+    assert known == Availability()
     assert state.spent_usd == Decimal("1.8")
     await ledger.aclose()
 
@@ -160,10 +160,10 @@ async def test_what_only_helps_the_next_call_never_costs_this_one_its_answer(pat
     await ledger.hold(a_hold("call", "0.1"), [LIMIT], None)
 
     with lost(path):
-        await ledger.clear_bench("provider:groq")
-        await ledger.learn("groq", Limits(requests_left=0, requests_reset_seconds=9), NOON)
+        await ledger.close_breaker("provider:groq")
+        await ledger.store_vendor_limit("groq", Limits(requests_left=0, requests_reset_seconds=9), NOON)
 
-    assert list((await ledger.standing(NOON)).learned) == []
+    assert list((await ledger.read_availability(NOON)).vendor_limits) == []
     await ledger.aclose()
 
 
@@ -176,7 +176,7 @@ async def test_a_row_that_no_disk_takes_is_kept_in_memory(path: Path, folder: Pa
         written = await ledger.settle("hold call", an_attempt("call", "0.1"))
 
     assert written is False
-    assert await ledger.attempts("call") == [an_attempt("call", "0.1")]
+    assert await ledger.read_attempts("call") == [an_attempt("call", "0.1")]
     await ledger.aclose()
 
 
@@ -197,8 +197,8 @@ async def test_kept_rows_go_back_to_the_database_they_were_meant_for(tmp_path: P
     assert await one.settle(None, an_attempt("call")) is False
     (tmp_path / "one").rmdir()
 
-    assert await other.attempts("call") == []
-    assert await one.attempts("call") == [an_attempt("call")]
+    assert await other.read_attempts("call") == []
+    assert await one.read_attempts("call") == [an_attempt("call")]
     await one.aclose()
     await other.aclose()
 
@@ -219,7 +219,7 @@ async def test_a_postgresql_server_that_stops_in_mid_call_loses_no_row(folder: P
         assert written is False
         assert isinstance(refusal, BudgetRefusal)
         assert (refusal.spent_usd, refusal.held_usd) == (Decimal("0.8"), Decimal(0))
-        assert await ledger.check() == []
+        assert await ledger.find_differences() == []
         await ledger.aclose()
     finally:
         server.cleanup()

@@ -11,7 +11,7 @@ import anyio
 import psycopg
 import pytest
 
-from mcp_router.ledger.calendar import day_of
+from mcp_router.ledger.calendar import day_from_time
 from mcp_router.ledger.connect import open_ledger
 from mcp_router.ledger.ledger import LedgerError
 from mcp_router.ledger.migrations import CLUSTERED, MIGRATIONS, VERSION
@@ -22,7 +22,7 @@ from tests.support.ledgers import DAY, NOON, a_hold, an_attempt, asked, by_hand,
 
 VERSION_IN = {"sqlite": "PRAGMA user_version", "postgresql": "SELECT version FROM ledger_version"}
 SET_VERSION = {"sqlite": "PRAGMA user_version = 99", "postgresql": "UPDATE ledger_version SET version = 99"}
-YESTERDAY, TODAY = day_of(NOON) - 1, day_of(NOON)
+YESTERDAY, TODAY = day_from_time(NOON) - 1, day_from_time(NOON)
 OLD_CALLS = (
     ("a", YESTERDAY, "alice", 5),
     ("b", YESTERDAY, "local", 9_000),
@@ -81,8 +81,8 @@ async def test_a_ledger_of_an_older_version_keeps_its_rows_and_gains_what_is_new
     by_hand(url, "INSERT INTO facts VALUES ('kept_from_day', 7)")
 
     ledger = await open_ledger(url)
-    await ledger.keep_text("alice", "c1", "said", NOON)
-    kept = await ledger.text("alice", "c1")
+    await ledger.store_text("alice", "c1", "said", NOON)
+    kept = await ledger.read_text("alice", "c1")
     await ledger.aclose()
 
     assert kept == "said"
@@ -101,11 +101,11 @@ async def test_histograms_of_an_older_version_are_kept_and_those_it_had_not_are_
     by_hand(url, "DELETE FROM latencies WHERE session = 'morning' AND day < ?", TODAY)
 
     ledger = await open_ledger(url)
-    everybody = await ledger.summary(since=None, until=None, session=None, group_by="use_case")
-    session = await ledger.summary(since=None, until=None, session="morning", group_by="use_case")
-    today = await ledger.summary(since=NOON, until=None, session="client:alice", group_by="client")
+    everybody = await ledger.summarize(since=None, until=None, session=None, group_by="use_case")
+    session = await ledger.summarize(since=None, until=None, session="morning", group_by="use_case")
+    today = await ledger.summarize(since=NOON, until=None, session="client:alice", group_by="client")
     await ledger.settle(None, an_attempt("new", seconds=3))
-    problems = await ledger.check()
+    problems = await ledger.find_differences()
     await ledger.aclose()
 
     assert everybody.total.latency_p50_ms == pytest.approx(200, rel=0.15)
@@ -150,12 +150,12 @@ async def test_bringing_a_ledger_up_to_date_is_ended_and_who_asked_for_it_is_ans
     with psycopg.connect(url) as other:
         other.execute(b"SELECT pg_advisory_xact_lock(7236001551)")  # as another server that migrates would hold it
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(impatient.standing, NOON)
+            tasks.start_soon(impatient.read_availability, NOON)
             await anyio.sleep(1)
             other.commit()
 
     assert asked(url, VERSION_IN["postgresql"]) == [(VERSION,)]
-    assert await impatient.check() == []
+    assert await impatient.find_differences() == []
     await impatient.aclose()
 
 
@@ -170,12 +170,12 @@ async def test_a_server_that_starts_while_another_brings_the_ledger_up_to_date_s
         other.execute("PRAGMA journal_mode = WAL")
         other.execute("BEGIN EXCLUSIVE")  # as another server that migrates would hold it
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(impatient.standing, NOON)
+            tasks.start_soon(impatient.read_availability, NOON)
             await anyio.sleep(0.5)
             other.execute("ROLLBACK")
 
     assert asked(url, VERSION_IN["sqlite"]) == [(VERSION,)]
-    assert await impatient.check() == []
+    assert await impatient.find_differences() == []
     await impatient.aclose()
     (line,) = caplog.messages
     assert f"ledger.sqlite3 from version 3 to {VERSION}, or waiting for another server that does" in line

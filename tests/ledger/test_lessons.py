@@ -14,7 +14,7 @@ import anyio
 import pytest
 
 from mcp_router.execution import breaker
-from mcp_router.ledger.records import Bench
+from mcp_router.ledger.records import Breaker
 from mcp_router.server import progress
 from providers.errors import RateLimitError, UnavailableError
 from tests.support.front import environment, front
@@ -144,7 +144,7 @@ async def test_a_key_that_is_refused_is_left_alone_and_not_the_model(
     async with front(tmp_path, environment(vendors, "groq", "openai")) as house:
         await house.call("generate", **TASK, budget_tier="standard")
         await house.call("generate", **TASK, budget_tier="standard")
-        benches = (await house.app.ledger.standing(0)).benches
+        benches = (await house.app.ledger.read_availability(0)).breakers
 
     assert [bench.scope.rpartition(":")[0] for bench in benches] == ["key:groq"]
     assert len(vendors.requests("groq")) == 1
@@ -163,13 +163,13 @@ async def test_a_call_can_tighten_what_it_may_cost_and_never_raise_it(tmp_path: 
 def test_what_a_vendor_asks_for_is_the_least_and_the_longest_wait_wins() -> None:
     asked = breaker.after(RateLimitError("", retry_after=90), scope="model:a:b", before=None, now=0)
     brief = breaker.after(RateLimitError("", retry_after=1), scope="model:a:b", before=None, now=0)
-    before = Bench(scope="model:a:b", until=500, reason="rate_limit", failures=1)
+    before = Breaker(scope="model:a:b", open_until=500, reason="rate_limit", failures=1)
     mad = breaker.after(RateLimitError("", retry_after=1e12), scope="model:a:b", before=None, now=0)
     longest = breaker.after(RateLimitError("", retry_after=1), scope="model:a:b", before=before, now=0)
     patient = breaker.after(UnavailableError("", retry_after=None), scope="provider:a", before=None, now=0)
 
-    assert (asked.until, brief.until, longest.until, patient.until) == (90, 10, 500, 0)
-    assert mad.until == 86_400
+    assert (asked.open_until, brief.open_until, longest.open_until, patient.open_until) == (90, 10, 500, 0)
+    assert mad.open_until == 86_400
 
 
 def test_a_host_hears_from_a_call_at_least_every_ten_seconds() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mcp_router.cli import main
 from mcp_router.ledger.connect import open_ledger
-from mcp_router.ledger.records import CellLesson, Lesson
+from mcp_router.ledger.records import OutcomeCounts, RouteOutcomes
 from mcp_router.routing import routes
 from mcp_router.routing.feedback import ENOUGH, ENOUGH_PINS, FRESH_SECONDS, Feedback, preferences
 from mcp_router.routing.fit import Requirements
@@ -44,11 +44,11 @@ async def vendors() -> AsyncGenerator[Vendors, None]:
         yield server
 
 
-def lessons(**models: Lesson) -> list[CellLesson]:
-    return [CellLesson(**CELL, model=name, lesson=lesson) for name, lesson in models.items()]
+def lessons(**models: OutcomeCounts) -> list[RouteOutcomes]:
+    return [RouteOutcomes(**CELL, model=name, counts=lesson) for name, lesson in models.items()]
 
 
-def weights(**models: Lesson) -> dict[str, float]:
+def weights(**models: OutcomeCounts) -> dict[str, float]:
     found = preferences(lessons(**models))[tuple(CELL.values())]
     return {name: preference.weight for name, preference in found.items()}
 
@@ -58,7 +58,7 @@ async def taught(house: Front, model: str, times: int, **lesson: int) -> None:
         attempt = an_attempt(
             f"{model} {number} {lesson}", model=model, started_at=house.app.router.runner.clock(), **CELL
         )
-        await house.app.ledger.settle(None, attempt, (), Lesson(**lesson))
+        await house.app.ledger.settle(None, attempt, (), OutcomeCounts(**lesson))
 
 
 async def order(house: Front) -> list[dict[str, str]]:
@@ -98,9 +98,9 @@ async def test_answers_that_were_checked_are_counted_and_no_others(tmp_path: Pat
         await house.call("generate", **TASK, response_schema=SCHEMA)
         await house.refused("generate", **TASK, response_schema=SCHEMA, model=SECOND)
 
-        known = {one.model: one.lesson for one in await house.app.ledger.lessons(house.app.router.runner.clock())}
+        known = {one.model: one.lesson for one in await house.app.ledger.read_outcomes(house.app.router.runner.clock())}
 
-    assert known[FIRST] == Lesson(kept=1)
+    assert known[FIRST] == OutcomeCounts(kept=1)
     assert known[SECOND].rejected >= 1
     assert (known[SECOND].kept, known[SECOND].pinned) == (0, 0)
 
@@ -113,10 +113,10 @@ async def test_learning_can_be_turned_off(tmp_path: Path, vendors: Vendors) -> N
         await house.call("generate", **TASK, response_schema=SCHEMA)
 
         shown = await order(house)
-        known = await house.app.ledger.lessons(house.app.router.runner.clock())
+        known = await house.app.ledger.read_outcomes(house.app.router.runner.clock())
 
     assert shown[0]["model"] == FIRST
-    assert [one.lesson for one in known] == [Lesson(rejected=12)]
+    assert [one.counts for one in known] == [OutcomeCounts(rejected=12)]
 
 
 def test_what_was_learnt_is_forgotten_on_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -127,7 +127,7 @@ def test_what_was_learnt_is_forgotten_on_command(tmp_path: Path, capsys: pytest.
     async def of_two_models() -> None:
         ledger = await open_ledger(url)
         for model in (FIRST, SECOND):
-            await ledger.settle(None, an_attempt(model, model=model, **CELL), (), Lesson(kept=1))
+            await ledger.settle(None, an_attempt(model, model=model, **CELL), (), OutcomeCounts(kept=1))
         await ledger.aclose()
 
     anyio.run(of_two_models)
@@ -147,7 +147,7 @@ async def test_lessons_are_read_again_only_after_a_while(tmp_path: Path) -> None
     unknown = await learning.preferences(A_TASK)
     for number in range(12):
         attempt = an_attempt(str(number), model=SECOND, started_at=NOON, **CELL)
-        await ledger.settle(None, attempt, (), Lesson(rejected=1))
+        await ledger.settle(None, attempt, (), OutcomeCounts(rejected=1))
 
     at_once = await learning.preferences(A_TASK)
     now[0] += FRESH_SECONDS
@@ -159,16 +159,16 @@ async def test_lessons_are_read_again_only_after_a_while(tmp_path: Path) -> None
 
 
 def test_a_few_answers_move_nobody() -> None:
-    assert weights(a=Lesson(rejected=ENOUGH - 1), b=Lesson(kept=100)) == {}
+    assert weights(a=OutcomeCounts(rejected=ENOUGH - 1), b=OutcomeCounts(kept=100)) == {}
 
 
 def test_a_small_difference_moves_nobody() -> None:
-    assert weights(a=Lesson(kept=95, rejected=5), b=Lesson(kept=98, rejected=2)) == {}
+    assert weights(a=OutcomeCounts(kept=95, rejected=5), b=OutcomeCounts(kept=98, rejected=2)) == {}
 
 
 @given(kept=st.integers(0, 200), rejected=st.integers(0, 200), others=st.integers(0, 200))
 def test_one_more_good_answer_never_moves_a_model_back(kept: int, rejected: int, others: int) -> None:
-    before = weights(a=Lesson(kept=kept + ENOUGH, rejected=rejected), b=Lesson(kept=others))
-    after = weights(a=Lesson(kept=kept + ENOUGH + 1, rejected=rejected), b=Lesson(kept=others))
+    before = weights(a=OutcomeCounts(kept=kept + ENOUGH, rejected=rejected), b=OutcomeCounts(kept=others))
+    after = weights(a=OutcomeCounts(kept=kept + ENOUGH + 1, rejected=rejected), b=OutcomeCounts(kept=others))
 
     assert after.get("a", 0) >= before.get("a", 0)

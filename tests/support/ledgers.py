@@ -14,7 +14,7 @@ from typing import Any
 
 import psycopg
 
-from mcp_router.ledger.records import Attempt, Hold, Limit
+from mcp_router.ledger.records import Attempt, Budget, Hold
 
 NOON = 1_795_521_600.0
 """2026-11-24T12:00:00Z."""
@@ -63,12 +63,12 @@ def an_attempt(call: str, usd: str | None = "0.1", **other: Any) -> Attempt:
     return Attempt(**{**values, **other})
 
 
-def daily(usd: str, client: str | None = None) -> Limit:
-    return Limit(name="daily", period="day", limit_usd=Decimal(usd), client=client)
+def daily(usd: str, client: str | None = None) -> Budget:
+    return Budget(name="daily", period="day", limit_usd=Decimal(usd), client=client)
 
 
-def monthly(usd: str, client: str | None = None) -> Limit:
-    return Limit(name="monthly", period="month", limit_usd=Decimal(usd), client=client)
+def monthly(usd: str, client: str | None = None) -> Budget:
+    return Budget(name="monthly", period="month", limit_usd=Decimal(usd), client=client)
 
 
 def fresh_url(backend: str, folder: Path) -> str:

@@ -9,7 +9,7 @@ from argparse import Namespace
 from mcp_router.app import App
 from mcp_router.cli.exit_codes import DONE
 from mcp_router.errors import BadInputError
-from mcp_router.ledger.calendar import DAY_SECONDS, day_of, iso
+from mcp_router.ledger.calendar import DAY_SECONDS, day_from_time, iso_from_day
 from mcp_router.text import to_compact_json
 
 _LONGEST = 36_500
@@ -24,7 +24,7 @@ async def run(app: App, given: Namespace) -> int:
 async def _prune(app: App, given: Namespace) -> None:
     """Drop rows of the days before those to keep, and say how many there were."""
     before = time.time() - _days(given.keep) * DAY_SECONDS
-    dropped, first = await app.ledger.prune(before), iso(day_of(before))
+    dropped, first = await app.ledger.prune(before), iso_from_day(day_from_time(before))
     if given.json:
         print(to_compact_json({"dropped": dropped, "kept_from": first}))
     else:
@@ -40,7 +40,7 @@ def _days(keep: str) -> int:
 
 async def _rebuild(app: App, given: Namespace) -> None:
     """Set sums anew, or only look, and say each that was not what its attempts add up to."""
-    found = await (app.ledger.check() if given.dry_run else app.ledger.rebuild())
+    found = await (app.ledger.find_differences() if given.dry_run else app.ledger.rebuild_rollups())
     if given.json:
         print(to_compact_json({"found": found, "rebuilt": bool(found) and not given.dry_run}))
         return

@@ -15,7 +15,7 @@ from mcp_router.app import App
 from mcp_router.http.api import View
 from mcp_router.http.responses import Json
 from mcp_router.ledger.records import Attempt, GroupBy, Totals
-from mcp_router.money import number
+from mcp_router.money import to_number
 from mcp_router.operations import costs as cost_reports
 from mcp_router.operations import providers as provider_views
 from mcp_router.operations.arguments import Arguments, CostArguments, Period, parse_arguments
@@ -80,7 +80,7 @@ async def _build_overview(app: App, caller: Caller, period: Period) -> Json:
     )
 
     async def by(group: GroupBy) -> tuple[Totals, Mapping[str, Totals]]:
-        summary = await app.ledger.summary(since=since, until=until, session=book, group_by=group)
+        summary = await app.ledger.summarize(since=since, until=until, session=book, group_by=group)
         return summary.total, summary.groups
 
     total, days = await by("day")
@@ -118,8 +118,8 @@ def _build_day(day: str, totals: Totals | None) -> Json:
     return {
         "day": day,
         "calls": totals.calls,
-        "cost_usd": number(totals.cost_usd),
-        "baseline_usd": number(totals.baseline_usd),
+        "cost_usd": to_number(totals.cost_usd),
+        "baseline_usd": to_number(totals.baseline_usd),
     }
 
 
@@ -131,7 +131,7 @@ async def _build_daily(app: App, caller: Caller, asked: DailyArguments) -> Json:
         cost_reports.choose_rollup(app, asked.period, caller),
     )
     earliest = (now - timedelta(days=_MAX_DAYS)).timestamp()
-    costs = await app.ledger.daily(since=since or earliest, session=book, group_by=asked.group_by)
+    costs = await app.ledger.summarize_by_day(since=since or earliest, session=book, group_by=asked.group_by)
     days = _list_days({day for spent in costs.values() for day in spent}, since, now.date())
     names = sorted(costs, key=lambda name: (-sum(costs[name].values()), name))
     rest = defaultdict[str, Decimal](Decimal)
@@ -152,7 +152,7 @@ def _by_day(spent: Mapping[str, Decimal], days: Sequence[str]) -> list[float]:
 
 async def _build_calls(app: App, caller: Caller, page: PageArguments) -> Json:
     client = None if caller.sees_all else caller.name
-    attempts = await app.ledger.recent(page.limit, page.before, client)
+    attempts = await app.ledger.read_recent(page.limit, page.before, client)
     more = len(attempts) == page.limit
     return {
         "attempts": [_build_attempt(attempt) for attempt in [*attempts, *await _fetch_missing_attempts(app, attempts)]],
@@ -164,7 +164,7 @@ async def _fetch_missing_attempts(app: App, attempts: Sequence[Attempt]) -> list
     """Fetch what calls on a page did before it: a page's end must not hide that a call failed first."""
     there = {(attempt.call_id, attempt.number) for attempt in attempts}
     begun = [call_id for call_id in dict.fromkeys(attempt.call_id for attempt in attempts) if (call_id, 1) not in there]
-    found = [attempt for call_id in begun for attempt in await app.ledger.attempts(call_id)]
+    found = [attempt for call_id in begun for attempt in await app.ledger.read_attempts(call_id)]
     return [attempt for attempt in found if (attempt.call_id, attempt.number) not in there]
 
 

@@ -8,8 +8,7 @@ from decimal import Decimal
 from itertools import groupby
 from typing import cast
 
-from mcp_router.ledger.calendar import day_of
-from mcp_router.ledger.nano import cost_nano, possible, usd
+from mcp_router.ledger.calendar import day_from_time
 from mcp_router.ledger.queries.statements import (
     Row,
     Script,
@@ -22,7 +21,8 @@ from mcp_router.ledger.queries.statements import (
     whole,
     whole_or_none,
 )
-from mcp_router.ledger.records import Attempt, CostSource, Outcome, Recorded
+from mcp_router.ledger.records import Attempt, CostSource, Outcome, RecordedCall
+from mcp_router.money import nano_from_cost, usd_from_nano, valid_cost_or_none
 
 _COLUMNS = (
     "call_id, number, session, client, use_case, budget_tier, complexity, inferred, model, why, started_at, micros, "
@@ -50,16 +50,16 @@ _MOST_TOKENS = 10**12
 _COUNTS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens", "searches")
 
 
-def micros(seconds: float) -> int:
+def micros_from_seconds(seconds: float) -> int:
     """A time span as rows and rollups keep it: whole microseconds, so that sums are exact."""
     return max(0, round(seconds * 1_000_000))
 
 
-def sane(attempt: Attempt) -> Attempt:
+def correct(attempt: Attempt) -> Attempt:
     """The attempt as it can be added up, whatever the vendor said of it: the row is never lost to a mad number.
     A cost that cannot be is an unknown one, a count that cannot be is the nearest that can.
     """
-    cost, baseline = possible(attempt.cost_usd), possible(attempt.baseline_usd)
+    cost, baseline = valid_cost_or_none(attempt.cost_usd), valid_cost_or_none(attempt.baseline_usd)
     counts = {name: _counted(getattr(attempt, name)) for name in _COUNTS}
     source = "unknown" if cost is None else attempt.cost_source
     if (cost, baseline, source) == (attempt.cost_usd, attempt.baseline_usd, attempt.cost_source) and all(
@@ -92,7 +92,7 @@ def encode(attempt: Attempt) -> tuple[Value, ...]:
         clean(attempt.model),
         clean(attempt.why),
         float(attempt.started_at),
-        micros(attempt.seconds),
+        micros_from_seconds(attempt.seconds),
         attempt.outcome,
         None if attempt.error is None else clean(attempt.error),
         None if attempt.detail is None else clean(attempt.detail),
@@ -103,11 +103,11 @@ def encode(attempt: Attempt) -> tuple[Value, ...]:
         attempt.cache_write_tokens,
         attempt.reasoning_tokens,
         attempt.searches,
-        None if attempt.cost_usd is None else cost_nano(attempt.cost_usd),
+        None if attempt.cost_usd is None else nano_from_cost(attempt.cost_usd),
         attempt.cost_source,
-        None if attempt.baseline_usd is None else cost_nano(attempt.baseline_usd),
+        None if attempt.baseline_usd is None else nano_from_cost(attempt.baseline_usd),
         clean(attempt.baseline),
-        day_of(attempt.started_at),
+        day_from_time(attempt.started_at),
     )
 
 
@@ -143,20 +143,20 @@ def decode(row: Row) -> Attempt:
         cache_write_tokens=whole_or_none(row[19]),
         reasoning_tokens=whole_or_none(row[20]),
         searches=whole_or_none(row[21]),
-        cost_usd=None if row[22] is None else usd(whole(row[22])),
+        cost_usd=None if row[22] is None else usd_from_nano(whole(row[22])),
         cost_source=cast("CostSource", text(row[23])),  # only `encode` writes it
-        baseline_usd=None if row[24] is None else usd(whole(row[24])),
+        baseline_usd=None if row[24] is None else usd_from_nano(whole(row[24])),
         baseline=text(row[25]),
     )
 
 
-def of_call(call_id: str) -> Script[list[Attempt]]:
+def read_call(call_id: str) -> Script[list[Attempt]]:
     """A call's attempts, first one first."""
     rows = yield from ask(_OF_CALL, clean(call_id))
     return [decode(row) for row in rows]
 
 
-def recent(limit: int, before: float | None, client: str | None = None) -> Script[list[Attempt]]:
+def read_recent(limit: int, before: float | None, client: str | None = None) -> Script[list[Attempt]]:
     """The latest attempts, newest first."""
     end = _EVER if before is None else before
     if client is None:
@@ -166,7 +166,7 @@ def recent(limit: int, before: float | None, client: str | None = None) -> Scrip
     return [decode(row) for row in rows]
 
 
-def recorded(since: float | None, until: float | None, after: Recorded | None) -> Script[list[Recorded]]:
+def read_calls(since: float | None, until: float | None, after: RecordedCall | None) -> Script[list[RecordedCall]]:
     """The next calls of a period after one that was seen, oldest first; empty at its end."""
     began, last = (-_EVER, "") if after is None else (after.started_at, after.call_id)
     first = max(-_EVER if since is None else since, began)  # the index finds its place by it
@@ -175,11 +175,11 @@ def recorded(since: float | None, until: float | None, after: Recorded | None) -
     return [_call(attempts) for _, attempts in calls]
 
 
-def _call(rows: Iterable[Attempt]) -> Recorded:
+def _call(rows: Iterable[Attempt]) -> RecordedCall:
     attempts = list(rows)
     last = attempts[-1]
     costs = [attempt.cost_usd for attempt in attempts if attempt.cost_usd is not None]
-    return Recorded(
+    return RecordedCall(
         call_id=last.call_id,
         started_at=attempts[0].started_at,
         client=last.client,

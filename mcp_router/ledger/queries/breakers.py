@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mcp_router.ledger.calendar import SKEW_SECONDS
+from mcp_router.ledger.calendar import MAX_CLOCK_SKEW_S
 from mcp_router.ledger.queries.attempts import clean
 from mcp_router.ledger.queries.statements import Row, Rows, Script, Statement, ask, real, text, whole
-from mcp_router.ledger.records import Bench
+from mcp_router.ledger.records import Breaker
 
 REMEMBERED_SECONDS = 3_600.0
 """After so long a quiet time, earlier failures count no more."""
@@ -23,21 +23,21 @@ _NOTE = (
 _OF_LATE = "SELECT scope, until, reason, failures, noted_at FROM benches WHERE until > ? ORDER BY scope"
 
 
-def note(benches: Sequence[Bench], now: float) -> tuple[Statement, ...]:
+def open_breakers(benches: Sequence[Breaker], now: float) -> tuple[Statement, ...]:
     """Leave these alone; a later `until` wins, the larger number of failures stays."""
     ordered = sorted(benches, key=lambda bench: bench.scope)  # one order everywhere: no two writers wait in a ring
     return tuple(
-        Statement(_NOTE, (clean(bench.scope), float(bench.until), clean(bench.reason), bench.failures, now))
+        Statement(_NOTE, (clean(bench.scope), float(bench.open_until), clean(bench.reason), bench.failures, now))
         for bench in ordered
     )
 
 
-def of_late(now: float) -> Statement:
+def select_recent(now: float) -> Statement:
     """Ask who is being left alone, and who was of late."""
     return Statement(_OF_LATE, (now - REMEMBERED_SECONDS,))
 
 
-def standing(rows: Rows, now: float) -> tuple[Bench, ...]:
+def parse_breakers(rows: Rows, now: float) -> tuple[Breaker, ...]:
     """Read what `of_late` found."""
     return tuple(_bench(row, now) for row in rows)
 
@@ -54,13 +54,13 @@ def claim_probe(scope: str, now: float, until: float) -> Script[bool]:
     return bool(rows)
 
 
-def clear(scope: str) -> Script[None]:
+def close(scope: str) -> Script[None]:
     """It answered again."""
     yield from ask("DELETE FROM benches WHERE scope = ?", clean(scope))
 
 
-def _bench(row: Row, now: float) -> Bench:
+def _bench(row: Row, now: float) -> Breaker:
     until, noted_at = real(row[1]), real(row[4])
-    if noted_at > now + SKEW_SECONDS:  # the clock jumped back: it lasts as long as it was meant to, from now
+    if noted_at > now + MAX_CLOCK_SKEW_S:  # the clock jumped back: it lasts as long as it was meant to, from now
         until = now + until - noted_at
-    return Bench(scope=text(row[0]), until=until, reason=text(row[2]), failures=whole(row[3]))
+    return Breaker(scope=text(row[0]), open_until=until, reason=text(row[2]), failures=whole(row[3]))

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from operator import add
 from typing import Final, NamedTuple
 
-from mcp_router.ledger.calendar import DAY_SECONDS, iso
+from mcp_router.ledger.calendar import DAY_SECONDS, iso_from_day
 from mcp_router.ledger.latency_histogram import BOUNDS_MS, BUCKETS
-from mcp_router.ledger.nano import usd
-from mcp_router.ledger.queries.rollups import DIMS, SUMS, Key, books
+from mcp_router.ledger.queries.rollups import DIMS, SUMS, Key, list_books
 from mcp_router.ledger.queries.statements import Row, Rows, Script, Statement, Value, end, tell, text, whole
+from mcp_router.money import usd_from_nano
 
 _FACTS: Final = "SELECT name, value FROM facts WHERE name IN ('kept_from_day', 'timed_from_day')"
 _BEFORE_ALL: Final = -(10**9)
@@ -67,7 +67,7 @@ class Difference(NamedTuple):
         """The UTC day it is of."""
         return self.key[3]
 
-    def said(self) -> Iterator[str]:
+    def describe(self) -> Iterator[str]:
         """Say it in words."""
         rows = self.rows or _NOTHING
         for name, wanted, found in zip(SUMS, rows, self.kept, strict=False):
@@ -83,7 +83,7 @@ class Difference(NamedTuple):
             )
 
 
-def days() -> Script[list[int]]:
+def list_days() -> Script[list[int]]:
     """The days that can be compared, first one first: those before had their rows dropped."""
     facts, found = yield from end(
         Statement(_FACTS), Statement("SELECT DISTINCT day FROM attempts UNION SELECT DISTINCT day FROM rollups")
@@ -92,7 +92,7 @@ def days() -> Script[list[int]]:
     return sorted(day for day in (whole(row[0]) for row in found) if day >= kept_from)
 
 
-def compared(first: int, last: int) -> Script[list[Difference]]:
+def compare(first: int, last: int) -> Script[list[Difference]]:
     """Where rows and rollups of the days from one to another disagree. More statements may follow."""
     # By the index, which knows no days; a second more than the day itself, since its moments are rounded.
     moments = (DAY_SECONDS * first - 1, DAY_SECONDS * (last + 1) + 1)
@@ -107,7 +107,7 @@ def compared(first: int, last: int) -> Script[list[Difference]]:
         for key in rows.keys() | rollups.keys()
         if key[3] >= kept_from and rows.get(key) != rollups.get(key)
     )
-    return sorted((one for one in found if any(one.said())), key=lambda one: (one.day, one.key))
+    return sorted((one for one in found if any(one.describe())), key=lambda one: (one.day, one.key))
 
 
 def _since(facts: Rows) -> tuple[int, int]:
@@ -129,7 +129,7 @@ def _added_up(groups: Rows) -> dict[Key, list[int]]:
                 book[len(SUMS) + whole(bucket)] += more[_ANSWERED]
     of_books = defaultdict[Key, list[int]](_NOTHING.copy)
     for (session, client, day, at, value), sums in of_values.items():
-        for owner in books(text(session), text(client)):
+        for owner in list_books(text(session), text(client)):
             key = (owner, DIMS[whole(at)], text(value), whole(day))
             of_books[key] = list(map(add, of_books[key], sums))
     return of_books
@@ -142,8 +142,8 @@ def _key(row: Row) -> Key:
 def _where(key: Key) -> str:
     session, dim, value, day = key
     whose = f" of session {session}" if session else ""
-    return f"{iso(day)}, {dim} {value}{whose}".replace("all ", "all", 1)
+    return f"{iso_from_day(day)}, {dim} {value}{whose}".replace("all ", "all", 1)
 
 
 def _amount(name: str, value: int) -> str:
-    return f"{usd(value):f} USD" if name.endswith("_nano") else str(value)
+    return f"{usd_from_nano(value):f} USD" if name.endswith("_nano") else str(value)

@@ -13,12 +13,12 @@ from dataclasses import replace
 from decimal import Decimal
 from functools import cache
 
-from mcp_router.ledger.calendar import DAY_SECONDS, SKEW_SECONDS, day_of, days_of
-from mcp_router.ledger.nano import claim_nano, limit_nano, usd
+from mcp_router.ledger.calendar import DAY_SECONDS, MAX_CLOCK_SKEW_S, day_from_time, find_period
 from mcp_router.ledger.queries.attempts import clean
 from mcp_router.ledger.queries.statements import Rows, Script, Statement, end, real, tell, text, whole
-from mcp_router.ledger.queries.vendor_limits import vendor_refusal, words_before
-from mcp_router.ledger.records import BudgetRefusal, BudgetState, Hold, Limit, Rate, RateRefusal, RateState
+from mcp_router.ledger.queries.vendor_limits import check_vendor_limits, select_before
+from mcp_router.ledger.records import Budget, BudgetRefusal, BudgetStatus, Hold, RateLimit, RateRefusal, RateUsage
+from mcp_router.money import nano_from_hold, nano_from_limit, usd_from_nano
 
 WINDOW_SECONDS = 60.0
 _EVERYBODY, _CLIENT = "('all', '')", "('client', ?)"
@@ -46,23 +46,23 @@ _RATES = (
 )
 
 
-def hold(claim: Hold, limits: Sequence[Limit], rate: Rate | None) -> Script[BudgetRefusal | RateRefusal | None]:
+def hold(claim: Hold, limits: Sequence[Budget], rate: RateLimit | None) -> Script[BudgetRefusal | RateRefusal | None]:
     """Claim money and rate at once, or say what stands in the way and claim nothing."""
-    amount, now = claim_nano(claim.amount_usd), claim.now
+    amount, now = nano_from_hold(claim.amount_usd), claim.now
     provider = clean(claim.model).partition(":")[0] if rate is None else clean(rate.provider)
     applying = [limit for limit in limits if amount and limit.client in (None, claim.client)]
     *_, money, asked, said = yield from tell(
         Statement(_EXPIRE, (now,)),
-        Statement(_RESTART, (now, now, now + SKEW_SECONDS)),
+        Statement(_RESTART, (now, now, now + MAX_CLOCK_SKEW_S)),
         Statement(_FORGET, (provider, now - WINDOW_SECONDS)),
         _purses(applying, now, but_not=clean(claim.id)),
         _window(claim, rate),
-        words_before(claim, provider),
+        select_before(claim, provider),
     )
     refusal = (
         _over_budget(claim, amount, applying, money)
         or (rate and _over_rate(claim, rate, asked))
-        or vendor_refusal(claim, provider, said)
+        or check_vendor_limits(claim, provider, said)
     )
     if refusal is not None:
         return refusal
@@ -72,7 +72,7 @@ def hold(claim: Hold, limits: Sequence[Limit], rate: Rate | None) -> Script[Budg
     return None
 
 
-def ended(hold_id: str, tokens: int | None) -> tuple[Statement, Statement]:
+def end_hold(hold_id: str, tokens: int | None) -> tuple[Statement, Statement]:
     """The hold of an attempt that is over, and its claim at the tokens it really took, where they are known."""
     held = clean(hold_id)
     return (
@@ -81,54 +81,56 @@ def ended(hold_id: str, tokens: int | None) -> tuple[Statement, Statement]:
     )
 
 
-def budgets(limits: Sequence[Limit], now: float) -> Script[list[BudgetState]]:
+def read_budgets(limits: Sequence[Budget], now: float) -> Script[list[BudgetStatus]]:
     """How each budget stands."""
     (money,) = yield from end(_purses(limits, now, but_not=""))
     return [
-        BudgetState(limit=limit, spent_usd=usd(spent), held_usd=usd(held), resets_at=_resets_at(limit, now))
+        BudgetStatus(
+            budget=limit, spent_usd=usd_from_nano(spent), held_usd=usd_from_nano(held), resets_at=_resets_at(limit, now)
+        )
         for limit, spent, held in _balances(limits, money)
     ]
 
 
-def allow(budget: str, extra_usd: Decimal, until: float, now: float) -> Script[None]:
+def increase_budget(budget: str, extra_usd: Decimal, until: float, now: float) -> Script[None]:
     """Let so much more be spent than a budget says until it resets, beside what was allowed before."""
-    yield from end(Statement(_ALLOW, (clean(budget), claim_nano(extra_usd), float(until), now)))
+    yield from end(Statement(_ALLOW, (clean(budget), nano_from_hold(extra_usd), float(until), now)))
 
 
-def asked(now: float, counted: Sequence[str] | None) -> Statement | None:
+def select_usage(now: float, counted: Sequence[str] | None) -> Statement | None:
     """Ask what these providers were asked in the last minute, or all."""
     if counted is not None and not counted:
         return None
     of = "" if counted is None else f"AND provider IN ({', '.join('?' * len(counted))}) "
     return Statement(
-        _RATES.format(of=of), (now - WINDOW_SECONDS, now + SKEW_SECONDS, *(clean(name) for name in counted or ()))
+        _RATES.format(of=of), (now - WINDOW_SECONDS, now + MAX_CLOCK_SKEW_S, *(clean(name) for name in counted or ()))
     )
 
 
-def rates(rows: Rows) -> tuple[RateState, ...]:
+def parse_usage(rows: Rows) -> tuple[RateUsage, ...]:
     """Read what `asked` found; providers that were not asked are left out."""
     return tuple(
-        RateState(provider=text(row[0]), requests=whole(row[1]), tokens=whole(row[2]), oldest_at=real(row[3]))
+        RateUsage(provider=text(row[0]), requests=whole(row[1]), tokens=whole(row[2]), oldest_at=real(row[3]))
         for row in rows
     )
 
 
-def _over_budget(claim: Hold, amount: int, limits: Sequence[Limit], money: Rows) -> BudgetRefusal | None:
+def _over_budget(claim: Hold, amount: int, limits: Sequence[Budget], money: Rows) -> BudgetRefusal | None:
     refusals = [
         BudgetRefusal(
-            limit=limit,
-            wanted_usd=usd(amount),
-            spent_usd=usd(spent),
-            held_usd=usd(held),
+            budget=limit,
+            wanted_usd=usd_from_nano(amount),
+            spent_usd=usd_from_nano(spent),
+            held_usd=usd_from_nano(held),
             resets_at=_resets_at(limit, claim.now),
         )
         for limit, spent, held in _balances(limits, money)
-        if spent + held + amount > limit_nano(limit.limit_usd)
+        if spent + held + amount > nano_from_limit(limit.limit_usd)
     ]
     return min(refusals, key=lambda refusal: (refusal.left_usd, -refusal.resets_at), default=None)
 
 
-def _purses(limits: Sequence[Limit], now: float, *, but_not: str) -> Statement | None:
+def _purses(limits: Sequence[Budget], now: float, *, but_not: str) -> Statement | None:
     """Ask what everybody and each client spent today and this month, what is held, and what may be spent beyond a
     budget. In one statement: PostgreSQL shows all as of one moment, so that money on its way from held to spent is
     never missed.
@@ -136,8 +138,8 @@ def _purses(limits: Sequence[Limit], now: float, *, but_not: str) -> Statement |
     if not limits:
         return None
     clients = sorted({clean(limit.client) for limit in limits if limit.client is not None})
-    first, after = days_of("month", now)
-    return Statement(_purses_of(len(clients)), (day_of(now), *clients, first, after, now, but_not, now))
+    first, after = find_period("month", now)
+    return Statement(_purses_of(len(clients)), (day_from_time(now), *clients, first, after, now, but_not, now))
 
 
 @cache
@@ -153,7 +155,7 @@ def _purses_of(clients: int) -> str:
     )
 
 
-def _balances(limits: Sequence[Limit], money: Rows) -> Iterator[tuple[Limit, int, int]]:
+def _balances(limits: Sequence[Budget], money: Rows) -> Iterator[tuple[Budget, int, int]]:
     """Every budget as wide as it is now, spent and held."""
     of = {(text(row[0]), text(row[1])): (whole(row[2]), whole(row[3])) for row in money}
     all_held = sum(amount for (kind, _), (_, amount) in of.items() if kind == "held")
@@ -162,23 +164,25 @@ def _balances(limits: Sequence[Limit], money: Rows) -> Iterator[tuple[Limit, int
         today, month = of.get(("all" if limit.client is None else "client", client), (0, 0))
         held = all_held if limit.client is None else of.get(("held", client), (0, 0))[1]
         _, extra = of.get(("leeway", clean(limit.name)), (0, 0))
-        wide = replace(limit, limit_usd=limit.limit_usd + usd(extra)) if extra and limit.limit_usd > 0 else limit
+        wide = (
+            replace(limit, limit_usd=limit.limit_usd + usd_from_nano(extra)) if extra and limit.limit_usd > 0 else limit
+        )
         yield wide, today if limit.period == "day" else month, held
 
 
-def _resets_at(limit: Limit, now: float) -> float:
-    return float(days_of(limit.period, now)[1] * DAY_SECONDS)
+def _resets_at(limit: Budget, now: float) -> float:
+    return float(find_period(limit.period, now)[1] * DAY_SECONDS)
 
 
-def _window(claim: Hold, rate: Rate | None) -> Statement | None:
+def _window(claim: Hold, rate: RateLimit | None) -> Statement | None:
     """Ask what a provider was asked in the last minute, where that is limited."""
     if rate is None or (rate.requests_per_minute is None and rate.tokens_per_minute is None):
         return None
     now = claim.now
-    return Statement(_WINDOW, (clean(rate.provider), now - WINDOW_SECONDS, now + SKEW_SECONDS, clean(claim.id)))
+    return Statement(_WINDOW, (clean(rate.provider), now - WINDOW_SECONDS, now + MAX_CLOCK_SKEW_S, clean(claim.id)))
 
 
-def _over_rate(claim: Hold, rate: Rate, rows: Rows) -> RateRefusal | None:
+def _over_rate(claim: Hold, rate: RateLimit, rows: Rows) -> RateRefusal | None:
     now = claim.now
     asked = [(real(row[0]), whole(row[1])) for row in rows]
     waits: list[tuple[float, str]] = []

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mcp_router.ledger.calendar import day_of
+from mcp_router.ledger.calendar import day_from_time
 from mcp_router.ledger.queries.statements import Row, Script, Statement, ask, text, whole
-from mcp_router.ledger.records import CellLesson, Lesson
+from mcp_router.ledger.records import OutcomeCounts, RouteOutcomes
 
 SEASON_DAYS = 30
 SEASONS = 3
@@ -23,12 +23,12 @@ _ALL = (
 )
 
 
-def count(cell: tuple[str, str, str], model: str, at: float, lesson: Lesson) -> Statement:
+def count(cell: tuple[str, str, str], model: str, at: float, lesson: OutcomeCounts) -> Statement:
     """Add what an attempt taught to its cell: use case, budget tier, complexity."""
     return Statement(_COUNT, (*cell, model, _season(at), lesson.kept, lesson.rejected, lesson.pinned))
 
 
-def remembered(now: float) -> Script[list[CellLesson]]:
+def read_recent(now: float) -> Script[list[RouteOutcomes]]:
     """What was learnt of late, in every cell."""
     season = _season(now)
     rows = yield from ask(_ALL, season - SEASONS, season)
@@ -41,14 +41,14 @@ def forget() -> Script[int]:
 
 
 def _season(at: float) -> int:
-    return day_of(at) // SEASON_DAYS
+    return day_from_time(at) // SEASON_DAYS
 
 
-def _lesson(row: Row) -> CellLesson:
-    return CellLesson(
+def _lesson(row: Row) -> RouteOutcomes:
+    return RouteOutcomes(
         use_case=text(row[0]),
         budget_tier=text(row[1]),
         complexity=text(row[2]),
         model=text(row[3]),
-        lesson=Lesson(kept=whole(row[4]), rejected=whole(row[5]), pinned=whole(row[6])),
+        counts=OutcomeCounts(kept=whole(row[4]), rejected=whole(row[5]), pinned=whole(row[6])),
     )

@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 
-from mcp_router.ledger.calendar import day_of
-from mcp_router.ledger.latency_histogram import BUCKETS, bucket_of
-from mcp_router.ledger.nano import cost_nano
-from mcp_router.ledger.queries.attempts import clean, micros
+from mcp_router.ledger.calendar import day_from_time
+from mcp_router.ledger.latency_histogram import BUCKETS, find_bucket
+from mcp_router.ledger.queries.attempts import clean, micros_from_seconds
 from mcp_router.ledger.queries.statements import Statement
 from mcp_router.ledger.records import Attempt
+from mcp_router.money import nano_from_cost
 
 SUMS = (
     "attempts",
@@ -43,33 +43,34 @@ OWNERS = ("local", "cli")
 """Clients that are whoever started the process, and see everything."""
 
 
-def client_book(client: str) -> str:
+def format_client_book(client: str) -> str:
     """The `session` under which a client's own sums are kept; no session's name has a colon."""
     return f"client:{client}"
 
 
-def books(session: str, client: str) -> set[str]:
+def list_books(session: str, client: str) -> set[str]:
     """The `session`s an attempt is added up under."""
-    return {"", session} if client in OWNERS else {"", session, client_book(client)}
+    return {"", session} if client in OWNERS else {"", session, format_client_book(client)}
 
 
 def add(attempt: Attempt) -> Statement:
     """Put an attempt on every rollup it belongs to."""
-    sessions, values, bucket = _books_of(attempt), _values_of(attempt), bucket_of_answer(attempt)
+    sessions, values, bucket = _books_of(attempt), _values_of(attempt), find_answer_bucket(attempt)
     timed = None if bucket is None else BUCKETS[bucket]
     return Statement(
-        _upsert(len(sessions), timed), (day_of(attempt.started_at), *sums_of(attempt), *sessions, *values[1:])
+        _upsert(len(sessions), timed),
+        (day_from_time(attempt.started_at), *compute_sums(attempt), *sessions, *values[1:]),
     )
 
 
-def keys_of(attempt: Attempt) -> Iterator[Key]:
+def list_keys(attempt: Attempt) -> Iterator[Key]:
     """Session, dimension, value and day of every rollup that an attempt belongs to."""
-    day, values = day_of(attempt.started_at), _values_of(attempt)
+    day, values = day_from_time(attempt.started_at), _values_of(attempt)
     return ((book, dim, value, day) for book in _books_of(attempt) for dim, value in zip(DIMS, values, strict=True))
 
 
 def _books_of(attempt: Attempt) -> set[str]:
-    return books(clean(attempt.session), clean(attempt.client))
+    return list_books(clean(attempt.session), clean(attempt.client))
 
 
 def _values_of(attempt: Attempt) -> tuple[str, ...]:
@@ -77,16 +78,16 @@ def _values_of(attempt: Attempt) -> tuple[str, ...]:
     return ("", *map(clean, values))
 
 
-def bucket_of_answer(attempt: Attempt) -> int | None:
+def find_answer_bucket(attempt: Attempt) -> int | None:
     """Where an attempt stands in the histograms; only answers do."""
-    return bucket_of(micros(attempt.seconds)) if attempt.outcome == "answered" else None
+    return find_bucket(micros_from_seconds(attempt.seconds)) if attempt.outcome == "answered" else None
 
 
-def sums_of(attempt: Attempt) -> tuple[int, ...]:
+def compute_sums(attempt: Attempt) -> tuple[int, ...]:
     """What an attempt adds to `SUMS`."""
     answered = attempt.outcome == "answered"
-    cost = 0 if attempt.cost_usd is None else cost_nano(attempt.cost_usd)
-    baseline = 0 if attempt.baseline_usd is None else cost_nano(attempt.baseline_usd)
+    cost = 0 if attempt.cost_usd is None else nano_from_cost(attempt.cost_usd)
+    baseline = 0 if attempt.baseline_usd is None else nano_from_cost(attempt.baseline_usd)
     return (
         1,
         int(attempt.number == 1),
@@ -100,7 +101,7 @@ def sums_of(attempt: Attempt) -> tuple[int, ...]:
         cost if attempt.cost_source == "bound" else 0,
         int(attempt.cost_usd is None),
         baseline if answered else 0,
-        micros(attempt.seconds) if answered else 0,
+        micros_from_seconds(attempt.seconds) if answered else 0,
     )
 
 

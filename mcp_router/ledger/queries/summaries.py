@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import cache
 
-from mcp_router.ledger.calendar import day_of, first_day_after, iso
-from mcp_router.ledger.latency_histogram import BUCKETS, percentiles_ms
-from mcp_router.ledger.nano import usd
+from mcp_router.ledger.calendar import day_from_time, first_day_after, iso_from_day
+from mcp_router.ledger.latency_histogram import BUCKETS, compute_percentiles_ms
 from mcp_router.ledger.queries.attempts import clean
 from mcp_router.ledger.queries.rollups import SUMS
 from mcp_router.ledger.queries.statements import Script, Value, ask, text, whole
 from mcp_router.ledger.records import GroupBy, Summary, Totals
+from mcp_router.money import usd_from_nano
 
 _FIRST_DAY, _LAST_DAY = -(10**9), 10**9
 
@@ -30,12 +30,12 @@ _DIMS: Mapping[GroupBy | None, str] = {
 }
 
 
-def summary(
+def summarize(
     *, since: float | None, until: float | None, session: str | None, group_by: GroupBy | None
 ) -> Script[Summary]:
     """Totals of every UTC day that the period touches, and of its groups."""
     days = (
-        _FIRST_DAY if since is None else day_of(since),
+        _FIRST_DAY if since is None else day_from_time(since),
         _LAST_DAY if until is None else first_day_after(until),
     )
     rolled = yield from ask(_added_up(group_by), clean(session or ""), _DIMS[group_by], *days)
@@ -47,13 +47,13 @@ def summary(
     return Summary(total=_totals(total), groups=grouped)
 
 
-def daily(*, since: float, session: str | None, group_by: GroupBy) -> Script[dict[str, dict[str, Decimal]]]:
+def summarize_by_day(*, since: float, session: str | None, group_by: GroupBy) -> Script[dict[str, dict[str, Decimal]]]:
     """What each group cost on each UTC day, in dollars by ISO day, from the day of `since` on."""
-    rolled = yield from ask(_DAILY, clean(session or ""), _DIMS[group_by], day_of(since))
+    rolled = yield from ask(_DAILY, clean(session or ""), _DIMS[group_by], day_from_time(since))
     name, nanos = _namer(group_by), defaultdict[str, defaultdict[str, int]](lambda: defaultdict(int))
     for value, day, cost in rolled:
-        nanos[name(day if group_by == "day" else value)][iso(whole(day))] += whole(cost)
-    return {group: {day: usd(cost) for day, cost in days.items()} for group, days in nanos.items()}
+        nanos[name(day if group_by == "day" else value)][iso_from_day(whole(day))] += whole(cost)
+    return {group: {day: usd_from_nano(cost) for day, cost in days.items()} for group, days in nanos.items()}
 
 
 @cache
@@ -68,7 +68,7 @@ def _added_up(group_by: GroupBy | None) -> str:
 def _namer(group_by: GroupBy | None) -> Callable[[Value], str]:
     match group_by:
         case "day":
-            return lambda value: iso(whole(value))
+            return lambda value: iso_from_day(whole(value))
         case "provider":
             return lambda value: text(value).partition(":")[0]
         case _:
@@ -79,7 +79,7 @@ def _totals(rows: Sequence[Sequence[int]]) -> Totals:
     added = _added(rows)
     of = dict(zip(SUMS, added, strict=False))
     latencies = tuple(added[len(SUMS) :])
-    half, most = percentiles_ms(latencies, 0.5, 0.95)
+    half, most = compute_percentiles_ms(latencies, 0.5, 0.95)
     return Totals(
         calls=of["calls"],
         attempts=of["attempts"],
@@ -87,10 +87,10 @@ def _totals(rows: Sequence[Sequence[int]]) -> Totals:
         fallback_calls=of["fallbacks"],
         input_tokens=of["input_tokens"],
         output_tokens=of["output_tokens"],
-        cost_usd=usd(of["cost_nano"]),
-        uncertain_usd=usd(of["uncertain_nano"]),
+        cost_usd=usd_from_nano(of["cost_nano"]),
+        uncertain_usd=usd_from_nano(of["uncertain_nano"]),
         unpriced_attempts=of["unpriced"],
-        baseline_usd=usd(of["baseline_nano"]),
+        baseline_usd=usd_from_nano(of["baseline_nano"]),
         seconds=of["answered_micros"] / 1_000_000,
         latency_p50_ms=half,
         latency_p95_ms=most,

@@ -11,12 +11,12 @@ _KEEP = (
 )
 
 
-def keep(client: str, call_id: str, said: str, now: float) -> Script[None]:
+def store(client: str, call_id: str, said: str, now: float) -> Script[None]:
     """Keep what a client said and heard up to a call."""
     yield from ask(_KEEP, clean(client), clean(call_id), now, clean(said))
 
 
-def said(client: str, call_id: str) -> Script[str | None]:
+def read(client: str, call_id: str) -> Script[str | None]:
     """What a client said and heard up to a call; None where it was not kept, or is another client's."""
     rows = yield from ask("SELECT said FROM texts WHERE client = ? AND call_id = ?", clean(client), clean(call_id))
     return text(rows[0][0]) if rows else None

@@ -7,7 +7,7 @@ from typing import Final
 from mcp_router.ledger.calendar import DAY_SECONDS
 from mcp_router.ledger.latency_histogram import BUCKETS
 from mcp_router.ledger.queries import texts
-from mcp_router.ledger.queries.consistency import Difference, compared
+from mcp_router.ledger.queries.consistency import Difference, compare
 from mcp_router.ledger.queries.rollups import SUMS
 from mcp_router.ledger.queries.statements import Script, Statement, ask, end
 
@@ -35,14 +35,14 @@ def rebuild(day: int) -> Script[list[Difference]]:
     """Set the rollups of one day to what its attempts add up to, and say what they were. Nobody may write a row or a
     rollup meanwhile.
     """
-    found = yield from compared(day, day)
+    found = yield from compare(day, day)
     yield from end(
         *(Statement(_UNSET, one.key) if one.rows is None else Statement(_SET, (*one.key, *one.rows)) for one in found)
     )
     return found
 
 
-def keep_from(day: int) -> Script[None]:
+def mark_pruned(day: int) -> Script[None]:
     """Rows before a day are about to be dropped: their rollups stand alone from now on, a session's go with them."""
     yield from end(
         Statement(_KEEP_FROM, (day,)),

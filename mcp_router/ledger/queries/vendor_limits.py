@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mcp_router.ledger.calendar import SKEW_SECONDS
+from mcp_router.ledger.calendar import MAX_CLOCK_SKEW_S
 from mcp_router.ledger.queries.attempts import clean
 from mcp_router.ledger.queries.statements import (
     Row,
@@ -16,7 +16,7 @@ from mcp_router.ledger.queries.statements import (
     whole,
     whole_or_none,
 )
-from mcp_router.ledger.records import Hold, Learned, RateRefusal
+from mcp_router.ledger.records import Hold, RateRefusal, VendorRateLimit
 from providers.completion import Limits
 
 _COLUMNS = (
@@ -38,7 +38,7 @@ _OF = (
 )
 
 
-def learn(scope: str, limits: Limits, now: float) -> Script[None]:
+def store(scope: str, limits: Limits, now: float) -> Script[None]:
     """Share what a vendor's headers said; the latest word replaces the one before."""
     if limits.requests_left is None and limits.tokens_left is None:
         return
@@ -55,23 +55,23 @@ def learn(scope: str, limits: Limits, now: float) -> Script[None]:
     )
 
 
-def words() -> Statement:
+def select_all() -> Statement:
     """Ask for all that vendors' headers said."""
     return Statement(_ALL)
 
 
-def learned(rows: Rows, now: float) -> tuple[Learned, ...]:
+def parse_limits(rows: Rows, now: float) -> tuple[VendorRateLimit, ...]:
     """Read what of `words` still holds."""
     return tuple(word for word in (_standing(row, now) for row in rows) if word is not None)
 
 
-def words_before(claim: Hold, provider: str) -> Statement:
+def select_before(claim: Hold, provider: str) -> Statement:
     """Ask what a vendor said of a provider and a model, and what was asked of them since."""
     asked = (provider, clean(claim.id))
     return Statement(_OF, (*asked, *asked, provider, clean(claim.model), claim.now, claim.now))
 
 
-def vendor_refusal(claim: Hold, provider: str, rows: Rows) -> RateRefusal | None:
+def check_vendor_limits(claim: Hold, provider: str, rows: Rows) -> RateRefusal | None:
     """A refusal where the vendor itself said that nothing is left, or not enough with what was asked since."""
     for row in rows:
         word, requests, tokens = _standing(row, claim.now), whole(row[8]), whole(row[9])
@@ -93,16 +93,16 @@ def _refusal(provider: str, wait: float, limit: int | None, what: str) -> RateRe
     return RateRefusal(provider=provider, wait_seconds=wait, what=f"the vendor's own {most}")
 
 
-def _standing(row: Row, now: float) -> Learned | None:
+def _standing(row: Row, now: float) -> VendorRateLimit | None:
     """What of it has not been reset yet. A word without a reset is nothing one could wait for; a word
     from the future was spoken before the clock jumped back.
     """
     noted_at, requests_reset, tokens_reset = real(row[1]), real_or_none(row[4]), real_or_none(row[7])
     requests = requests_reset is not None and requests_reset > now
     tokens = tokens_reset is not None and tokens_reset > now
-    if noted_at > now + SKEW_SECONDS or not (requests or tokens):
+    if noted_at > now + MAX_CLOCK_SKEW_S or not (requests or tokens):
         return None
-    return Learned(
+    return VendorRateLimit(
         scope=text(row[0]),
         noted_at=noted_at,
         requests_limit=whole_or_none(row[2]) if requests else None,

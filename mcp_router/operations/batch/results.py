@@ -17,7 +17,7 @@ from mcp_router.errors import (
 from mcp_router.execution.call import Generation
 from mcp_router.files import BatchTarget, FoundFile, SaveOutcome
 from mcp_router.ledger.ledger import LedgerError
-from mcp_router.money import number, usd
+from mcp_router.money import format_usd, to_number
 from mcp_router.text import strip_controls
 
 MAX_LISTED_FILES = 100
@@ -135,8 +135,8 @@ class BatchResults:
             raise self._total_failure(*self.first_failure)
         answer: Json = {
             "model": ", ".join(name for name, _ in self.models.most_common(3)),
-            "cost_usd": number(self.cost_usd) if not self.unknown_costs else None,
-            "saved_usd": number(self.baseline_usd - self.cost_usd) if not self.unknown_costs else None,
+            "cost_usd": to_number(self.cost_usd) if not self.unknown_costs else None,
+            "saved_usd": to_number(self.baseline_usd - self.cost_usd) if not self.unknown_costs else None,
             "call_id": self.id,
             "answered": self.answered,
         }
@@ -152,7 +152,7 @@ class BatchResults:
         return answer
 
     def _total_failure(self, name: str, error: RouterError | LedgerError) -> RouterError:
-        text = f"None of {self.total} files was answered; {usd(self.cost_usd)} spent. {name}: {error}"
+        text = f"None of {self.total} files was answered; {format_usd(self.cost_usd)} spent. {name}: {error}"
         match error:
             case BadInputError() if not self.cost_usd:
                 return BadInputError(text)

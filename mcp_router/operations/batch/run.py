@@ -16,7 +16,7 @@ from mcp_router.errors import BadInputError, BudgetExceededError, NoCandidateErr
 from mcp_router.execution.call import CallRequest, Generation, new_call_id
 from mcp_router.files import find_files, plan_targets, save_or_copy, save_target, unwrap_code
 from mcp_router.ledger.ledger import LedgerError
-from mcp_router.money import usd
+from mcp_router.money import format_usd
 from mcp_router.operations.arguments import GenerateArguments
 from mcp_router.operations.batch.results import MAX_LISTED_FILES, BatchItem, BatchResults, Json
 from mcp_router.operations.batch.shared_budget import Allotment, SharedBudget
@@ -142,7 +142,7 @@ class _BatchRun:
             await self._process(item)
             if self.on_progress is not None:
                 ended, total = self.results.ended, self.results.total
-                await self.on_progress(ended, total, f"{ended} of {total} files, {usd(self.results.cost_usd)}")
+                await self.on_progress(ended, total, f"{ended} of {total} files, {format_usd(self.results.cost_usd)}")
             if count == at_most:
                 return
 
@@ -204,7 +204,7 @@ class _BatchRun:
             self.results.add_cost(grant.spent_usd)
             if grant.usd < wanted and isinstance(failure, NoCandidateError) and failure.retry_after is None:
                 if alone:
-                    raise BudgetExceededError(f"max_cost_usd leaves {usd(grant.usd)}: {failure}") from failure
+                    raise BudgetExceededError(f"max_cost_usd leaves {format_usd(grant.usd)}: {failure}") from failure
                 alone = True
             elif not await self._wait_to_try_again(failure, grant):
                 raise failure

@@ -10,7 +10,7 @@ from decimal import Decimal
 import anyio
 
 from mcp_router.errors import BudgetExceededError
-from mcp_router.money import usd
+from mcp_router.money import format_usd
 
 _MAX_COST_MULTIPLE = 10
 """Times the dearest call so far: enough for one more of the kind, where its whole ceiling is not free."""
@@ -90,5 +90,5 @@ class SharedBudget:
         if self._in_flight:
             return None
         if room <= 0:
-            raise BudgetExceededError(f"max_cost_usd of {usd(self._limit_usd)} is spent")
+            raise BudgetExceededError(f"max_cost_usd of {format_usd(self._limit_usd)} is spent")
         return min(room, wanted)

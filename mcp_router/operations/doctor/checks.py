@@ -88,7 +88,7 @@ def _check_routes(app: App) -> Iterator[Finding]:
 
 async def _check_ledger(app: App) -> Finding:
     try:
-        problems = await app.ledger.check()
+        problems = await app.ledger.find_differences()
     except LedgerError as error:
         return Finding(state="wrong", what="ledger", found=str(error))
     if problems:
