@@ -133,7 +133,15 @@ def _finding(found: dict[str, Measured], delay_ms: int, chosen: Sequence[Contend
     return Finding(
         title=f"A call, an upstream that answers after {delay_ms} ms",
         about=f"{calls} calls each, one after the other, added to the openai SDK's own; then {AT_ONCE} at once.",
-        columns=("", "median ms", "p95 ms", "added ms", "ratio", f"{AT_ONCE} at once, ms", "ping meanwhile (most), ms"),
+        columns=(
+            "",
+            "median ms",
+            "p95 ms",
+            "added ms",
+            "ratio",
+            f"{AT_ONCE} at once, ms",
+            "concurrent ping (most), ms",
+        ),
         rows=rows,
         numbers={f"calls_{delay_ms}.{key}": value for key, value in numbers.items()},
     )

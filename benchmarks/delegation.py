@@ -62,7 +62,7 @@ class Notes:
     _known: set[str] = field(default_factory=set[str])
 
     def forget(self, *, caches: bool) -> None:
-        """Begin anew, with a cache or without."""
+        """Reset the counts, with a cache or without."""
         self.requests = self.input_tokens = self.read_tokens = 0
         self.caches = caches
         self._known.clear()
@@ -183,7 +183,7 @@ class Server:
         return json.loads(block.text)
 
     def peak_mb(self) -> float:
-        """The most memory it ever held."""
+        """Return the peak memory in bytes."""
         lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1_024
 
@@ -275,7 +275,7 @@ async def many(home: Path, notes: Notes, count: int) -> None:
     print(f"| killed with SIGKILL | {took:.1f} | {done} on disk | {notes.requests} | | | |")
     async with server(home, notes) as running:
         await _row("resumed", running, notes, asked | {"resume": True})
-    print(f"\nThe server held {idle:.0f} MB before. Each file but those under way at the kill is asked for once.")
+    print(f"\nThe server held {idle:.0f} MB before. Each file except those in flight at the kill is requested once.")
 
 
 async def _row(what: str, running: Server, notes: Notes, asked: Mapping[str, object]) -> None:
@@ -293,7 +293,7 @@ async def _row(what: str, running: Server, notes: Notes, asked: Mapping[str, obj
 async def _killed_at(count: int, running: Server, notes: Notes, asked: Mapping[str, object]) -> None:
     async with anyio.create_task_group() as group:
         group.start_soon(running.call, asked)
-        while notes.requests < count:  # noqa: ASYNC110 - the vendor counts, and is nobody's to be told by
+        while notes.requests < count:  # noqa: ASYNC110 - the vendor counts and has no event to wait for
             await anyio.sleep(0.005)
         os.kill(running.pid, signal.SIGKILL)
         group.cancel_scope.cancel()

@@ -62,7 +62,7 @@ def measure(times: int = TIMES, *, alone: bool = False) -> Finding:
     return Finding(
         title="Falling back",
         about=(
-            f"Milliseconds from a failure until the next model is asked, medians of {times} "
+            f"Milliseconds from a failure until the next request, medians of {times} "
             f"(peers: {PEERS_TIMES}) after a first time."
         ),
         columns=("", *MANNERS),

@@ -27,7 +27,7 @@ PATIENCE = 90.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Target:
-    """Somebody to load."""
+    """A server under load."""
 
     name: str
     key: str
@@ -54,7 +54,7 @@ class Target:
 
 @asynccontextmanager
 async def targets(folder: Path, address: str, delay_ms: int) -> AsyncGenerator[list[Target]]:
-    """Start whom there is to load, before an upstream that takes so long; the upstream itself comes first."""
+    """Start the servers before an upstream with this delay; the upstream itself comes first."""
     base = f"{address}/delay/{delay_ms}/v1"
     chat: dict[str, object] = {"model": MODEL, "messages": [{"role": "user", "content": PROMPT}], "max_tokens": 16}
     bearer = ("Authorization", f"Bearer {KEY}")

@@ -103,7 +103,7 @@ class Book:
                 book[len(sums) + bucket] += 1
 
     def rows(self) -> Iterator[tuple[Value, ...]]:
-        """The rollups as their table holds them."""
+        """Return the rollups as rows of their table."""
         return ((*key, *sums) for key, sums in sorted(self._sums.items()))
 
 
@@ -223,7 +223,7 @@ async def measure(name: str, at: Place, steps: Sequence[int]) -> None:
 
 @contextmanager
 def opened(name: str, url: str | None) -> Generator[Place]:
-    """A fresh database of a kind."""
+    """Open a fresh database."""
     if name == "sqlite":
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "ledger.sqlite3"
@@ -239,7 +239,7 @@ def opened(name: str, url: str | None) -> Generator[Place]:
 
 @contextmanager
 def server(url: str | None) -> Generator[str]:
-    """The URL given, or a server that lives as long as the benchmark."""
+    """Return the given URL, or that of a server for the benchmark."""
     if url is not None:
         yield url
         return

@@ -1,9 +1,9 @@
 """Load over HTTP: this server beside LiteLLM's proxy and Portkey's gateway, each before the same upstream.
 
 `python -P benchmarks/load.py [--seconds 4] [--turns 2] [--concurrency 1,32,256] [--delay-ms 0]`. All take turns, each
-with its default of one worker process, and are asked the same: one short prompt, one model, no stream. This server
-writes every call to its ledger and holds its cost against a budget meanwhile, as it always does. Peers whose
-environment `benchmarks/peers.py` has made take part; it is said who is left out.
+with its default of one worker process, and receive the same request: one short prompt, one model, no stream. This
+server records every call and holds its cost against a budget, as always. Peers whose environment `benchmarks/peers.py`
+has made take part; the others are named.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def _together(runs: Sequence[Measured]) -> Measured:
 
 
 async def _checked(target: Target) -> None:
-    """A server that answers anything but the upstream's text is not measured."""
+    """Refuse to measure a server that does not return the upstream's text."""
     async with await anyio.connect_tcp("127.0.0.1", target.port) as stream:
         status, content = await _exchange(stream, BufferedByteReceiveStream(stream), target.request)
     if status != 200 or b"bug" not in content:
@@ -158,7 +158,7 @@ async def _exchange(stream: SocketStream, buffered: BufferedByteReceiveStream, r
 
 
 def _cpu_seconds(pid: int | None) -> float:
-    """What a process and its children have worked so far, where the system shows it."""
+    """Return the processor seconds of a process and its children, if the system shows them."""
     total = float("nan")
     for one in [pid, *_children(pid)] if pid else []:
         with suppress(OSError):
@@ -168,7 +168,7 @@ def _cpu_seconds(pid: int | None) -> float:
 
 
 def _megabytes(pid: int) -> float:
-    """What a process and its children hold, where the system shows it."""
+    """Return the memory of a process and its children, if the system shows it."""
     total = 0.0
     for one in [pid, *_children(pid)]:
         with suppress(OSError):

@@ -2,9 +2,9 @@
 
 `python -P benchmarks/probe.py KIND URL[,URL] [COMMAND ...]` runs in the environment of the library it measures, so it
 needs nothing of this project but for the kinds that are ours. It reads orders from standard input, `one N` (one after
-the other), `many N` (all at once), `ping N` (all at once to a server that is pinged meanwhile), `brief N` (as `one`,
-but nobody is waited for long) or `forget 0` (who failed before), and answers each with a line of JSON. The second URL
-is whom to fall back to; the word `brief` after the URLs lets a model be silent for a second only.
+the other), `many N` (all at once), `ping N` (all at once, with pings), `brief N` (as `one`,
+with a short timeout) or `forget 0` (who failed before), and answers each with a line of JSON. The second URL
+is the fallback; the word `brief` after the URLs lets a model be silent for a second only.
 """
 
 from __future__ import annotations
@@ -47,22 +47,22 @@ _numbers = count()
 
 
 def prompt() -> str:
-    """A prompt that nobody has seen before."""
+    """Return a prompt that was not used before."""
     return f"Classify this ticket as billing, bug or praise. Ticket {next(_numbers)}: The app crashes on settings."
 
 
 def messages() -> list[dict[str, str]]:
-    """The same as Chat Completions takes it."""
+    """Return it as messages of Chat Completions."""
     return [{"role": "user", "content": prompt()}]
 
 
 def body() -> Json:
-    """What every contender posts in the end."""
+    """Return the body that every contender sends."""
     return {"model": "gpt-6-luna", "messages": messages(), "max_completion_tokens": 256}
 
 
 def environment(home: str, url: str, *, brief: bool = False) -> dict[str, str]:
-    """What a server needs to ask the upstream instead of a vendor."""
+    """Return the environment that points a server at the upstream."""
     first, _, second = url.partition(",")
     named = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": first, "OPENAI_API_BASE": first, "LITELLM_LOG": "ERROR"}
     if second:
@@ -71,7 +71,7 @@ def environment(home: str, url: str, *, brief: bool = False) -> dict[str, str]:
 
 
 def configured(home: str, *, brief: bool = False) -> str:
-    """A configuration with budgets, so that money is held and settled."""
+    """Write a configuration with budgets, so money is held and settled."""
     path = Path(home) / "config.toml"
     path.write_text(f'database_url = "sqlite:///{home}/ledger.sqlite3"\n{CONFIG}{BRIEF if brief else ""}')
     return str(path)
@@ -79,7 +79,7 @@ def configured(home: str, *, brief: bool = False) -> str:
 
 @asynccontextmanager
 async def httpx_client(url: str, _command: list[str]) -> AsyncGenerator[Call]:
-    """A bare HTTP client."""
+    """Create a bare HTTP client."""
     httpx: Any = import_module("httpx")
     async with httpx.AsyncClient(headers={"authorization": f"Bearer {KEY}"}, timeout=60) as client:
 
@@ -92,7 +92,7 @@ async def httpx_client(url: str, _command: list[str]) -> AsyncGenerator[Call]:
 
 @asynccontextmanager
 async def openai_sdk(url: str, _command: list[str]) -> AsyncGenerator[Call]:
-    """The vendor's own SDK."""
+    """Create the vendor's own SDK client."""
     openai: Any = import_module("openai")
     async with openai.AsyncOpenAI(api_key=KEY, base_url=url, max_retries=0) as client:
 
@@ -118,8 +118,8 @@ async def ours(url: str, command: list[str]) -> AsyncGenerator[Call]:
                 return (await delegating.generate(running, arguments))["text"]
 
             async def forget() -> None:
-                for bench in (await running.ledger.read_availability(time.time())).breakers:
-                    await running.ledger.close_breaker(bench.scope)
+                for breaker in (await running.ledger.read_availability(time.time())).breakers:
+                    await running.ledger.close_breaker(breaker.scope)
 
             setattr(call, "forget", forget)  # noqa: B010 - carried along for the order of that name
             yield call
@@ -144,7 +144,7 @@ async def litellm_router(url: str, command: list[str]) -> AsyncGenerator[Call]:
     urls = {"first": url.split(",", maxsplit=1)[0], "second": url.rsplit(",", maxsplit=1)[-1]}
     patience = {"timeout": 1} if "brief" in command else {}
     models = [{"model_name": name, "litellm_params": _litellm(at) | patience} for name, at in urls.items()]
-    # Where failures are measured, each is to be met: nobody is left alone for having failed before.
+    # Each measured failure must be met: no breaker stays open.
     router = litellm.Router(model_list=models, fallbacks=[{"first": ["second"]}], disable_cooldowns="brief" in command)
 
     async def call() -> object:
@@ -161,7 +161,7 @@ def _litellm(url: str) -> Json:
 
 @asynccontextmanager
 async def pydantic_ai(url: str, command: list[str]) -> AsyncGenerator[Call]:
-    """An agent over a FallbackModel of two."""
+    """Create an agent over a FallbackModel of two."""
     agents, models = import_module("pydantic_ai"), import_module("pydantic_ai.models.openai")
     provider: Any = import_module("pydantic_ai.providers.openai").OpenAIProvider
     fallback = import_module("pydantic_ai.models.fallback").FallbackModel
@@ -179,7 +179,7 @@ async def pydantic_ai(url: str, command: list[str]) -> AsyncGenerator[Call]:
 
 @asynccontextmanager
 async def mcp(url: str, command: list[str]) -> AsyncGenerator[Call]:
-    """A server over stdio: its command, the tool, and the tool's other arguments as JSON."""
+    """Start a server over stdio: its command, the tool, and the tool's other arguments as JSON."""
     sdk: Any = import_module("mcp")
     *command, tool, given = command
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home:
@@ -239,7 +239,7 @@ async def side_by_side(call: Call, times: int) -> Json:
 
 
 async def pinged(call: Call, times: int) -> Json:
-    """All at once, and how long the server takes to answer pings meanwhile."""
+    """Run all at once, and measure pings at the same time."""
     ping: Call | None = getattr(call, "ping", None)
     taken: list[float] = []
 
@@ -266,7 +266,7 @@ async def briefly(call: Call, times: int) -> Json:
 
 
 async def forgotten(call: Call, _times: int) -> Json:
-    """Nobody is left alone any more for having failed."""
+    """Close every breaker."""
     forget: Call | None = getattr(call, "forget", None)
     if forget is not None:
         await forget()

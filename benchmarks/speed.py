@@ -77,7 +77,7 @@ def _whole() -> Iterator[Finding]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Goal:
-    """A number of ours, somebody's beside it, and what it should be."""
+    """One of our numbers, a peer's, and the goal."""
 
     what: str
     ours: str
@@ -127,7 +127,7 @@ def _yes(met: bool) -> str:
 
 _ADDED = "added to a call by the vendor's SDK"
 _OVER_STDIO = "a call over stdio"
-_FALLBACK = "a failure until the next model is asked, slowest of seven kinds"
+_FALLBACK = "a failure until the next request, slowest of seven kinds"
 _HTTP = "calls a second over HTTP, 32 at once"
 GOALS = (
     Goal(
@@ -194,7 +194,7 @@ GOALS = (
         at_most=120,
     ),
     Goal(
-        what="`ping` meanwhile, median",
+        what="concurrent `ping`, median",
         ours="calls_50.stdio_ping_ms",
         beside="a bare SDK server",
         theirs="calls_50.bare_ping_ms",

@@ -54,7 +54,7 @@ INITIALIZE = {
 
 
 def servers(*, alone: bool = False) -> dict[str, Sequence[str]]:
-    """The floor, ours, and the peer, by name; `alone`: without the peer."""
+    """Return the commands by name: the bare server, ours, and the peer unless `alone`."""
     script = Path(sys.executable).with_name("mcp-llm-router")
     chosen: dict[str, Sequence[str]] = {
         "a bare SDK server": [sys.executable, "-P", "-c", BARE],

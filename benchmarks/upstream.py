@@ -116,7 +116,7 @@ async def _write(
 
 
 async def main() -> None:
-    """Serve until nobody holds our standard input any more."""
+    """Serve until standard input ends."""
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=0)
     print(f"http://127.0.0.1:{listener.extra(SocketAttribute.local_port)}", flush=True)  # noqa: S610 - no Django here
     async with listener, anyio.create_task_group() as serving:

@@ -1,4 +1,4 @@
-"""Fans subtasks out over the router side by side, puts their answers together, and says what it all cost."""
+"""Runs subtasks concurrently through the router, combines the answers, and prints the cost."""
 
 import os
 import sys
@@ -14,13 +14,13 @@ LABEL = "Classify this review as billing, bug or question. Answer with one word.
 
 
 async def call(client: Client, tool: str, **arguments: object) -> dict[str, Any]:
-    """Call a tool; a failure's text says what to do."""
+    """Call a tool and return its result, or the text of the failure."""
     result = await client.call_tool(tool, arguments)
     return result.structured_content or {"text": str(result.content)}
 
 
 async def main() -> None:
-    """Label every review at once, then have one model sum them up."""
+    """Label every review at once, then summarize them."""
     labels: dict[str, str] = {}
     async with Client(StdioServerParameters(command=COMMAND, args=["serve"], env=dict(os.environ))) as client:
 

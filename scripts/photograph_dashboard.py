@@ -62,7 +62,7 @@ SHARES = (
 
 
 def a_month(now: float) -> Iterator[Attempt]:
-    """Attempts of thirty days up to now: fewer at weekends, more from week to week, some that failed."""
+    """Yield attempts of thirty days up to now: fewer at weekends, more from week to week, some that failed."""
     draw = random.Random(7)
     for back in range(29, -1, -1):
         began = now - now % DAY - back * DAY
@@ -85,7 +85,7 @@ def a_month(now: float) -> Iterator[Attempt]:
 def an_attempt(
     draw: random.Random, share: Share, call: str, at: float, client: str, *, failed: bool, number: int
 ) -> Attempt:
-    """One of them."""
+    """Return one attempt."""
     cost = 0.0 if failed else share.usd * draw.lognormvariate(-0.1, 0.4)
     return Attempt(
         call_id=call,
@@ -114,7 +114,7 @@ def an_attempt(
 
 
 def opened(driver: Chrome, url: str, period: str) -> None:
-    """Come in with a token and choose a period."""
+    """Sign in with a token and choose a period."""
     driver.get(f"{url}/")
     shown(driver, "document.getElementById('door').open")
     driver.find_element(By.ID, "token").send_keys(TOKEN)

@@ -62,7 +62,7 @@ class Listed:
 
 
 def from_genai_prices(providers: tuple[Provider, ...], at: datetime) -> list[Listed]:
-    """What the installed genai-prices package says of our models at a moment.
+    """Return the prices of our models in the installed genai-prices package at a moment.
 
     Raises:
         ListingError: The package is not installed.
@@ -97,7 +97,7 @@ def from_genai_prices(providers: tuple[Provider, ...], at: datetime) -> list[Lis
 
 
 def from_address(address: str) -> list[Listed]:
-    """What a catalogue in a file or behind a URL says; its shape tells which one it is.
+    """Return the prices of a catalog in a file or at a URL; its shape identifies it.
 
     Raises:
         ListingError: It cannot be read, or is none of the shapes we know.

@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def compare(provider: Provider, listed: Iterable[Listed], today: date) -> list[Finding]:
-    """What the catalogues say of a provider's models; a model that none of them lists is left out."""
+    """Return the catalogs' prices of a provider's models, without models that none lists."""
     by_name: dict[str, list[Listed]] = {}
     for row in listed:
         if row.provider == provider.name:
@@ -68,7 +68,7 @@ def compare(provider: Provider, listed: Iterable[Listed], today: date) -> list[F
 
 
 def told(findings: Sequence[Finding]) -> str:
-    """The difference, one line a change."""
+    """Return the difference, one line for each change."""
     lines = [f"{sum(not (finding.changes or finding.disputed) for finding in findings)} models as listed elsewhere."]
     for finding in findings:
         if finding.disputed:
@@ -154,7 +154,7 @@ def _finding(provider: Provider, model: Model, listed: list[Listed], today: date
 
 
 def _is_silent(row: Listed, price: Price | None) -> bool:
-    """A price of nothing means "inside a plan" as often as free: only where we say free too is it believed."""
+    """Return True if the catalog lists 0 for a model with a price: 0 often means "inside a plan", not free."""
     return row.input_mtok == 0 and row.output_mtok == 0 and price is not None and price.input_mtok > 0
 
 

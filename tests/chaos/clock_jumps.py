@@ -70,7 +70,7 @@ async def run(ground: Ground) -> Figures:
         days[day] = days.get(day, Decimal(0)) + (row.cost_usd or Decimal(0))
     figures.demand(len(days) > 1, "the clock never moved")
     figures.demand(max(days.values()) <= _DAILY_USD, f"{max(days.values())} USD spent on a day of {_DAILY_USD}")
-    figures.did = f"{len(jumps)} jumps of up to 40 days, both ways, each with {_AT_ONCE} calls under way"
+    figures.did = f"{len(jumps)} jumps of up to 40 days, both ways, each with {_AT_ONCE} calls in flight"
     figures.found = (
         f"{len(answered)} calls answered, in the ledger on {len(days)} days; no budget overrun, nothing on hold"
     )

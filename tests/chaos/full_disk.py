@@ -41,7 +41,7 @@ async def run(ground: Ground) -> Figures:
     figures.demand(refused, "the disk was never full")
     figures.demand(all("ledger" in said.text for said in refused), f"refused for another reason: {refused[:2]}")
     how = "a small tmpfs" if small else "a limit on the size of files"
-    figures.did = f"{how} filled {ground.size.fills} times with {_AT_ONCE} calls under way"
+    figures.did = f"{how} filled {ground.size.fills} times with {_AT_ONCE} calls in flight"
     figures.found = (
         f"{len(answered)} calls answered, all in the ledger once there was room; {len(refused)} refused in words, "
         f"before anybody was asked"

@@ -40,7 +40,7 @@ async def run(ground: Ground) -> Figures:
     books.demand_whole(figures, read, seen.answered)
     figures.demand(read.spent_usd <= _BUDGET_USD, f"{read.spent_usd} USD spent of {_BUDGET_USD}")
     figures.demand(seen.answered, "nobody was answered at all")
-    figures.did = f"{ground.size.kills} servers killed, each with {_IN_FLIGHT} calls under way; two on one ledger"
+    figures.did = f"{ground.size.kills} servers killed, each with {_IN_FLIGHT} calls in flight; two on one ledger"
     figures.found = (
         f"{len(seen.answered)} calls answered, all in the ledger; {seen.gone} died with their server; "
         f"{seen.refused} refused by the budget; {read.spent_usd} of {_BUDGET_USD} USD spent, nothing left on hold"

@@ -92,8 +92,8 @@ async def run(ground: Ground) -> Figures:
     await _judged(ground, figures)
     kinds = ", ".join(f"{count} {kind}" for kind, count in seen.told.most_common())
     figures.did = (
-        f"{len(REFUSALS) + len(STREAMS)} kinds of faults at {len(ground.vendors)} vendors through {len(doors)} doors: "
-        f"{seen.calls} calls, {len(asked)} requests"
+        f"{len(REFUSALS) + len(STREAMS)} kinds of faults at {len(ground.vendors)} vendors "
+        f"through {len(doors)} entry points: {seen.calls} calls, {len(asked)} requests"
     )
     figures.found = (
         f"{len(seen.answered)} answered ({seen.fell_back} by another model or at the second try; the next was asked "
