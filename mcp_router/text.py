@@ -36,12 +36,17 @@ def strip_controls(text: str) -> str:
     return _normalize_lines(_strip_unseen(text))
 
 
+def replace_surrogates(text: str) -> str:
+    """Return the text with U+FFFD in place of each half of a cut surrogate pair, which no encoding can carry."""
+    return text if text.isascii() else _LONE_SURROGATES.sub("\ufffd", text)
+
+
 def _strip_unseen(text: str) -> str:
     return _UNSEEN.sub("", _ESCAPES.sub("", text))
 
 
 def _normalize_lines(text: str) -> str:
-    return _LONE_SURROGATES.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
+    return replace_surrogates(text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 class StreamCleaner:

@@ -18,6 +18,7 @@ from mcp_router.http.streaming import CallResponse
 from mcp_router.ledger.ledger import LedgerError
 from mcp_router.operations import costs as cost_reports
 from mcp_router.operations import providers as provider_views
+from mcp_router.operations.argument_coercion import to_boolean
 from mcp_router.operations.arguments import (
     CostArguments,
     ExplainArguments,
@@ -39,7 +40,8 @@ def create_routes(app: App) -> list[Route]:
 
     async def providers(request: Request) -> Json:
         asked = parse_arguments(ProviderArguments, dict(request.query_params))
-        return await provider_views.list_providers(app, asked.provider, caller=caller_from_request(request))
+        view = await provider_views.list_providers(app, asked.provider, caller=caller_from_request(request))
+        return asked.warn_of_ignored(view)
 
     async def use_cases(request: Request) -> Json:
         _reject_parameters(request)
@@ -47,11 +49,13 @@ def create_routes(app: App) -> list[Route]:
 
     async def costs(request: Request) -> Json:
         asked = parse_arguments(CostArguments, dict(request.query_params))
-        return await cost_reports.summarize_costs(app, asked, caller=caller_from_request(request))
+        return asked.warn_of_ignored(
+            await cost_reports.summarize_costs(app, asked, caller=caller_from_request(request))
+        )
 
     async def explain(request: Request) -> Json:
         asked = parse_arguments(ExplainArguments, await _parse_body(request))
-        return await explain_route(app, asked, caller=caller_from_request(request))
+        return asked.warn_of_ignored(await explain_route(app, asked, caller=caller_from_request(request)))
 
     async def openapi(_request: Request) -> Json:
         return create_document()
@@ -104,15 +108,16 @@ async def _start_call(app: App, request: Request) -> Response:
     client = caller_from_request(request).name
 
     async def work(on_text: OnText | None) -> Json:
-        return await generate(app, arguments, client=client, on_text=on_text)
+        return arguments.warn_of_ignored(await generate(app, arguments, client=client, on_text=on_text))
 
     return CallResponse(work, stream=stream or _wants_events(request))
 
 
 def _parse_flag(name: str, given: object) -> bool:
-    if not isinstance(given, bool):
-        raise BadInputError(f"{name}: it is true or false.")
-    return given
+    flag = to_boolean(given)
+    if flag is not None and not isinstance(flag, bool):
+        raise BadInputError(f"{name}: must be true or false.")
+    return bool(flag)
 
 
 def _wants_events(request: Request) -> bool:

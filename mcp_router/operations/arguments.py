@@ -1,38 +1,62 @@
-"""What callers may ask for, checked: the arguments of each tool, the same for MCP, HTTP and the command line."""
+"""Arguments of each tool, validated: the same for MCP, HTTP and the command line."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 from typing import Annotated, ClassVar, Literal, Self, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StrictBool, ValidationError, model_validator
 
 from mcp_router.errors import BadInputError, UnknownNameError
 from mcp_router.ledger.records import GroupBy
+from mcp_router.operations.argument_coercion import coerce_arguments
 from mcp_router.routing.routes import Complexity, Tier, UseCase
 
 Period = Literal["session", "today", "7d", "30d", "month", "all"]
 
+Json = dict[str, object]
+
 _MAX_TEXT_CHARS = 20_000_000
+_MAX_NAMED = 5
 
 
 class Arguments(BaseModel):
-    """Arguments of a tool. Unknown ones are refused by name."""
+    """Arguments of a tool."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
     tool: ClassVar[str] = ""
+
+    _ignored: tuple[str, ...] = PrivateAttr(default=())
+
+    @property
+    def ignored(self) -> tuple[str, ...]:
+        """Unknown arguments that were given and have no effect."""
+        return self._ignored
+
+    def note_ignored(self, names: tuple[str, ...]) -> None:
+        """Record which unknown arguments were given."""
+        self._ignored = names
+
+    def warn_of_ignored(self, answer: Json) -> Json:
+        """Return the answer with the ignored arguments named in its `warning`."""
+        if not self._ignored:
+            return answer
+        names = ", ".join(self._ignored[:_MAX_NAMED])
+        more = f" and {len(self._ignored) - _MAX_NAMED} more" if len(self._ignored) > _MAX_NAMED else ""
+        warning = f"unknown arguments ignored: {names}{more}"
+        return answer | {"warning": f"{answer['warning']}; {warning}" if "warning" in answer else warning}
 
 
 class MessageArguments(BaseModel):
-    """One message of a conversation as callers write it."""
+    """One message of a conversation. What else a host puts beside role and content is ignored."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
     role: Literal["system", "user", "assistant"]
     content: Annotated[str, Field(max_length=_MAX_TEXT_CHARS)]
 
 
 class RouteArguments(Arguments):
-    """What a call may say. Not all of it decides a route, but whoever asks for a plan may say it as for the call."""
+    """Arguments that `generate` and `explain_route` share, so that one set serves for the plan and for the call."""
 
     tool: ClassVar[str] = "explain_route"
 
@@ -57,11 +81,11 @@ class RouteArguments(Arguments):
     @model_validator(mode="after")
     def _require_one_nonempty_prompt(self) -> Self:
         if self.prompt is not None and self.messages is not None:
-            raise BadInputError("Give either prompt or messages, not both.")
+            raise BadInputError("prompt and messages are both given: give one of them.")
         if self.prompt is not None and not self.prompt.strip():
-            raise BadInputError("The prompt is empty: say what is to be done.")
-        if self.messages is not None and not any(turn.content.strip() for turn in self.messages):
-            raise BadInputError("The messages are empty: at least one must say something.")
+            raise BadInputError("prompt is empty: describe the subtask.")
+        if self.messages is not None and not any(message.content.strip() for message in self.messages):
+            raise BadInputError("messages: every content is empty. Describe the subtask in at least one.")
         return self
 
 
@@ -73,16 +97,16 @@ class GenerateArguments(RouteArguments):
     @model_validator(mode="after")
     def _require_runnable_call(self) -> Self:
         if self.prompt is None and self.messages is None:
-            raise BadInputError("Give a prompt (or messages): the subtask in words.")
-        said = [turn.role for turn in self.messages or () if turn.role != "system"]
-        if self.messages is not None and said[-1:] != ["user"]:
-            raise BadInputError("The last message must be the user's: it is what the model answers.")
+            raise BadInputError("prompt is missing: describe the subtask, or give messages.")
+        roles = [message.role for message in self.messages or () if message.role != "system"]
+        if self.messages is not None and roles[-1:] != ["user"]:
+            raise BadInputError("messages: the last one must have the role user.")
         if self.per_file and not self.files:
-            raise BadInputError("per_file needs files: paths or globs of what to go through.")
+            raise BadInputError("per_file needs files: paths or globs.")
         if self.save_to is not None and "*" in self.save_to and not self.per_file:
-            raise BadInputError("A * in save_to stands for each of files: set per_file, or name one file.")
+            raise BadInputError("save_to contains *, which stands for each file: set per_file, or name one file.")
         if self.resume and not (self.per_file and self.save_to):
-            raise BadInputError("resume needs per_file, and the folder of the first run in save_to.")
+            raise BadInputError("resume needs per_file, and in save_to the folder of the first run.")
         return self
 
 
@@ -120,31 +144,39 @@ _ENUMS: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 
 
-_MESSAGES = {"tuple_type": "input should be a list", "dict_type": "input should be a JSON object"}
-"""What callers call by another name than Python does."""
+_MESSAGES = {"tuple_type": "must be a list", "dict_type": "must be a JSON object", "bool_type": "must be true or false"}
+"""Texts that name a type as JSON does, by pydantic's error type."""
 
 
 def parse_arguments(arguments: type[A], given: object) -> A:
-    """Check what a caller gave.
+    """Return validated arguments, whatever form a host sent them in.
 
     Raises:
-        BadInputError: An argument is wrong; the text names it and what it may be.
+        BadInputError: An argument is invalid; the text names it and the values that are valid.
     """
+    values, ignored = coerce_arguments(given, arguments.model_fields, tool=arguments.tool)
     try:
-        return arguments.model_validate(given)
+        parsed = arguments.model_validate(values)
     except ValidationError as exc:
-        raise _to_bad_input(arguments, exc) from exc
+        raise _to_bad_input(exc, arguments, ignored) from exc
+    except BadInputError as exc:
+        raise BadInputError(f"{exc}{_format_ignored(ignored)}") from exc
+    parsed.note_ignored(ignored)
+    return parsed
 
 
-def _to_bad_input(arguments: type[Arguments], exc: ValidationError) -> BadInputError:
-    """Say what is wrong, without repeating what was given: it may be a prompt."""
-    told: list[str] = []
+def _to_bad_input(exc: ValidationError, arguments: type[Arguments], ignored: tuple[str, ...]) -> BadInputError:
+    """Return the error for a caller, without the values that it gave: they can be prompts."""
+    problems: list[str] = []
     for error in exc.errors(include_url=False):
         where = ".".join(str(part) for part in error["loc"])
-        if error["type"] == "extra_forbidden":
-            return UnknownNameError(f"argument of {arguments.tool}", where, arguments.model_fields)
         if error["type"] == "literal_error" and where in _ENUMS:
             what, names = _ENUMS[where]
             return UnknownNameError(what, str(error["input"])[:100], names)
-        told.append(f"{where or arguments.tool}: {_MESSAGES.get(error['type']) or error['msg'].lower()}")
-    return BadInputError("; ".join(told) + ".")
+        message = _MESSAGES.get(error["type"]) or error["msg"].lower().replace("input should be", "must be")
+        problems.append(f"{where or arguments.tool}: {message}")
+    return BadInputError("; ".join(problems) + "." + _format_ignored(ignored))
+
+
+def _format_ignored(ignored: tuple[str, ...]) -> str:
+    return f" Unknown arguments, ignored: {', '.join(ignored[:_MAX_NAMED])}." if ignored else ""

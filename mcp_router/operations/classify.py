@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from decimal import Decimal
 
 from mcp_router.operations.arguments import RouteArguments
+from mcp_router.operations.model_aliases import canonical_model
 from mcp_router.routing import tokens
 from mcp_router.routing.fit import Requirements
 from mcp_router.routing.request import RoutingRequest
@@ -36,6 +37,7 @@ def classify(
     said: Conversation,
     routes: RoutingTable,
     *,
+    providers: Container[str],
     most_per_call_usd: Decimal | None,
     files_characters: int = 0,
     shared_prefix: bool = False,
@@ -59,7 +61,7 @@ def classify(
         budget_tier=tier,
         inferred=inferred,
         risk=risk,
-        pin=arguments.model,
+        pin=canonical_model(arguments.model, providers) if arguments.model is not None else None,
         prefer=prefer,
         ceiling_usd=ceiling,
         requirements=Requirements(

@@ -187,6 +187,7 @@ def _infer_task(app: App, arguments: RouteArguments, ready: _Draft) -> PreparedC
         arguments,
         (ready.system, ready.messages),
         app.routes,
+        providers=app.catalog.providers,
         most_per_call_usd=app.settings.configuration.budgets.per_call_usd,
         files_characters=ready.files_characters,
         shared_prefix=ready.shared_prefix,

@@ -10,6 +10,7 @@ from mcp_router.ledger.records import Breaker
 from mcp_router.money import price_to_number, to_number
 from mcp_router.operations.caller import LOCAL, Caller
 from mcp_router.operations.costs import choose_rollup, describe_latency
+from mcp_router.operations.model_aliases import canonical_provider
 from mcp_router.routing.plan import retires_soon
 from mcp_router.routing.prices import find_token_prices
 from mcp_router.routing.request import RoutingState
@@ -27,7 +28,7 @@ async def list_providers(app: App, name: str | None = None, *, caller: Caller = 
     """
     world, _ = await app.router.read_state()
     if name is not None:
-        provider = world.catalog.provider(name)
+        provider = world.catalog.provider(canonical_provider(name, world.catalog.providers))
         return {
             "providers": [_describe_status(provider, world) | await _describe_details(app, provider, world, caller)]
         }

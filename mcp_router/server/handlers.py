@@ -189,26 +189,29 @@ async def _generate(app: App, given: Json, ctx: Context, progress: ProgressRepor
 
     arguments = parse_arguments(GenerateArguments, given)
     client = caller_from_request(ctx.request).name
-    return await generate.generate(app, arguments, client=client, on_progress=progress.report)
+    return arguments.warn_of_ignored(
+        await generate.generate(app, arguments, client=client, on_progress=progress.report)
+    )
 
 
 async def _list_providers(app: App, given: Json, ctx: Context, _progress: ProgressReporter) -> Json:
-    asked = parse_arguments(ProviderArguments, given)
-    return await providers.list_providers(app, asked.provider, caller=caller_from_request(ctx.request))
+    arguments = parse_arguments(ProviderArguments, given)
+    view = await providers.list_providers(app, arguments.provider, caller=caller_from_request(ctx.request))
+    return arguments.warn_of_ignored(view)
 
 
 async def _explain_route(app: App, given: Json, ctx: Context, _progress: ProgressReporter) -> Json:
     from mcp_router.operations import explain  # noqa: PLC0415
 
-    return await explain.explain_route(
-        app, parse_arguments(ExplainArguments, given), caller=caller_from_request(ctx.request)
-    )
+    arguments = parse_arguments(ExplainArguments, given)
+    view = await explain.explain_route(app, arguments, caller=caller_from_request(ctx.request))
+    return arguments.warn_of_ignored(view)
 
 
 async def _cost_summary(app: App, given: Json, ctx: Context, _progress: ProgressReporter) -> Json:
-    return await costs.summarize_costs(
-        app, parse_arguments(CostArguments, given), caller=caller_from_request(ctx.request)
-    )
+    arguments = parse_arguments(CostArguments, given)
+    view = await costs.summarize_costs(app, arguments, caller=caller_from_request(ctx.request))
+    return arguments.warn_of_ignored(view)
 
 
 _TOOLS: dict[str, Tool] = {

@@ -24,7 +24,7 @@ def _object(properties: dict[str, Schema], required: tuple[str, ...] = ()) -> Sc
 
 
 def _enum(names: tuple[str, ...], description: str = "") -> Schema:
-    return {"enum": list(names)} | ({"description": description} if description else {})
+    return {"type": "string", "enum": list(names)} | ({"description": description} if description else {})
 
 
 def _string(description: str = "") -> Schema:
@@ -127,7 +127,7 @@ GENERATE = types.Tool(
         ("model", "cost_usd", "call_id"),
     ),
     annotations=types.ToolAnnotations(
-        read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=True
+        read_only_hint=False, destructive_hint=True, idempotent_hint=False, open_world_hint=True
     ),
 )
 
@@ -137,7 +137,7 @@ LIST_PROVIDERS = types.Tool(
     description="Which LLM providers and models generate can ask now, and what to do about the others (missing key, "
     "benched, retired). Name one for its prices, context windows, rate limits left and latency.",
     input_schema=_object({"provider": _string()}),
-    output_schema=_object({"providers": _OBJECTS}, ("providers",)),
+    output_schema=_object({"providers": _OBJECTS, "warning": _string()}, ("providers",)),
     annotations=types.ToolAnnotations(read_only_hint=True, open_world_hint=False),
 )
 
@@ -172,6 +172,7 @@ EXPLAIN_ROUTE = types.Tool(
             "call_id": _string(),
             "attempts": _OBJECTS,
             "files": _string(),
+            "warning": _string(),
         }
     ),
     annotations=types.ToolAnnotations(read_only_hint=True, open_world_hint=False),
@@ -201,6 +202,7 @@ COST_SUMMARY = types.Tool(
             "tokens_per_second": _NULLABLE_NUMBER,
             "groups": {"type": "object"},
             "budgets": _OBJECTS,
+            "warning": _string(),
         },
         ("calls", "cost_usd", "saved_usd"),
     ),

@@ -37,11 +37,11 @@ async def refused(there: Site, body: Any = TASK, **given: Any) -> tuple[int, str
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ({}, "Give a prompt"),
+        ({}, "prompt is missing"),
         ({"prompt": "hi", "use_case": "poetry"}, "classification"),
         ({"prompt": "hi", "budget_tier": 3}, "There are: ultra_economy"),
-        ({"prompt": "hi", "promt": "hi"}, "Did you mean prompt"),
-        ({"prompt": "hi", "stream": "yes"}, "stream: it is true or false"),
+        ({"prompt": "hi", "promt": "hi"}, "Use prompt."),
+        ({"prompt": "hi", "stream": "yes"}, "stream: must be true or false"),
         ({"prompt": "hi", "max_cost_usd": -1}, "max_cost_usd"),
         ({"prompt": "hi", "model": "nobody:nothing"}, "nobody"),
         ([], "JSON object"),
@@ -148,7 +148,7 @@ async def test_a_lost_ledger_is_a_503_and_nobody_is_asked(tmp_path: Path, vendor
         ("GET", "/api/llm/generate", 405),
         ("DELETE", "/api/llm/providers", 405),
         ("GET", "/api/llm/providers?provider=nobody", 400),
-        ("GET", "/api/llm/providers?color=red", 400),
+        ("GET", "/api/llm/providers?providers=groq", 400),
         ("GET", "/api/llm/use-cases?color=red", 400),
         ("GET", "/api/llm/cost-summary?period=yesterday", 400),
         ("GET", "/api/dashboard/calls?limit=0", 400),

@@ -214,7 +214,7 @@ async def test_where_every_file_fails_the_text_says_why_and_what_was_spent(tmp_p
         ({"response_schema": {"type": "nonsense"}}, "bad_schema"),
         ({"save_to": None, "resume": True}, "resume needs per_file"),
         ({"per_file": False, "save_to": "notes/*.md"}, "set per_file"),
-        ({"files": "in/0.txt"}, "files: input should be a list"),
+        ({"files": {"a": 1}}, "files: must be a list"),
         ({"save_to": "config.toml/notes"}, "server's own"),
         ({"conversation_id": "nobody"}, "Unknown conversation"),
     ],
