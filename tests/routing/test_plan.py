@@ -108,7 +108,7 @@ async def test_messages_that_ask_nothing_are_refused(
     async with front(tmp_path, environment(vendors, "openai")) as house:
         text = await house.refused("generate", messages=messages)
 
-    assert "The last message must be the user's" in text
+    assert "the last one must have the role user" in text
     assert vendors.requests("openai") == []
 
 
