@@ -11,8 +11,8 @@ import pytest
 
 from providers import errors
 from providers.catalog import EFFORTS, Model, Provider
-from providers.completion import Adapter, Attachment, Completion, Message, Prompt, Usage
-from providers.connect import connect
+from providers.completion import Attachment, Completion, Message, Prompt, Usage
+from providers.connect import Adapter, connect
 from providers.registry import load_providers
 from tests.vendors import CITATIONS, Vendors, vendor_server
 
