@@ -35,18 +35,18 @@ class Sheet:
     """A row for each origin, a column for each prompt."""
 
     def space(self, chosen: np.ndarray, least: int, most: int) -> Space:
-        """Keeps features seen in `least` origins of the chosen prompts, the most frequent first."""
+        """Keep features seen in `least` origins of the chosen prompts, the most frequent first."""
         counts = (self.origins[:, chosen] @ self.learnt[chosen] > 0).sum(axis=0).A1
 
-        def kept(columns: np.ndarray, room: int) -> np.ndarray:
+        def kept(columns: np.ndarray, most: int) -> np.ndarray:
             known = columns[counts[columns] >= least]
-            return np.sort(known[np.argsort(-counts[known], kind="stable")][:room])
+            return np.sort(known[np.argsort(-counts[known], kind="stable")][:most])
 
         signs = kept(np.arange(self.words, len(self.names)), most // 2)
         return Space(words=kept(np.arange(self.words), most - len(signs)), signs=signs)
 
     def matrix(self, chosen: np.ndarray, where: Space, *, word_scale: float, whole: bool) -> sparse.csr_matrix:
-        """Returns the chosen prompts as rows of features; words weigh less each, the more there are."""
+        """Return the chosen prompts as rows of features; words weigh less each, the more there are."""
         rows = (self.read if whole else self.learnt)[chosen]
         words = rows[:, where.words]
         shares = word_scale / np.sqrt(np.diff(words.indptr) + 4)
@@ -54,7 +54,7 @@ class Sheet:
 
 
 def sheet(readings: Sequence[Reading], origins: Sequence[str], dropped: np.ndarray) -> Sheet:
-    """Writes down everything that was read; those `dropped` are learnt without their words."""
+    """Write down everything that was read; those `dropped` are learnt without their words."""
     words = {word: at for at, word in enumerate(sorted(set(chain.from_iterable(one.words for one in readings))))}
     signs = sorted(set(chain.from_iterable(one.signs for one in readings)))
     places = {sign: len(words) + at for at, sign in enumerate(signs)}
@@ -88,7 +88,7 @@ class Problem:
 
 
 def softmax(problem: Problem, iterations: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns weights and bias of a multinomial regression."""
+    """Return weights and bias of a multinomial regression."""
     x, classes = problem.x, problem.classes
     rows, size = x.shape
     one_hot = np.zeros((rows, classes))

@@ -37,7 +37,7 @@ AUTHORED = "authored_"
 
 
 def authored() -> list[Prompt]:
-    """Returns the prompts that were written out, each author's as they stand."""
+    """Return the prompts that were written out, each author's as they stand."""
     found: list[Prompt] = []
     for path in sorted((HERE / "authors").glob("*.jsonl")):
         source = f"{AUTHORED}{path.stem}"
@@ -58,7 +58,7 @@ def authored() -> list[Prompt]:
 
 
 def slots() -> dict[str, list[str]]:
-    """Returns what may fill each name in braces."""
+    """Return what may fill each name in braces."""
     found: dict[str, list[str]] = {}
     name = ""
     for line in (HERE / "slots.txt").read_text(encoding="utf-8").splitlines():
@@ -71,7 +71,7 @@ def slots() -> dict[str, list[str]]:
 
 
 def grow(template: str, fill: dict[str, list[str]], chance: random.Random) -> str:
-    """Returns one prompt of a template."""
+    """Return one prompt of a template."""
     text = template
     while found := _ALTERNATIVES.search(text):
         text = text[: found.start()] + chance.choice(found[1].split("|")) + text[found.end() :]
@@ -86,7 +86,7 @@ def _family(passages: dict[str, list[str]], chance: random.Random) -> str:
 
 
 def written(each: int, passages: dict[str, list[str]]) -> list[Prompt]:
-    """Returns up to `each` prompts of every template, filled with our own texts and passages of the data."""
+    """Return up to `each` prompts of every template, filled with our own texts and passages of the data."""
     fill = slots()
     found: list[Prompt] = []
     for path in sorted((HERE / "prompts").glob("*.txt")):

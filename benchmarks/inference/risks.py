@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import rows
 
-from mcp_router.routing.inference import difficulty, features
-from mcp_router.routing.inference.heads import Heads, logits
+from mcp_router.routing.inference import collect_difficulty, features
+from mcp_router.routing.inference.heads import Heads, compute_logits
 
 LEAST_GAP = 0.08
 """Pairs of models that differ by less say nothing of who should be asked."""
@@ -46,7 +46,7 @@ class Outcomes:
     right: np.ndarray
 
     def pairs(self) -> list[tuple[int, int]]:
-        """Returns weak and strong models worth telling apart."""
+        """Return weak and strong models worth telling apart."""
         mean = np.nanmean(self.right, axis=0)
         return [
             (weak, strong)
@@ -56,18 +56,18 @@ class Outcomes:
         ]
 
     def gain(self) -> np.ndarray:
-        """Returns for each prompt how much a strong model is better than a weak one."""
+        """Return for each prompt how much a strong model is better than a weak one."""
         return np.nanmean(np.stack([self.right[:, strong] - self.right[:, weak] for weak, strong in self.pairs()]), 0)
 
 
 def outcomes(data: Path, model: Heads) -> list[Outcomes]:
-    """Returns every benchmark on which some pair of models can be told apart."""
+    """Return every benchmark on which some pair of models can be told apart."""
     found = [_gathered(name, kept, model) for name, kept in sorted(by_name(data).items())]
     return [one for one in found if one.pairs()]
 
 
 def by_name(data: Path) -> dict[str, list[tuple[str, dict[str, float | None]]]]:
-    """Returns what was asked in each benchmark, and how right each model was."""
+    """Return what was asked in each benchmark, and how right each model was."""
     found: dict[str, list[tuple[str, dict[str, float | None]]]] = {}
     for file in ("mmlu_pro", "ulab", "cruxeval"):
         for row in rows.read(data / f"difficulty_{file}.jsonl.gz"):
@@ -83,13 +83,13 @@ def _gathered(name: str, kept: list[tuple[str, dict[str, float | None]]], model:
 
 
 def _counts(text: str, model: Heads) -> list[float]:
-    reading = features.read(text)
-    counts = difficulty(reading, logits(model, reading))
+    reading = features.read_features(text)
+    counts = collect_difficulty(reading, compute_logits(model, reading))
     return [math.log1p(counts[name]) for name in WEIGHED]
 
 
 def apgr(order: np.ndarray, weak: np.ndarray, strong: np.ndarray) -> float:
-    """Returns the average share of the gap in quality that is closed, over all shares of calls to the strong model."""
+    """Return the average share of the gap in quality that is closed, over all shares of calls to the strong model."""
     known = ~(np.isnan(weak) | np.isnan(strong))
     order, gain = order[known], (strong - weak)[known]
     ranked = np.lexsort((np.arange(len(gain)) * 7919 % len(gain), -order))
@@ -98,7 +98,7 @@ def apgr(order: np.ndarray, weak: np.ndarray, strong: np.ndarray) -> float:
 
 
 def told_by_others(right: np.ndarray, weak: int, strong: int) -> np.ndarray:
-    """Orders prompts by how all other models did on the very same: what no reading of the prompt could know.
+    """Order prompts by how all other models did on the very same: what no reading of the prompt could know.
 
     What the better of them get right and the worse do not comes first.
     """
@@ -111,13 +111,13 @@ def told_by_others(right: np.ndarray, weak: int, strong: int) -> np.ndarray:
 
 
 def _share(right: np.ndarray) -> np.ndarray:
-    """Returns how many of some models were right on each prompt; 0 where nobody knows."""
+    """Return how many of some models were right on each prompt; 0 if unknown."""
     known = (~np.isnan(right)).sum(axis=1)
     return np.nansum(right, axis=1) / np.maximum(known, 1)
 
 
 def report(found: list[Outcomes], weights: np.ndarray) -> Iterator[str]:
-    """Yields how well each benchmark is ordered, on its own, and how well one could who knows other models' answers."""
+    """Yield how well each benchmark is ordered, on its own, and how well one could who knows other models' answers."""
     each: list[tuple[float, float]] = []
     for one in found:
         order, pairs = one.counts @ weights, one.pairs()
@@ -136,7 +136,7 @@ def report(found: list[Outcomes], weights: np.ndarray) -> Iterator[str]:
 
 
 def train(data: Path, model: Heads) -> dict[str, object]:
-    """Returns the risk head: what is weighed, each with mean, spread and weight."""
+    """Return the risk head: what is weighed, each with mean, spread and weight."""
     found = outcomes(data, model)
     mean = np.mean([one.counts.mean(axis=0) for one in found], axis=0)
     spread = np.mean([one.counts.std(axis=0) for one in found], axis=0)
@@ -157,7 +157,7 @@ LEAST_SLOPE = 0.3
 
 
 def _slope(found: list[Outcomes], weights: np.ndarray) -> float:
-    """Returns how much the odds rise with what is weighed, each benchmark counted the same and against itself."""
+    """Return how much the odds rise with what is weighed, each benchmark counted the same and against itself."""
     above, below = 0.0, 0.0
     for one in found:
         order = one.counts @ weights

@@ -83,24 +83,24 @@ AFTER = (
 
 
 def read(path: Path) -> Iterator[dict[str, object]]:
-    """Yields the rows of one file of the data."""
+    """Yield the rows of one file of the data."""
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         for line in lines:
             yield json.loads(line)
 
 
 def scored(row: dict[str, object]) -> dict[str, float | None]:
-    """Returns how right each model's answer was."""
+    """Return how right each model's answer was."""
     return cast("dict[str, float | None]", row.get("correct") or row.get("score"))
 
 
 def family(source: str) -> str:
-    """Returns the name under which a source is left out."""
+    """Return the name under which a source is left out."""
     return next((name for prefix, name in FAMILIES.items() if source.startswith(prefix)), source)
 
 
 def use_case_rows(data: Path) -> list[Prompt]:
-    """Returns the labelled prompts."""
+    """Return the labelled prompts."""
     return [
         Prompt(
             text=str(row["text"]),
@@ -118,7 +118,7 @@ FILLERS = tuple((Path(__file__).parent / "fillers.txt").read_text(encoding="utf-
 
 
 def perturbed(text: str, chance: random.Random) -> str:
-    """Returns the prompt with courtesies or other words around it, quoted, fenced or in quotation marks."""
+    """Return the prompt with courtesies or other words around it, quoted, fenced or in quotation marks."""
     kind = chance.choices(("before", "after", "courtesies", "fence", "quote", "marks"), (20, 20, 40, 8, 6, 6))[0]
     match kind:
         case "before":
@@ -147,7 +147,7 @@ MORE_EACH = 80
 
 
 def more_questions(data: Path) -> list[Prompt]:
-    """Returns questions of the difficulty data whose subject tells their use case; only to learn from."""
+    """Return questions of the difficulty data whose subject tells their use case; only to learn from."""
     found: dict[str, list[Prompt]] = {}
     for row in read(data / "difficulty_mmlu_pro.jsonl.gz"):
         subject = str(row["category"])

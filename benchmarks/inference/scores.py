@@ -8,9 +8,9 @@ import numpy as np
 from generate import AUTHORED, Prompt
 from scipy.optimize import minimize
 
-from mcp_router.routing.inference import told_apart
+from mcp_router.routing.inference import merge_other
 from mcp_router.routing.inference.evaluation.scoring import Choice, accuracy, by_class, calibration_error, macro_f1
-from mcp_router.routing.inference.heads import sure
+from mcp_router.routing.inference.heads import to_confidence
 
 CONVERSATION, OTHER = 2, 7
 NOISY = "arena_hard_v0.1"
@@ -66,19 +66,19 @@ class Calibration:
     line: Line
 
     def told(self, z: np.ndarray, names: list[str]) -> tuple[str, float]:
-        """Returns the use case of one row of scores, as the program tells it, and its confidence."""
-        scores = told_apart(z.tolist())
-        return names[int(np.argmax(scores))], sure(self.line, scores)
+        """Return the use case of one row of scores, as the program tells it, and its confidence."""
+        scores = merge_other(z.tolist())
+        return names[int(np.argmax(scores))], to_confidence(self.line, scores)
 
 
 def shares(prompts: Sequence[Prompt], at: np.ndarray, power: float = 1.0) -> np.ndarray:
-    """Weighs every source of a class the same, or by a power of its size."""
+    """Weigh every source of a class the same, or by a power of its size."""
     counts = Counter((prompts[i].source, prompts[i].label) for i in at)
     return np.array([counts[prompts[i].source, prompts[i].label] ** -power for i in at])
 
 
 def line(z: np.ndarray, labels: np.ndarray, share: np.ndarray) -> Line:
-    """Returns how the odds that the best score is right follow its lead."""
+    """Return how the odds that the best score is right follow its lead."""
     second, best = np.sort(z, axis=1)[:, -2:].T
     right, share = (z.argmax(axis=1) == labels).astype(float), share / share.sum()
 
@@ -91,15 +91,15 @@ def line(z: np.ndarray, labels: np.ndarray, share: np.ndarray) -> Line:
 
 
 def calibrated(held: Held, at: np.ndarray) -> Calibration:
-    """Learns from some prompts of the data how sure a choice can be: strangers' sources are the harder ones."""
+    """Learn from some prompts of the data how sure a choice can be: strangers' sources are the harder ones."""
     at = np.array([i for i in at if held.prompts[i].source != NOISY])
-    z = np.array([told_apart(scores) for scores in held.scores[at].tolist()])
+    z = np.array([merge_other(scores) for scores in held.scores[at].tolist()])
     labels = np.where(held.labels[at] == OTHER, CONVERSATION, held.labels[at])
     return Calibration(line=line(z, labels, shares(held.prompts, at, ROOT)))
 
 
 def choices(held: Held, how: Calibration, at: np.ndarray, *, by_source: bool) -> list[Choice]:
-    """Returns what was chosen for prompts that have a use case."""
+    """Return what was chosen for prompts that have a use case."""
     labels = held.labels
     at = at[labels[at] != OTHER]
     weights = shares(held.prompts, at) if by_source else np.ones(len(at))
@@ -111,7 +111,7 @@ def choices(held: Held, how: Calibration, at: np.ndarray, *, by_source: bool) ->
 
 
 def report(held: Held) -> Iterator[str]:
-    """Yields how left-out sources were scored."""
+    """Yield how left-out sources were scored."""
     how = calibrated(held, held.data)
     yield from _by_source(held, how)
     for title, at, by_source in (
@@ -160,7 +160,7 @@ def _crossed(held: Held) -> list[float]:
 
 
 def complexity(held: Held) -> tuple[dict[str, list[float]], str]:
-    """Calibrates the complexity of left-out sources; returns settings and a line to print."""
+    """Calibrate the complexity of left-out sources; returns settings and a line to print."""
     at = np.array([i for i in held.plain if held.prompts[i].complexity])
     levels = np.array([(held.prompts[i].complexity or 1) - 1 for i in at])
     z = held.scores[at][:, len(held.names) :]
@@ -175,7 +175,7 @@ def complexity(held: Held) -> tuple[dict[str, list[float]], str]:
 
 
 def settings(how: Calibration, complexities: dict[str, list[float]]) -> dict[str, dict[str, list[float]]]:
-    """Returns what ships beside the weights."""
+    """Return what ships beside the weights."""
     return {
         "use_case": {
             "line": [*how.line],

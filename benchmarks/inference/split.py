@@ -14,6 +14,7 @@ from scores import Calibration, Held
 EACH = 18
 """Prompts of one label of one source."""
 EACH_AUTHORED = 6
+COMPLEXITIES = ("simple", "medium", "complex")
 OUTCOMES_EACH = 150
 MOST_CHARS = 2_500
 SHARE_ALIKE = ("topical", "qa_natural_qa", "qa_trivia_qa")
@@ -38,7 +39,7 @@ RECORDED = {
 
 
 def packed(data: Path, held: Held, how: Calibration) -> bytes:
-    """Returns the file that ships; the same data gives the same bytes."""
+    """Return the file that ships; the same data gives the same bytes."""
     chosen = [*_prompts(held, how), *_long(data), *_outcomes(data)]
     told = {str(row["source"]): f"{row['repo']}, {row['licence']}" for row in rows.read(data / "use_case_dev.jsonl.gz")}
     named = {str(row["source"]) for row in chosen}
@@ -60,16 +61,21 @@ def _prompts(held: Held, how: Calibration) -> Iterator[dict[str, object]]:
             continue
         taken[place] = taken.get(place, 0) + 1
         chosen, confidence = how.told(held.scores[at, : len(held.names)], held.names)
-        yield {
+        row: dict[str, object] = {
             "text": prompt.text,
             "source": prompt.source,
             "label": prompt.label,
             "unseen": [chosen, round(confidence, 3)],
+            "language": prompt.language,
         }
+        if prompt.complexity is not None and prompt.source.startswith(AUTHORED):
+            level = int(held.scores[at, len(held.names) :].argmax())
+            row |= {"complexity": COMPLEXITIES[prompt.complexity - 1], "unseen_complexity": COMPLEXITIES[level]}
+        yield row
 
 
 def _long(data: Path) -> Iterator[dict[str, object]]:
-    """Yields the two ends of some long texts: nothing else of them is read."""
+    """Yield the two ends of some long texts: nothing else of them is read."""
     found = [row for row in rows.read(data / "use_case_dev.jsonl.gz") if row["label"] == "long_context"][::12]
     for row in found:
         text = str(row["text"])

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import fit
+import framing
 import generate
 import lexicon
 import numpy as np
@@ -22,7 +23,7 @@ from scipy import sparse
 
 from mcp_router.routing.inference import features
 from mcp_router.routing.inference.evaluation.development import NAME
-from mcp_router.routing.inference.heads import marked, parse
+from mcp_router.routing.inference.heads import hash_names, parse
 
 USE_CASES = [
     "classification",
@@ -35,7 +36,7 @@ USE_CASES = [
     "other",
 ]
 COMPLEXITIES = ["simple", "medium", "complex"]
-ROOM = Path(__file__).parents[2] / "mcp_router" / "routing" / "inference"
+PACKAGE = Path(__file__).parents[2] / "mcp_router" / "routing" / "inference"
 
 WRITTEN_EACH = 14
 WORD_SHARE = 3.0
@@ -43,9 +44,13 @@ LEAST_ORIGINS = 2
 MOST_FEATURES = 24_000
 L2 = 3e-4
 ITERATIONS = 80
+AGAINST_MEDIUM = 0.6
+"""Taken off the score of `medium`: half of the prompts are labelled so, so a plain fit says it of most others too."""
 TRUST = {"written_more": 1.0, "written": 3.0, generate.AUTHORED: 2.5, "arena": 0.5}
-AUTHORED_AGAIN = 2
-"""How often a prompt that was written out is perturbed: short ones are drowned by a story before them."""
+FRAMED = 0.35
+"""Share of the other prompts that stand in an agent's frame instead of a courtesy."""
+AUTHORED_AGAIN = ("courtesy", "courtesy", "frame", "frame")
+"""How a prompt that was written out is repeated: short ones are drowned by a story before them."""
 DROPPED = 0.3
 """Share of the perturbed prompts that lose their words: other languages have only concepts, which must stand alone."""
 
@@ -59,16 +64,16 @@ class Table:
     perturbed: np.ndarray
 
     def labels(self) -> np.ndarray:
-        """Returns where each prompt's use case stands."""
+        """Return where each prompt's use case stands."""
         return np.array([USE_CASES.index(prompt.label) for prompt in self.prompts])
 
     def families(self) -> np.ndarray:
-        """Returns what each prompt is left out with."""
+        """Return what each prompt is left out with."""
         return np.array([prompt.family or prompt.source for prompt in self.prompts])
 
 
 def gather(data: Path) -> Table:
-    """Returns the data and our own prompts, each as it is and then perturbed."""
+    """Return the data and our own prompts, each as it is and then perturbed."""
     dev = rows.use_case_rows(data)
     chance = random.Random(7)
     passages = _passages(dev, chance)
@@ -79,19 +84,30 @@ def gather(data: Path) -> Table:
     dropped: list[bool] = []
     grown = generate.written(WRITTEN_EACH, passages)
     for prompt in [*short, *rows.more_questions(data), *grown, *generate.authored()]:
-        authored = prompt.source.startswith(generate.AUTHORED)
-        for again in (False, *[True] * (AUTHORED_AGAIN if authored else 1)):
+        if prompt.source.startswith(generate.AUTHORED):
+            ways = AUTHORED_AGAIN
+        else:
+            ways = ("frame" if chance.random() < FRAMED else "courtesy",)
+        for way in ("plain", *ways):
             prompts.append(prompt)
-            texts.append(rows.perturbed(prompt.text, chance) if again else prompt.text)
-            perturbed.append(again)
-            dropped.append(again and chance.random() < DROPPED)
-    readings = [features.read(text) for text in texts]
+            texts.append(_put(prompt, way, chance))
+            perturbed.append(way != "plain")
+            dropped.append(way != "plain" and chance.random() < DROPPED)
+    readings = [features.read_features(text) for text in texts]
     sheet = fit.sheet(readings, [prompt.origin for prompt in prompts], np.array(dropped))
     return Table(prompts=prompts, sheet=sheet, perturbed=np.array(perturbed))
 
 
+def _put(prompt: generate.Prompt, way: str, chance: random.Random) -> str:
+    if way == "plain":
+        return prompt.text
+    return (
+        framing.framed(prompt.text, prompt.language, chance) if way == "frame" else rows.perturbed(prompt.text, chance)
+    )
+
+
 def _passages(dev: list[generate.Prompt], chance: random.Random) -> dict[str, list[str]]:
-    """Returns texts for a template to be about, by the sources left out with them."""
+    """Return texts for a template to be about, by the sources left out with them."""
     found: defaultdict[str, list[str]] = defaultdict(list)
     for prompt in dev:
         text = prompt.text
@@ -106,7 +122,7 @@ def _passages(dev: list[generate.Prompt], chance: random.Random) -> dict[str, li
 
 
 def weights(table: Table, chosen: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Weighs every source by the root of its size, and every class about the same."""
+    """Weigh every source by the root of its size, and every class about the same."""
     sources = [table.prompts[at].source for at in chosen]
     counts = Counter(zip(sources, labels, strict=True))
     found = np.array([_trust(one[0]) * counts[one] ** -0.5 for one in zip(sources, labels, strict=True)])
@@ -120,7 +136,7 @@ def _trust(source: str) -> float:
 
 
 def learn(table: Table, chosen: np.ndarray, *, complexity: bool = True) -> tuple[fit.Space, np.ndarray, np.ndarray]:
-    """Fits both heads on the chosen prompts; returns weights of eight use cases and three complexities."""
+    """Fit both heads on the chosen prompts; returns weights of eight use cases and three complexities."""
     where = table.sheet.space(chosen, LEAST_ORIGINS, MOST_FEATURES)
     x = table.sheet.matrix(chosen, where, word_scale=WORD_SHARE, whole=False)
     labels = table.labels()[chosen]
@@ -131,6 +147,7 @@ def learn(table: Table, chosen: np.ndarray, *, complexity: bool = True) -> tuple
     known = np.array([at for at in range(len(chosen)) if table.prompts[chosen[at]].complexity])
     levels = np.array([(table.prompts[chosen[at]].complexity or 1) - 1 for at in known])
     cw, cb = _fitted(x[known], levels, weights(table, chosen[known], levels), len(COMPLEXITIES))
+    cb[1] -= AGAINST_MEDIUM
     return where, np.hstack([w, cw]), np.concatenate([b, cb])
 
 
@@ -139,7 +156,7 @@ def _fitted(x: sparse.csr_matrix, labels: np.ndarray, share: np.ndarray, classes
 
 
 def left_out(table: Table, processes: int) -> np.ndarray:
-    """Returns the scores of every prompt that was not grown, from weights that never saw its family of sources."""
+    """Return the scores of every prompt that was not grown, from weights that never saw its family of sources."""
     found = np.zeros((len(table.prompts), len(USE_CASES) + len(COMPLEXITIES)))
     families = sorted({prompt.family for prompt in table.prompts if not prompt.source.startswith("written")})
     with multiprocessing.get_context("fork").Pool(processes, _share, (table,)) as pool:
@@ -165,9 +182,9 @@ def _without(family: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def packed(sheet: fit.Sheet, where: fit.Space, w: np.ndarray, b: np.ndarray, settings: dict[str, object]) -> bytes:
-    """Returns the artefact: a line of JSON, four bytes for each feature's mark, then a byte for each weight."""
+    """Return the artefact: a line of JSON, four bytes for each feature's mark, then a byte for each weight."""
     names = [sheet.names[at] for at in (*where.words, *where.signs)]
-    marks, kept = np.unique(np.fromiter(marked(names), np.uint32), return_index=True)
+    marks, kept = np.unique(np.fromiter(hash_names(names), np.uint32), return_index=True)
     scales = np.abs(w).max(axis=0) / 127
     steps = np.clip(np.rint(w / scales), -127, 127).astype(np.int64) + 128
     header = {
@@ -192,28 +209,28 @@ def main() -> None:
     arguments.add_argument("--data", type=Path, required=True, help="the folder of the development data")
     arguments.add_argument("--processes", type=int, default=2, help="how many sources are left out at a time")
     chosen = arguments.parse_args()
-    (ROOM / "lexicon.txt").write_text(lexicon.shipped(), encoding="utf-8", newline="\n")
+    (PACKAGE / "lexicon.txt").write_text(lexicon.shipped(), encoding="utf-8", newline="\n")
     table = gather(chosen.data)
     print(f"{np.sum(~table.perturbed)} prompts, and as many and more perturbed", flush=True)
     scored = left_out(table, chosen.processes)
     held = scores.Held(prompts=table.prompts, scores=scored, perturbed=table.perturbed, names=USE_CASES)
     print("\n".join(scores.report(held)), flush=True)
     how = scores.calibrated(held, held.data)
-    complexities, told = scores.complexity(held)
-    print(told)
+    complexities, report = scores.complexity(held)
+    print(report)
     where, w, b = learn(table, np.arange(len(table.prompts)))
     settings: dict[str, object] = {"settings": scores.settings(how, complexities), "risk": {}, "risk_bias": 0.0}
     settings |= risks.train(chosen.data, parse(packed(table.sheet, where, w, b, settings)))
     artefact = packed(table.sheet, where, w, b, settings)
-    (ROOM / "heads.bin").write_bytes(artefact)
+    (PACKAGE / "heads.bin").write_bytes(artefact)
     development = split.packed(chosen.data, held, how)
-    (ROOM / NAME).write_bytes(development)
+    (PACKAGE / "evaluation" / NAME).write_bytes(development)
     print(f"{len(w)} features, heads.bin {len(artefact)} bytes, {NAME} {len(development)} bytes")
 
 
 if __name__ == "__main__":
     alone = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     if any(os.environ.get(name) != "1" for name in alone) or os.environ.get("PYTHONHASHSEED") != "0":
-        # The order of a sum changes its last bits: one thread, told before anything is loaded.
+        # The order of a sum changes its last bits: so one thread, set before anything is loaded.
         os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | alone | {"PYTHONHASHSEED": "0"})  # noqa: S606
     main()

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from mcp_router.routing.inference import features, infer
-from mcp_router.routing.inference.evaluation.development import read, shipped
+from mcp_router.routing.inference.evaluation.development import load_development, read_rows
 from mcp_router.routing.inference.evaluation.perturbing import PERTURBATIONS
-from mcp_router.routing.inference.heads import logits, parse, sure
+from mcp_router.routing.inference.heads import compute_logits, parse, to_confidence
 
 ROOT = Path(__file__).parents[2]
-PROMPTS = [row.text for row in shipped().rows if row.label is not None and not row.left_out][::12]
+PROMPTS = [row.text for row in load_development().rows if row.label is not None and not row.left_out][::12]
 LEAST_UNCHANGED = 0.92
 LEAST_BY_ONE = 0.7
 LEAST_NATURAL = 0.85
@@ -100,7 +100,7 @@ def test_other_words_around_a_prompt_change_few_choices(ways: dict[str, Callable
 
 
 def test_prompts_as_people_type_them_are_told_as_well_as_promised() -> None:
-    rows = list(read((ROOT / "benchmarks" / "inference" / "natural.jsonl").read_text("utf-8").splitlines()))
+    rows = list(read_rows((ROOT / "benchmarks" / "inference" / "natural.jsonl").read_text("utf-8").splitlines()))
 
     told = [infer(row.text).use_case == ("conversation" if row.label == "other" else row.label) for row in rows]
 
@@ -108,7 +108,7 @@ def test_prompts_as_people_type_them_are_told_as_well_as_promised() -> None:
 
 
 def test_the_further_a_choice_stands_above_the_next_the_surer_it_is() -> None:
-    told = [sure((0.5, 0.0), [0.0, lead, -3.0]) for lead in (0.0, 1.0, 4.0, 1_000.0)]
+    told = [to_confidence((0.5, 0.0), [0.0, lead, -3.0]) for lead in (0.0, 1.0, 4.0, 1_000.0)]
 
     assert told[0] == 0.5
     assert told == sorted(told)
@@ -129,10 +129,12 @@ def test_what_ships_is_small() -> None:
 
 def test_a_prompt_scores_the_same_whatever_was_met_before() -> None:
     model = parse((ROOT / "mcp_router" / "routing" / "inference" / "heads.bin").read_bytes())
-    reading = features.read("Classify this ticket as billing, bug or praise: the export crashes.")
-    before = logits(model, reading)
+    reading = features.read_features("Classify this ticket as billing, bug or praise: the export crashes.")
+    before = compute_logits(model, reading)
     for number in range(30):
-        logits(model, features.Reading(words=[f"{number} {word}" for word in range(1_000)], signs=[], counts={}))
-        assert logits(model, reading) == before
+        compute_logits(
+            model, features.Reading(words=[f"{number} {word}" for word in range(1_000)], signs=[], counts={})
+        )
+        assert compute_logits(model, reading) == before
 
     assert len(model.met) < 10_000

@@ -6,7 +6,8 @@ from itertools import groupby, pairwise, repeat
 from pathlib import Path
 from typing import NamedTuple
 
-from mcp_router.routing.inference.unwrapping import unwrapped
+from mcp_router.routing.inference.frames import extract_task, strip_role
+from mcp_router.routing.inference.unwrapping import unwrap
 
 HEAD_CHARS = 3_000
 TAIL_CHARS = 1_500
@@ -14,6 +15,9 @@ TAIL_CHARS = 1_500
 
 STEM = 6
 """Words are compared by so many first letters: summarise, summary and summarising are one word."""
+
+_FRAME_HEAD_CHARS, _FRAME_TAIL_CHARS = 6_000, 2_000
+"""Only so much of either end is searched for frames."""
 
 _EDGE_WORDS = 28
 _NEAR_WORDS = 12
@@ -66,8 +70,8 @@ class Lexicon(NamedTuple):
     """In words."""
 
 
-def stems(text: str) -> list[str]:
-    """Returns the words of a text as they are compared: small, without accents, shortened."""
+def split_stems(text: str) -> list[str]:
+    """Return the words of a text as they are compared: small, without accents, shortened."""
     folded = text.lower()
     if not folded.isascii():
         folded = folded.translate(_FOLDED)
@@ -83,7 +87,7 @@ def stems(text: str) -> list[str]:
 
 
 def _spoken(text: str) -> list[str]:
-    """Returns words and numbers; Chinese stands apart from Latin words within it: 用Python写 is three words."""
+    """Return words and numbers; Chinese stands apart from Latin words within it: 用Python写 is three words."""
     found: list[str] = []
     for word in _WORD.findall(text):
         if word.isascii() or max(word) < _FIRST_CJK:
@@ -94,13 +98,13 @@ def _spoken(text: str) -> list[str]:
 
 
 @cache
-def lexicon() -> Lexicon:
-    """Returns the shipped lexicon, read once."""
+def load_lexicon() -> Lexicon:
+    """Return the shipped lexicon, read once."""
     return parse_lexicon(Path(__file__).with_name("lexicon.txt").read_bytes().decode())
 
 
 def parse_lexicon(text: str) -> Lexicon:
-    """Reads the lexicon as it ships: concepts and all words that speak of just them, an empty line, then courtesies.
+    """Read the lexicon as it ships: concepts and all words that speak of just them, an empty line, then courtesies.
 
     The longest courtesy stands first.
     """
@@ -117,9 +121,9 @@ def parse_lexicon(text: str) -> Lexicon:
     )
 
 
-def without_courtesies(words: list[str]) -> list[str]:
-    """Returns the words between the courtesies at both ends; all of them if nothing else would be left."""
-    book = lexicon()
+def strip_courtesies(words: list[str]) -> list[str]:
+    """Return the words between the courtesies at both ends; all of them if nothing else would be left."""
+    book = load_lexicon()
     start, end = 0, len(words)
     for _ in range(_MOST_STRIPPED):
         found = _courtesy_length(words[start : min(end, start + book.longest_courtesy)], book.courtesies, at_start=True)
@@ -144,8 +148,8 @@ def _courtesy_length(words: list[str], courtesies: frozenset[str], *, at_start: 
 
 def _polite(part: str) -> bool:
     """Whether a few words are courtesies one after the other, and nothing else."""
-    book = lexicon()
-    words = stems(part)
+    book = load_lexicon()
+    words = split_stems(part)
     start = 0
     while start < len(words):
         found = _courtesy_length(words[start : start + book.longest_courtesy], book.courtesies, at_start=True)
@@ -155,21 +159,40 @@ def _polite(part: str) -> bool:
     return bool(words)
 
 
-def read(text: str) -> Reading:
-    """Reads a prompt; a long one at its two ends and by its size."""
-    text = unwrapped(text, _polite)
+_MIN_INSTRUCTION_WORDS = 4
+
+
+def read_instruction(system: str) -> Reading | None:
+    """Read what a system text asks for; None if it only gives the model a role."""
+    text = strip_role(extract_task(system), is_alone=True).strip()
+    return read_features(text) if len(text.split()) >= _MIN_INSTRUCTION_WORDS else None
+
+
+def _task(text: str) -> str:
+    """Return what is asked, without courtesies and without what an agent puts around it."""
+    text = unwrap(extract_task(text), _polite)
+    inner = extract_task(text)
+    return text if inner == text else unwrap(inner, _polite)
+
+
+def read_features(text: str) -> Reading:
+    """Read a prompt; a long one at its two ends and by its size."""
+    left_out = max(0, len(text) - _FRAME_HEAD_CHARS - _FRAME_TAIL_CHARS)
+    if left_out:
+        text = f"{text[:_FRAME_HEAD_CHARS]}\n{text[-_FRAME_TAIL_CHARS:]}"
+    text = _task(text)
     window = text if len(text) <= HEAD_CHARS + TAIL_CHARS else f"{text[:HEAD_CHARS]}\n{text[-TAIL_CHARS:]}"
-    words = without_courtesies(stems(window))
+    words = strip_courtesies(split_stems(window))
     head, tail = words[:_EDGE_WORDS], words[-_EDGE_WORDS:]
     edges = head if len(words) <= _EDGE_WORDS else [*head, "|", *tail]
-    known = lexicon().concepts
+    known = load_lexicon().concepts
     pairs = {f"{one} {two}" for one, two in pairwise(words)}
     edge_pairs = {f"{one} {two}" for one, two in pairwise(edges)}
     counts = _counts(text, window, words)
+    counts["chars"] += left_out
     spoken = _concepts(words, pairs, known)
-    counts |= _difficulty(
-        text, window, spoken, is_code=counts["code_lines"] >= _CODE_LINES and counts["code_share"] > _CODE_SHARE
-    )
+    is_code = counts["code_lines"] >= _CODE_LINES and counts["code_share"] > _CODE_SHARE
+    counts |= _difficulty(len(text) + left_out, window, spoken, is_code=is_code)
     signs = _signs(counts)
     for name, times in spoken.items():
         signs.append(f"@{name}")
@@ -225,15 +248,15 @@ def _counts(text: str, window: str, words: list[str]) -> dict[str, float]:
     }
 
 
-def _difficulty(text: str, window: str, spoken: dict[str, int], *, is_code: bool) -> dict[str, float]:
-    """Counts what makes a question hard: its own size without its options, quantities, and how they hang together."""
+def _difficulty(size: int, window: str, spoken: dict[str, int], *, is_code: bool) -> dict[str, float]:
+    """Count what makes a question hard: its own size without its options, quantities, and how they hang together."""
     lettered = list(_OPTION.finditer(window))
     starts = [found.start() for found in lettered] if len(lettered) >= _FEWEST_OPTIONS else []
     options = [window[start:end] for start, end in pairwise([*starts, len(window)])]
     question = window[: starts[0]] if starts else window
     return {
         "options": float(len({found[1] for found in lettered})),
-        "asked_chars": float(len(text) - sum(map(len, options))),
+        "asked_chars": float(size - sum(map(len, options))),
         "asked_words": float(len(question.split())),
         "quantities": 0.0 if is_code else float(len(_NUMBER.findall(question)) + spoken.get("quantity", 0)),
         "relations": 0.0 if is_code else float(spoken.get("relation", 0)),

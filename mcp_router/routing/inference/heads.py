@@ -39,13 +39,13 @@ class Heads(NamedTuple):
 
 
 @cache
-def heads() -> Heads:
-    """Returns the shipped heads, read once."""
+def load_heads() -> Heads:
+    """Return the shipped heads, read once."""
     return parse(Path(__file__).with_name("heads.bin").read_bytes())
 
 
 def parse(artefact: bytes) -> Heads:
-    """Reads an artefact: a line of JSON, four bytes for each feature's mark, then a byte for each weight.
+    """Read an artefact: a line of JSON, four bytes for each feature's mark, then a byte for each weight.
 
     Nothing is taken apart that a look-up does not need: a first call waits for it.
     """
@@ -72,13 +72,13 @@ def parse(artefact: bytes) -> Heads:
 _MARK_BYTES = 4
 
 
-def marked(names: Iterable[str]) -> Iterator[int]:
-    """Yields what features are told by; of a million names that are not learnt six are taken for one that is."""
+def hash_names(names: Iterable[str]) -> Iterator[int]:
+    """Yield the hash of each name; of a million names that are not learnt, six collide with one that is."""
     return map(crc32, map(str.encode, names))
 
 
-def logits(model: Heads, reading: Reading) -> list[float]:
-    """Returns the raw score of every label."""
+def compute_logits(model: Heads, reading: Reading) -> list[float]:
+    """Return the raw score of every label."""
     words, word_count = _sum(model, reading.words)
     signs, sign_count = _sum(model, reading.signs)
     share = model.word_share / math.sqrt(word_count + 4)
@@ -100,24 +100,24 @@ def _sum(model: Heads, names: Sequence[str]) -> tuple[list[int], int]:
 
 
 def _rows(model: Heads, names: Sequence[str]) -> Iterator[bytes]:
-    """Yields the weights of each name; none for one that is not learnt."""
+    """Yield the weights of each name; none for one that is not learnt."""
     marks, wide = model.marks, len(model.labels)
-    for one in marked(names):
+    for one in hash_names(names):
         at = bisect_left(marks, one)
         is_learnt = at < len(marks) and marks[at] == one
         yield model.weights[at * wide : (at + 1) * wide] if is_learnt else b""
 
 
-def chances(scores: Sequence[float]) -> list[float]:
-    """Returns how likely each label is."""
+def to_probabilities(scores: Sequence[float]) -> list[float]:
+    """Return how likely each label is."""
     top = max(scores)
     raised = [math.exp(score - top) for score in scores]
     total = sum(raised)
     return [one / total for one in raised]
 
 
-def sure(line: Sequence[float], scores: Sequence[float]) -> float:
-    """Returns how often the best of such scores is right, by how far it stands above the next; never quite 0 or 1."""
+def to_confidence(line: Sequence[float], scores: Sequence[float]) -> float:
+    """Return how often the best of such scores is right, by how far it stands above the next; never quite 0 or 1."""
     slope, start = line
     second, best = sorted(scores)[-2:]
     return min(max(1 / (1 + math.exp(-slope * (best - second) - start)), LEAST_SURE), MOST_SURE)

@@ -24,7 +24,7 @@ _LAST_PART = re.compile(r"(?:.*(?:[.!?]\s|\n|[!?](?=[^\W\d_])))(?P<last>\S.*)\Z"
 _SIGNATURE = re.compile(r"\n-{2,3}[ ]*\n(?P<signed>[^\n]{0,60}(?:\n[^\n]{0,60}){0,3})\Z")
 
 
-def unwrapped(text: str, polite: Callable[[str], bool]) -> str:
+def unwrap(text: str, polite: Callable[[str], bool]) -> str:
     """Return what is asked, without what stands around it; the whole text where nothing else would be left.
 
     `polite` says whether a few words are nothing but courtesies.

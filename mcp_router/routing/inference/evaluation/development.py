@@ -1,4 +1,4 @@
-"""The part of the development data that ships, so that anybody can score what is inferred."""
+"""The part of the development data that ships, so that users can score the inference."""
 
 import gzip
 import json
@@ -19,13 +19,17 @@ class Row:
     text: str
     source: str
     label: str | None = None
-    """Its use case, or `other`; None where only outcomes were recorded."""
+    """Its use case, or `other`; None if only outcomes were recorded."""
     unseen: tuple[str, float] | None = None
     """What weights that never saw its source, nor its relatives, took it for, and how sure they were."""
     outcomes: tuple[float, float] | None = None
     """How good a cheap and a strong model's answers were."""
     left_out: int = 0
     """Characters of a long text that do not ship."""
+    language: str | None = None
+    complexity: str | None = None
+    unseen_complexity: str | None = None
+    """The complexity that weights inferred which never saw its source."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,14 +41,14 @@ class Development:
     """By source: repository and licence."""
 
 
-def shipped() -> Development:
+def load_development() -> Development:
     """Return the part of the development data that ships."""
     packed = files("mcp_router.routing.inference.evaluation").joinpath(NAME).read_bytes()
     first, *lines = gzip.decompress(packed).decode().splitlines()
-    return Development(rows=tuple(read(lines)), origins=json.loads(first)["origins"])
+    return Development(rows=tuple(read_rows(lines)), origins=json.loads(first)["origins"])
 
 
-def read(lines: list[str]) -> Iterator[Row]:
+def read_rows(lines: list[str]) -> Iterator[Row]:
     """Read rows, one JSON object a line: `text`, `label` and perhaps `source`.
 
     Raises:
@@ -74,7 +78,15 @@ def _row(found: dict[str, object]) -> Row:
         unseen=None if unseen is None else (str(unseen[0]), float(str(unseen[1]))),
         outcomes=_pair(found["outcomes"]) if "outcomes" in found else None,
         left_out=int(str(found.get("left_out", 0))),
+        language=_text(found, "language"),
+        complexity=_text(found, "complexity"),
+        unseen_complexity=_text(found, "unseen_complexity"),
     )
+
+
+def _text(found: dict[str, object], name: str) -> str | None:
+    value = found.get(name)
+    return None if value is None else str(value)
 
 
 def _pair(found: object) -> tuple[float, float]:

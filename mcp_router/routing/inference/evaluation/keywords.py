@@ -20,7 +20,7 @@ _COMPILED: tuple[tuple[UseCase, re.Pattern[str]], ...] = tuple(
 )
 
 
-def by_keywords(text: str, *, attachments: int = 0) -> UseCase:
+def infer_by_keywords(text: str, *, attachments: int = 0) -> UseCase:
     """Return the first use case one of whose keywords stands in a prompt."""
     if len(text) + attachments > LONG_CHARS:
         return "long_context"

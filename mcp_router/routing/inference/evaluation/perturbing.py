@@ -1,5 +1,6 @@
 """Says the same in other words around it: what must not change what a prompt is taken for."""
 
+import json
 from collections.abc import Callable, Mapping
 
 Perturbation = Callable[[str], str]
@@ -26,3 +27,58 @@ PERTURBATIONS: Mapping[str, Perturbation] = {
     "system line": lambda text: f"You are a helpful assistant.\n\n{text}",
     "typing error": lambda text: text.replace("the ", "teh ", 2).replace("ie", "ei", 1),
 }
+
+
+def _json(text: str) -> str:
+    return json.dumps({"job": 8812, "kind": "delegated", "payload": {"instruction": text, "lang": "auto"}}, indent=1)
+
+
+def _yaml(text: str) -> str:
+    inside = "\n".join(f"    {line}" for line in text.split("\n"))
+    return f"from: orchestrator\nretry: 0\nuser_request: |\n{inside}\nreply_with: text\n"
+
+
+FRAMES: Mapping[str, Perturbation] = {
+    "context block": lambda text: (
+        "<project_context>\nLanguage: Go 1.23\nLinter: golangci-lint\nEntry point: cmd/server/main.go\n"
+        f"</project_context>\n\n{text}"
+    ),
+    "environment block": lambda text: (
+        "<environment_details>\nOS: macOS 15\nShell: fish\nOpen tabs: router.go, Makefile\n</environment_details>\n"
+        + text
+    ),
+    "bracketed context": lambda text: f"[CONTEXT]\nNightly batch, shard 3, region us-east.\n[/CONTEXT]\n\n{text}",
+    "rules after": lambda text: (
+        f"{text}\n\nGround rules:\n* no small talk\n* if unsure, say UNKNOWN\n* British spelling"
+    ),
+    "role line": lambda text: f"You are Orion, the research and operations agent of a mid-sized publisher. {text}",
+    "role and rules": lambda text: (
+        "You are a tireless back-office assistant. You keep to the point. Cite nothing you did not see.\n\n" + text
+    ),
+    "tracker header": lambda text: f"Key: PAY-771\nStatus: In Progress\nReporter: L. Haas\nSprint: 41\n\n{text}",
+    "ticket number": lambda text: f"[PAY-771] {text}",
+    "story": lambda text: (
+        f"# Story 2.4: back-office chores\n\nStatus: Approved\n\n## Tasks\n- [ ] {text}\n\n"
+        "## Dev Notes\nKeep it small. See architecture.md."
+    ),
+    "numbered steps": lambda text: f"1. Read the brief.\n2. {text}\n3. Report back in this thread.",
+    "headings": lambda text: f"## Where things stand\nPhase 2 of the migration.\n\n## What I need\n{text}",
+    "output format": lambda text: f"{text}\n\nOutput format: markdown, no preamble, at most one screen.",
+    "prose context": lambda text: (
+        "We moved the billing service to Kotlin last month and half of the team is on holiday this week.\n\n" + text
+    ),
+    "JSON envelope": _json,
+    "YAML envelope": _yaml,
+    "French blocks": lambda text: (
+        f"<contexte>\nSite vitrine sous Symfony 7, hébergé à Roubaix.\n</contexte>\n<demande>\n{text}\n</demande>"
+    ),
+    "French role": lambda text: f"Tu es un collaborateur fiable du service informatique d'une mairie. {text}",
+    "French headings": lambda text: (
+        f"### Cadre de travail\nProjet pilote, équipe de quatre.\n\n### Ce qui est demandé\n{text}\n\n"
+        "### Format\nTexte simple, sans préambule."
+    ),
+    "German headings": lambda text: f"## Rahmen\nPilotprojekt, Team von vier.\n\n## Aufgabe\n{text}",
+    "Spanish rules": lambda text: f"Normas:\n- nada de relleno\n- tutea al lector\n\nEncargo: {text}",
+    "Chinese blocks": lambda text: f"【背景】内部运营平台\n【任务】{text}",
+}
+"""What agents put around a prompt; the training knows none of these wordings."""

@@ -20,7 +20,7 @@ class Choice:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClassScore:
-    """How one class was told from the others."""
+    """How well one class was recognized."""
 
     f1: float
     recall: float
@@ -93,7 +93,7 @@ class Routing:
     quality_50: float
 
 
-def routing(outcomes: Sequence[Outcome], risks: Sequence[float]) -> Routing:
+def score_routing(outcomes: Sequence[Outcome], risks: Sequence[float]) -> Routing:
     """Score an order of prompts by risk, the riskiest sent to the strong model first."""
     ranked = sorted(range(len(outcomes)), key=lambda at: (-risks[at], at * 7919 % len(outcomes)))
     recovered = [0.0]
