@@ -16,7 +16,7 @@ import anyio
 from mcp_router.errors import ConfigError, UnknownNameError
 from mcp_router.execution import tracing
 from mcp_router.execution.adapters import AdapterPool, ProviderConnection
-from mcp_router.execution.attempt import AttemptRunner, Baseline
+from mcp_router.execution.attempt import AttemptRunner
 from mcp_router.execution.budget_increase import BudgetIncrease
 from mcp_router.execution.conversations import Conversations, Prefixes
 from mcp_router.execution.router import Router, RouterConfig
@@ -25,6 +25,7 @@ from mcp_router.ledger.ledger import Ledger, LedgerError
 from mcp_router.ledger.records import RateLimit
 from mcp_router.routing import routes as tables
 from mcp_router.routing.access import Access, AccessRules
+from mcp_router.routing.baseline import Baseline
 from mcp_router.routing.catalog import Catalog, read_user_providers
 from mcp_router.routing.feedback import Feedback
 from mcp_router.routing.routes import RoutingTable

@@ -36,6 +36,11 @@ def _read_prompt(given: str | None) -> str | None:
         raise BadInputError(f"Standard input is no text in {exc.encoding}: give the file's name with --file.") from exc
 
 
+def texts(value: object) -> list[str]:
+    """Take a list of texts out of an answer."""
+    return list(map(str, value)) if isinstance(value, list) else []  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType] -- made by `describe_plan`
+
+
 def rows(value: object) -> list[dict[str, object]]:
     """Take a list of objects out of an answer."""
     return value if isinstance(value, list) else []  # pyright: ignore[reportUnknownVariableType] -- made by `plan_view`

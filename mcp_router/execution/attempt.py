@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -29,10 +29,10 @@ from mcp_router.ledger.records import (
     RateLimit,
     RateRefusal,
 )
+from mcp_router.routing.baseline import Baseline
 from mcp_router.routing.feedback import Feedback, counts_for
 from mcp_router.routing.fit import Candidate
 from mcp_router.routing.prices import compute_cost
-from providers.catalog import Model, Provider
 from providers.completion import RESTART, Completion, Limits, Message, Prompt, Usage
 from providers.errors import BrokenAnswerError, ProviderError
 
@@ -41,19 +41,6 @@ if TYPE_CHECKING:
 
 _LEASE_SPARE = 30.0
 """Seconds a hold outlives the longest its attempt may take."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Baseline:
-    """The model that savings are told against."""
-
-    provider: Provider
-    model: Model
-
-    def cost_usd(self, usage: Usage, at: datetime) -> Decimal | None:
-        """Return what the same tokens would have cost there."""
-        plain = replace(usage, reported_cost_usd=None, cache_read_tokens=0, cache_write_tokens=0, searches=0)
-        return compute_cost(self.provider, self.model, plain, at=at, thinking=False)[0]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import anyio
@@ -63,6 +63,7 @@ class Router:
             benches={scope: bench for scope, bench in remembered.items() if bench.open_until > now},
             busy=rate_limits.find_rate_limited(standing, self.runner.rate_limits, now),
             unlisted=self.config.unlisted,
+            baseline=self.runner.baseline,
             preferences=await self.runner.feedback.preferences(task) if self.runner.feedback and task else {},
         )
         return world, remembered
@@ -83,13 +84,12 @@ class Router:
             RouterError: Nobody may answer, the budget does not admit it, or everybody failed; each text
                 says what to do. `call_id` leads to the attempts.
         """
-        call = Call(
-            request=request,
-            id=request.call_id or new_call_id(),
-            deadline=anyio.current_time() + self.config.deadline_seconds,
-        )
+        deadline = anyio.current_time() + self.config.deadline_seconds
         world, remembered = await self.read_state(request.task)
         planned = plan(request.task, world)
+        # The plan may have chosen the tier.
+        request = replace(request, task=planned.task)
+        call = Call(request=request, id=request.call_id or new_call_id(), deadline=deadline)
         try:
             executor = FallbackExecutor(
                 runner=self.runner,

@@ -46,6 +46,7 @@ def describe_plan(plan: Plan, app: App) -> Json:
         "complexity": _describe_choice(task, "complexity", task.complexity),
         "budget_tier": _describe_choice(task, "budget_tier", task.budget_tier),
         "ceiling_usd": to_number(task.ceiling_usd),
+        "reasons": list(task.reasons),
         "candidates": [_describe_candidate(candidate) for candidate in plan.candidates],
         "rejected": [_describe_rejection(rejection) for rejection in plan.rejected],
         "baseline": app.baseline.model.id,

@@ -47,7 +47,7 @@ async def prepare_call(app: App, arguments: RouteArguments, *, client: str = "lo
         BadInputError: A file, a name or the schema cannot be used.
         LedgerError: The conversation may be stored, but cannot be read now.
     """
-    ready = _start_draft(arguments)
+    ready = _start_draft(arguments, client)
     if arguments.files:
         reading = await read_files(arguments.files, allowed_roots(app), base=app.settings.working_folder)
         # Files first: calls that ask several things of the same files then share their beginning.
@@ -90,7 +90,7 @@ async def prepare_batch(app: App, arguments: GenerateArguments, *, client: str) 
         BadInputError: A name or the schema cannot be used.
         LedgerError: The conversation may be stored, but cannot be read now.
     """
-    begun = _start_draft(arguments)
+    begun = _start_draft(arguments, client)
     shared = len(begun.system or "") + len(begun.messages[-1].content) > WORTH_CACHING
     begun = await _add_conversation(app, client, arguments.conversation_id, replace(begun, shared_prefix=shared))
     return BatchPrompt(app=app, arguments=arguments, draft=begun)
@@ -126,16 +126,18 @@ class _Draft:
     system: str | None
     messages: tuple[Message, ...]
     schema: AnswerSchema | None
+    client: str = "local"
     files_characters: int = 0
+    file_names: tuple[str, ...] = ()
     shared_prefix: bool = False
     prefer: str | None = None
     skipped: tuple[str, ...] = ()
 
 
-def _start_draft(arguments: RouteArguments) -> _Draft:
+def _start_draft(arguments: RouteArguments, client: str) -> _Draft:
     system, messages = to_conversation(arguments)
     schema = compile_schema(arguments.response_schema) if arguments.response_schema is not None else None
-    return _Draft(system=system, messages=messages, schema=schema)
+    return _Draft(system=system, messages=messages, schema=schema, client=client)
 
 
 def _add_files(ready: _Draft, reading: ReadResult, *, files_first: bool) -> _Draft:
@@ -151,7 +153,14 @@ def _add_files(ready: _Draft, reading: ReadResult, *, files_first: bool) -> _Dra
         attachments=reading.attachments,
         shared_chars=len(first) if len(first) > WORTH_CACHING else 0,
     )
-    return replace(ready, messages=(*before, whole), files_characters=len(files), skipped=reading.skipped)
+    names = tuple(file.name for file in reading.files)
+    return replace(
+        ready,
+        messages=(*before, whole),
+        files_characters=len(files),
+        file_names=names,
+        skipped=reading.skipped,
+    )
 
 
 def _shared_prefix(ready: _Draft) -> str:
@@ -188,8 +197,12 @@ def _infer_task(app: App, arguments: RouteArguments, ready: _Draft) -> PreparedC
         (ready.system, ready.messages),
         app.routes,
         providers=app.catalog.providers,
-        most_per_call_usd=app.settings.configuration.budgets.per_call_usd,
+        cost_limits_usd=(
+            app.settings.configuration.budgets.per_call_usd,
+            *(limit.limit_usd for limit in app.settings.limits() if limit.client in (None, ready.client)),
+        ),
         files_characters=ready.files_characters,
+        file_names=ready.file_names,
         shared_prefix=ready.shared_prefix,
         prefer=ready.prefer,
     )

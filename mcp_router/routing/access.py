@@ -22,6 +22,8 @@ class Access:
     key_scope: str = ""
     """Scope of the key's breaker; identifies the key without revealing it."""
     retired: bool = False
+    configured: bool = False
+    """Whether the user set the provider up; it stays true while a local server is down."""
 
     @property
     def available(self) -> bool:
@@ -71,7 +73,8 @@ class AccessRules:
             moved = self.settings.base_url(name, provider.base_url_env) is not None
             retired = provider.retired is not None and provider.retired <= today and not moved
             reason = self._find_reason(provider, retired=retired, moved=moved)
-            found[name] = Access(reason=reason, key_scope=self.key_scope(name), retired=retired)
+            scope = self.key_scope(name)
+            found[name] = Access(reason=reason, key_scope=scope, retired=retired, configured=reason is None)
         return found
 
     def _find_reason(self, provider: Provider, *, retired: bool, moved: bool) -> str | None:

@@ -1,4 +1,4 @@
-"""Moves models forward or back within a cell, by what became of their earlier answers there."""
+"""Finds the models of a route whose checked answers were clearly worse than the others' there."""
 
 from __future__ import annotations
 
@@ -10,96 +10,87 @@ from mcp_router.ledger.records import OutcomeCounts, RouteOutcomes
 from mcp_router.routing.request import Preference, RoutingRequest
 
 FRESH_SECONDS = 30.0
-"""What was learnt is read again after so long: a call more or less changes no order."""
+"""The counts are read again after so many seconds: one call more changes no order."""
 
 ENOUGH = 8
-"""With fewer checked answers of a model in a cell, nothing is concluded from them."""
-ENOUGH_PINS = 5
+"""With fewer checked answers of a model on a route, nothing is concluded from them."""
 _PRIOR_GOOD, _PRIOR = 9.5, 10.0
-"""Before anything is known, 19 of 20 checked answers are taken to be good; that weighs as much as ten of them."""
+"""The prior: 19 of 20 checked answers are good, which weighs as much as ten of them."""
 _STEP = 0.1
-"""Smaller differences move nobody: the table's order and the prices say more."""
+"""Smaller differences move no model: the route's order and the prices say more."""
 
 _UNUSABLE = frozenset({"invalid_answer", "empty"})
-"""Failures that are the model's own, not its host's or the caller's."""
+"""Kinds of failure that are the model's own, not its provider's or the caller's."""
 
-Cell = tuple[str, str, str]
+RouteKey = tuple[str, str, str]
+"""Use case, budget tier and complexity."""
 
 
 def counts_for(
     task: RoutingRequest, model: str, *, checked: bool, error: str | None, first: bool
 ) -> OutcomeCounts | None:
-    """Say what an attempt that ended teaches; None for nothing. `checked` is whether its answer had to satisfy a
-    schema, `error` the kind of its failure, `first` whether nobody was asked before it.
+    """Return the counts of an attempt that ended; None if it says nothing of the model.
+
+    `checked` is whether its answer had to satisfy a schema, `error` the kind of its failure, `first` whether it was
+    the first attempt.
     """
-    lesson = OutcomeCounts(
+    counts = OutcomeCounts(
         kept=int(checked and error is None),
         rejected=int(error in _UNUSABLE),
         pinned=int(first and error is None and task.pin == model),
     )
-    return lesson or None
+    return counts or None
 
 
 @dataclass(kw_only=True, slots=True)
 class Feedback:
-    """What was learnt, as every call sees it without asking the database again."""
+    """Preferences from outcome counts, read from the ledger at most every 30 s."""
 
     ledger: Ledger
     clock: Callable[[], float]
     _read_at: float | None = None
-    _cells: Mapping[Cell, Mapping[str, Preference]] | None = None
+    _routes: Mapping[RouteKey, Mapping[str, Preference]] | None = None
 
     async def preferences(self, task: RoutingRequest) -> Mapping[str, Preference]:
-        """Say which models did better or worse in a task's cell than the others there."""
+        """Return the models that did worse than the others on the request's route."""
         now = self.clock()
-        if self._cells is None or self._read_at is None or not 0 <= now - self._read_at < FRESH_SECONDS:
+        if self._routes is None or self._read_at is None or not 0 <= now - self._read_at < FRESH_SECONDS:
             self._read_at = now
-            self._cells = preferences(await self.ledger.read_outcomes(now))
-        return self._cells.get((task.use_case, task.budget_tier, task.complexity), {})
+            self._routes = compare_outcomes(await self.ledger.read_outcomes(now))
+        return self._routes.get((task.use_case, task.budget_tier, task.complexity), {})
 
 
-def preferences(lessons: Iterable[RouteOutcomes]) -> Mapping[Cell, Mapping[str, Preference]]:
-    """Turn counts into an order, cell by cell."""
-    cells: dict[Cell, dict[str, OutcomeCounts]] = {}
-    for one in lessons:
-        cells.setdefault((one.use_case, one.budget_tier, one.complexity), {})[one.model] = one.counts
-    return {cell: _of_cell(models) for cell, models in cells.items()}
+def compare_outcomes(outcomes: Iterable[RouteOutcomes]) -> Mapping[RouteKey, Mapping[str, Preference]]:
+    """Return the preferences of each route from its outcome counts."""
+    routes: dict[RouteKey, dict[str, OutcomeCounts]] = {}
+    for one in outcomes:
+        routes.setdefault((one.use_case, one.budget_tier, one.complexity), {})[one.model] = one.counts
+    return {key: _compare(models) for key, models in routes.items()}
 
 
-def _of_cell(models: Mapping[str, OutcomeCounts]) -> dict[str, Preference]:
-    pins = sum(lesson.pinned for lesson in models.values())
+def _compare(models: Mapping[str, OutcomeCounts]) -> dict[str, Preference]:
     found: dict[str, Preference] = {}
-    for model, lesson in models.items():
+    for model, counts in models.items():
         others = [other for name, other in models.items() if name != model and _is_enough(other)]
-        weight = _checked(lesson, others) + _pinned(lesson, pins)
-        steps = round(weight / _STEP)
-        if steps:
-            found[model] = Preference(weight=round(steps * _STEP, 1), why=_why(lesson, forward=steps > 0))
+        steps = round(_lead(counts, others) / _STEP)
+        if steps < 0:
+            found[model] = Preference(weight=round(steps * _STEP, 1), why=_why(counts))
     return found
 
 
-def _checked(lesson: OutcomeCounts, others: Sequence[OutcomeCounts]) -> float:
-    """How much more often its answers are good than the others', both drawn towards what is usual."""
-    if not _is_enough(lesson):
+def _lead(counts: OutcomeCounts, others: Sequence[OutcomeCounts]) -> float:
+    """Return how much larger its share of good answers is than the others', both drawn towards the prior."""
+    if not _is_enough(counts):
         return 0.0
     kept, rejected = sum(other.kept for other in others), sum(other.rejected for other in others)
     usual = (kept + _PRIOR_GOOD) / (kept + rejected + _PRIOR)
-    own = (lesson.kept + usual * _PRIOR) / (lesson.kept + lesson.rejected + _PRIOR)
+    own = (counts.kept + usual * _PRIOR) / (counts.kept + counts.rejected + _PRIOR)
     return own - usual
 
 
-def _is_enough(lesson: OutcomeCounts) -> bool:
-    return lesson.kept + lesson.rejected >= ENOUGH
+def _is_enough(counts: OutcomeCounts) -> bool:
+    return counts.kept + counts.rejected >= ENOUGH
 
 
-def _pinned(lesson: OutcomeCounts, pins: int) -> float:
-    return lesson.pinned / (pins + _PRIOR) if lesson.pinned >= ENOUGH_PINS else 0.0
-
-
-def _why(lesson: OutcomeCounts, *, forward: bool) -> str:
-    said = f"moved {'forward' if forward else 'back'} by what was learnt here:"
-    checked = f"{lesson.kept} of {lesson.kept + lesson.rejected} checked answers were good"
-    told = [checked] if _is_enough(lesson) else []
-    if lesson.pinned >= ENOUGH_PINS:
-        told.append(f"it was pinned {lesson.pinned} times")
-    return f"{said} {', '.join(told)}"
+def _why(counts: OutcomeCounts) -> str:
+    return f"moved back by feedback: {counts.kept} of {counts.kept + counts.rejected} checked answers were good"

@@ -1,4 +1,4 @@
-"""Which models may answer a task, in which order, with how many tokens, and why each of the others may not.
+"""Which models may answer a request, in which order, with how many tokens, and why each of the others may not.
 
 One pure function, `plan`. What `explain_route` shows is what `generate` runs.
 """
@@ -12,24 +12,20 @@ from typing import Literal
 
 from mcp_router.ledger.records import Breaker
 from mcp_router.routing import candidates
-from mcp_router.routing.candidates import LAST_RESORT
 from mcp_router.routing.fit import Candidate, Fit, MisfitKind, NoFit, fit
+from mcp_router.routing.order import order_fillers, order_route
 from mcp_router.routing.request import RoutingRequest, RoutingState
-from mcp_router.routing.routes import Complexity
+from mcp_router.routing.routes import Tier
 from providers.catalog import Model
 from providers.completion import Effort
 
 ENOUGH = 2
-"""With fewer candidates than this others fill up, so that there is a fallback."""
-_TOLD = 4
-"""So many of those who might have filled up are told of where not one fits."""
+"""With fewer candidates than this, fillers are added, so that there is a fallback."""
+_MAX_REJECTED_FILLERS = 4
+"""Fillers that do not fit are reported up to this number, and only if there is no candidate at all."""
 
 RejectionKind = Literal["unavailable", "retired", "unknown", "breaker_open", "rate_limited"] | MisfitKind
 """`unavailable`: available once the user follows the reason."""
-HIGH_RISK = 0.33
-"""From here on the next stronger model is asked first: one in ten or twenty of the prompts the risk was fitted on."""
-_RISKY = frozenset({"analysis", "code_generation", "expert_tasks"})
-"""Where a prompt's size is that of the task; elsewhere it is that of the material, which says nothing of failing."""
 
 _RETIRES_SOON = timedelta(days=30)
 _STRONGER: Mapping[Effort, Effort] = {"off": "low", "minimal": "low", "low": "medium", "medium": "high"}
@@ -37,51 +33,68 @@ _STRONGER: Mapping[Effort, Effort] = {"off": "low", "minimal": "low", "low": "me
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rejection:
-    """A model that may not answer, and why."""
+    """A model that is left out, and why."""
 
     model: str
     kind: RejectionKind
     reason: str
     wait_seconds: float | None = None
-    """How long until it might; None where waiting does not help."""
+    """Seconds until it becomes available; None if waiting does not help."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """Who is asked, in order, and who is not."""
+    """The candidates in order, and the models left out."""
 
     task: RoutingRequest
     candidates: tuple[Candidate, ...]
     rejected: tuple[Rejection, ...]
     waiting: tuple[tuple[Candidate, float], ...] = ()
-    """Those who could answer if one waited, with the seconds; asked only when nobody else is left."""
+    """Models that become available after a wait, in seconds; tried only if no candidate is left."""
 
 
-def plan(task: RoutingRequest, world: RoutingState) -> Plan:
-    """Plan a task. Pure: the same task in the same world gives the same plan.
+def plan(request: RoutingRequest, state: RoutingState) -> Plan:
+    """Return the plan for a request: in the first of its tiers in which a model fits. Pure.
 
     Raises:
-        UnknownNameError: The pin names a provider or model that nobody has.
+        UnknownNameError: The pin names a provider or model that does not exist.
     """
-    desk = _PlanBuilder(task=task, world=world)
-    for model, thinking, why in candidates.list_route(task, world):
-        desk.consider(model, thinking, why)
-    if desk.is_short:
-        desk.fill()
+    *lower, last = request.tiers or (request.budget_tier,)
+    for tier in lower:
+        found = _plan_at(tier, request, state)
+        if found.candidates:
+            return found
+    return _plan_at(last, request, state)
+
+
+def _plan_at(tier: Tier, request: RoutingRequest, state: RoutingState) -> Plan:
+    ceiling_usd = min(request.ceiling_usd, state.routes.ceilings[tier])
+    if tier != request.budget_tier:
+        reason = f"no model fits {request.budget_tier}, so {tier}"
+        request = replace(request, budget_tier=tier, reasons=(*request.reasons, reason))
+    if ceiling_usd != request.ceiling_usd:
+        request = replace(request, ceiling_usd=ceiling_usd)
+    builder = _PlanBuilder(request=request, state=state)
+    for model, thinking, why in candidates.list_route(request, state):
+        builder.consider(model, thinking, why)
+    route = list(builder.candidates)
+    if builder.is_short:
+        builder.fill()
+    fillers = builder.candidates[len(route) :]
     return Plan(
-        task=task,
-        candidates=tuple(_ordered(desk.candidates, task, world)),
-        rejected=tuple(desk.rejected),
-        waiting=tuple(sorted(desk.waiting, key=lambda pair: pair[1])),
+        task=request,
+        candidates=(*order_route(route, request, state), *order_fillers(fillers, request, state)),
+        rejected=tuple(builder.rejected),
+        waiting=tuple(sorted(builder.waiting, key=lambda pair: pair[1])),
     )
 
 
 @dataclass(kw_only=True, slots=True)
 class _PlanBuilder:
-    """Collects what becomes of each entry while one plan is made."""
+    """Candidates and rejections of a plan in the making."""
 
-    task: RoutingRequest
-    world: RoutingState
+    request: RoutingRequest
+    state: RoutingState
     candidates: list[Candidate] = field(default_factory=list[Candidate])
     rejected: list[Rejection] = field(default_factory=list[Rejection])
     waiting: list[tuple[Candidate, float]] = field(default_factory=list[tuple[Candidate, float]])
@@ -89,19 +102,19 @@ class _PlanBuilder:
 
     @property
     def is_short(self) -> bool:
-        """Whether there are too few to ask."""
-        return len([one for one in self.candidates if not _is_last_resort(one)]) < ENOUGH
+        """Whether there are too few candidates."""
+        return len(self.candidates) < ENOUGH
 
     def consider(self, model: Model, thinking: Effort, why: str) -> None:
         if model.id in self.seen:
             return
         self.seen.add(model.id)
-        why_not = _closed(model, self.world)
+        why_not = _closed(model, self.state)
         if why_not is None:
             self._admit(model, thinking, why)
         elif (substitute := self._substitute(model, thinking)) is None:
             self.rejected.append(why_not)
-        elif model.id == self.task.pin:
+        elif model.id == self.request.pin:
             self.rejected.append(replace(why_not, reason=f"{why_not.reason}; {substitute.id} could be asked"))
         else:
             self.seen.add(substitute.id)
@@ -109,25 +122,23 @@ class _PlanBuilder:
             self._admit(substitute, thinking, f"stands in for {model.id}: {why_not.reason}")
 
     def fill(self) -> None:
-        """Add whoever else can be asked until there are enough. One that does not fit was not asked for, and is
-        worth a word only where nobody does.
-        """
+        """Add fillers until there are enough candidates. Those that do not fit are reported only if none does."""
         rejected = len(self.rejected)
-        for model, thinking, why in candidates.list_fillers(self.task, self.world):
+        for model, thinking, why in candidates.list_fillers(self.request, self.state):
             if not self.is_short:
                 break
-            if model.id not in self.seen and _closed(model, self.world) is None:
+            if model.id not in self.seen and _closed(model, self.state) is None:
                 self.seen.add(model.id)
                 self._admit(model, thinking, why)
-        told = 0 if any(not _is_last_resort(one) for one in self.candidates) else _TOLD
-        del self.rejected[rejected + told :]
+        reported = 0 if self.candidates else _MAX_REJECTED_FILLERS
+        del self.rejected[rejected + reported :]
 
     def _substitute(self, model: Model, wanted: Effort) -> Model | None:
-        """Find another host of the same family, or failing that of the same lineage, that can be asked."""
+        """Return another provider's model of the same family, else of the same lineage, that is available and fits."""
         hosts = (
             host
-            for host in self.world.catalog.stand_ins(model)
-            if host.id not in self.seen and _closed(host, self.world) is None
+            for host in self.state.catalog.stand_ins(model)
+            if host.id not in self.seen and _closed(host, self.state) is None
         )
         return next((host for host in hosts if not isinstance(self._fit(host, wanted), NoFit)), None)
 
@@ -136,9 +147,9 @@ class _PlanBuilder:
         if isinstance(fitted, NoFit):
             self.rejected.append(Rejection(model=model.id, kind=fitted.kind, reason=fitted.reason))
             return
-        provider = self.world.catalog.provider(model.provider)
-        candidate = Candidate(model=model, provider=provider, fit=fitted, why=_with_warnings(why, model, self.world))
-        held_back = _held_back(model, self.world)
+        provider = self.state.catalog.provider(model.provider)
+        candidate = Candidate(model=model, provider=provider, fit=fitted, why=_with_warnings(why, model, self.state))
+        held_back = _held_back(model, self.state)
         if held_back is None:
             self.candidates.append(candidate)
         else:
@@ -147,98 +158,64 @@ class _PlanBuilder:
 
     def _fit(self, model: Model, wanted: Effort) -> Fit | NoFit:
         return fit(
-            self.world.catalog.provider(model.provider),
+            self.state.catalog.provider(model.provider),
             model,
-            effort=model.choose_effort(_effort(wanted, self.task.complexity)),
-            need=self.task.requirements,
-            ceiling_usd=self.task.ceiling_usd,
-            now=self.world.now,
-            unpriced_ok=model.provider in self.world.unlisted,
+            effort=model.choose_effort(_effort(wanted, self.request)),
+            need=self.request.requirements,
+            ceiling_usd=self.request.ceiling_usd,
+            now=self.state.now,
+            unpriced_ok=model.provider in self.state.unlisted,
         )
 
 
-def _closed(model: Model, world: RoutingState) -> Rejection | None:
-    """Say why a model cannot be asked at all, whatever the task."""
-    access = world.access[model.provider]
+def _closed(model: Model, state: RoutingState) -> Rejection | None:
+    """Return why a model is unavailable for any request; None if it is available."""
+    access = state.access[model.provider]
     if access.reason is not None:
         return Rejection(model=model.id, kind="retired" if access.retired else "unavailable", reason=access.reason)
-    if model.retires is not None and model.retires <= world.now.date():
+    if model.retires is not None and model.retires <= state.now.date():
         return Rejection(model=model.id, kind="retired", reason=f"retired on {model.retires}")
     if not model.name:
         reason = f"no model of {model.provider} is known: name one as {model.provider}:MODEL"
         return Rejection(model=model.id, kind="unknown", reason=reason)
-    bench = world.benches.get(access.key_scope)
-    if bench is None:
+    breaker = state.benches.get(access.key_scope)
+    if breaker is None:
         return None
     return Rejection(
-        model=model.id, kind="breaker_open", reason=f"its key is benched {_until(bench, world)}: {bench.reason}"
+        model=model.id, kind="breaker_open", reason=f"its key is benched {_until(breaker, state)}: {breaker.reason}"
     )
 
 
-def _held_back(model: Model, world: RoutingState) -> Rejection | None:
+def _held_back(model: Model, state: RoutingState) -> Rejection | None:
     for scope in (f"model:{model.id}", f"provider:{model.provider}"):
-        if (bench := world.benches.get(scope)) is not None:
-            reason, seconds = (
-                f"benched {_until(bench, world)}: {bench.reason}",
-                bench.open_until - world.now.timestamp(),
-            )
+        if (breaker := state.benches.get(scope)) is not None:
+            reason = f"benched {_until(breaker, state)}: {breaker.reason}"
+            seconds = breaker.open_until - state.now.timestamp()
             return Rejection(model=model.id, kind="breaker_open", reason=reason, wait_seconds=seconds)
-    if (seconds := world.busy.get(model.id, world.busy.get(model.provider))) is not None:
+    if (seconds := state.busy.get(model.id, state.busy.get(model.provider))) is not None:
         reason = f"at its rate limit: free in {seconds:.0f} s"
         return Rejection(model=model.id, kind="rate_limited", reason=reason, wait_seconds=seconds)
     return None
 
 
-def _until(bench: Breaker, world: RoutingState) -> str:
-    return f"for {max(1, round(bench.open_until - world.now.timestamp()))} s more"
+def _until(breaker: Breaker, state: RoutingState) -> str:
+    return f"for {max(1, round(breaker.open_until - state.now.timestamp()))} s more"
 
 
-def _effort(wanted: Effort, complexity: Complexity) -> Effort:
-    if complexity == "simple":
-        return "off"
-    return _STRONGER.get(wanted, wanted) if complexity == "complex" else wanted
+def _effort(wanted: Effort, request: RoutingRequest) -> Effort:
+    """Return how much a model may think: what the route says, unless the caller stated another complexity."""
+    if "complexity" in request.inferred or request.complexity == "medium":
+        return wanted
+    return "off" if request.complexity == "simple" else _STRONGER.get(wanted, wanted)
 
 
-def _ordered(candidates: list[Candidate], task: RoutingRequest, world: RoutingState) -> list[Candidate]:
-    """Keep the table's order, or the cheapest first, or the strongest first; the last resort always last."""
-
-    def rank(candidate: Candidate) -> tuple[bool, bool, float, float]:
-        cost = float(candidate.fit.estimated_usd or 0)
-        chosen = {"simple": cost, "medium": 0.0, "complex": -float(candidate.model.strength)}[task.complexity]
-        preference = world.preferences.get(candidate.model.id)
-        learned = -preference.weight if preference is not None else 0.0
-        preferred = candidate.model.id == task.prefer
-        return (not preferred, _is_last_resort(candidate), learned, chosen)
-
-    ordered = sorted(candidates, key=rank)
-    return _one_step_up(ordered) if _is_risky(task) else ordered
-
-
-def _is_risky(task: RoutingRequest) -> bool:
-    return task.risk >= HIGH_RISK and task.use_case in _RISKY and task.pin is None and task.prefer is None
-
-
-def _one_step_up(ordered: list[Candidate]) -> list[Candidate]:
-    """Put the next stronger model first: never a weaker one, and never the strongest at once."""
-    stronger = [one for one in ordered if one.model.strength > ordered[0].model.strength and not _is_last_resort(one)]
-    if not stronger:
-        return ordered
-    chosen = min(stronger, key=lambda one: one.model.strength)
-    told = replace(chosen, why=f"{chosen.why}; one step stronger, since a cheaper model may well fail at this")
-    return [told, *(one for one in ordered if one is not chosen)]
-
-
-def _is_last_resort(candidate: Candidate) -> bool:
-    return candidate.model.provider == LAST_RESORT
-
-
-def _with_warnings(why: str, model: Model, world: RoutingState) -> str:
-    if retires_soon(model, world.now.date()):
+def _with_warnings(why: str, model: Model, state: RoutingState) -> str:
+    if retires_soon(model, state.now.date()):
         why = f"{why}; it retires on {model.retires}"
-    preference = world.preferences.get(model.id)
+    preference = state.preferences.get(model.id)
     return why if preference is None else f"{why}; {preference.why}"
 
 
 def retires_soon(model: Model, today: date) -> bool:
-    """Whether a model that still answers is about to be gone."""
+    """Return whether a model that still answers retires within 30 days."""
     return model.retires is not None and today < model.retires <= today + _RETIRES_SOON

@@ -1,4 +1,4 @@
-"""What a plan depends on: the task, and the world it is planned in."""
+"""What a plan depends on: the request, and the state it is planned in."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from mcp_router.ledger.records import Breaker
 from mcp_router.routing.access import Access
+from mcp_router.routing.baseline import Baseline
 from mcp_router.routing.catalog import Catalog
 from mcp_router.routing.fit import Requirements
 from mcp_router.routing.routes import Complexity, RoutingTable, Tier, UseCase
@@ -16,45 +17,57 @@ from mcp_router.routing.routes import Complexity, RoutingTable, Tier, UseCase
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RoutingRequest:
-    """A subtask with nothing left to guess."""
+    """A subtask with nothing left to infer."""
 
     use_case: UseCase
     complexity: Complexity
     budget_tier: Tier
     inferred: Mapping[str, float] = field(default_factory=dict[str, float])
-    """Which of the three the router chose itself, and how sure it was."""
+    """Which of the three the router chose itself, with its confidence."""
     risk: float = 0.0
-    """How likely a cheap model fails where a stronger one would not; 0 where the caller said how complex it is."""
+    """How likely a cheap model fails where a stronger one does not; 0 if the caller stated the complexity."""
     pin: str | None = None
-    """`provider:model` or `provider`, where the caller insists."""
+    """`provider:model` or `provider`, if the caller insists."""
     prefer: str | None = None
-    """The model that answered a conversation so far: first, while it can be had."""
+    """The model that answered the conversation so far: first, while it is available."""
+    tiers: tuple[Tier, ...] = ()
+    """Tiers to try in this order until a model fits; empty if only `budget_tier` counts."""
+    reasons: tuple[str, ...] = ()
+    """What was read, and why this use case, complexity and tier."""
     ceiling_usd: Decimal
+    """The most that the call may cost, in US dollars; with several tiers that of the last one."""
     requirements: Requirements
+
+    @property
+    def follows_difficulty(self) -> bool:
+        """Whether the tier follows an inferred use case and its difficulty."""
+        return "use_case" in self.inferred and "budget_tier" in self.inferred
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Preference:
-    """How well a model did on a cell before."""
+    """How a model's checked answers on a route compare with the others'."""
 
     weight: float
-    """Above 0 moves it forward, below 0 back."""
+    """Below 0: worse than the others, which moves it behind them."""
     why: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RoutingState:
-    """Everything outside the task that a plan depends on."""
+    """Everything outside the request that a plan depends on."""
 
     catalog: Catalog
     routes: RoutingTable
     now: datetime
     access: Mapping[str, Access]
     benches: Mapping[str, Breaker] = field(default_factory=dict[str, Breaker])
-    """By scope; only those still in force."""
+    """By scope; only those that are open."""
     busy: Mapping[str, float] = field(default_factory=dict[str, float])
-    """By provider or model: seconds until one at its rate limit may be asked again."""
+    """By provider or model: seconds until a rate limit admits the next request."""
     unlisted: frozenset[str] = frozenset()
     """Providers where a model that the catalog does not know may run, at an unknown price."""
+    baseline: Baseline | None = None
+    """What an inferred plan must undercut; None in a replay."""
     preferences: Mapping[str, Preference] = field(default_factory=dict[str, Preference])
-    """By model, where enough is known."""
+    """By model, if enough is known."""

@@ -52,7 +52,7 @@ class TypicalUsage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UseCaseRow:
-    """What a use case is about, and where it goes when nobody says."""
+    """What a use case is about, and its default tier."""
 
     name: UseCase
     about: str
@@ -67,7 +67,7 @@ class RouteEntry:
     model: str
     """`provider:name`, or a provider alone: its best fit."""
     thinking: Effort = "off"
-    """How much it may think here, where it can be told."""
+    """How much it may think here, if that can be set."""
     note: str = ""
     """Under which condition it fits the tier."""
 
@@ -103,6 +103,10 @@ class RoutingTable:
     def route(self, use_case: UseCase, tier: Tier) -> tuple[RouteEntry, ...]:
         """The candidates of a cell, first one first."""
         return self.routes[use_case, tier].entries
+
+    def is_shipped(self, use_case: UseCase, tier: Tier) -> bool:
+        """Return whether a route is the shipped one, not one of the user's configuration."""
+        return self.routes[use_case, tier].origin == SHIPPED
 
     def merge(
         self, overrides: Mapping[str, Mapping[str, Sequence[str | Mapping[str, str]]]], *, file: str = "config.toml"

@@ -166,6 +166,7 @@ EXPLAIN_ROUTE = types.Tool(
             "complexity": {"type": "object"},
             "budget_tier": {"type": "object"},
             "ceiling_usd": _NUMBER,
+            "reasons": _array({"type": "string"}),
             "candidates": _OBJECTS,
             "rejected": _OBJECTS,
             "baseline": _string(),

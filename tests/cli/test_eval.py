@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mcp_router.cli import main
-from mcp_router.routing.inference.evaluation.development import shipped
+from mcp_router.routing.inference.evaluation.development import load_development
 from mcp_router.routing.inference.evaluation.scoring import (
     Choice,
     Outcome,
@@ -18,7 +18,7 @@ from mcp_router.routing.inference.evaluation.scoring import (
     by_class,
     calibration_error,
     macro_f1,
-    routing,
+    score_routing,
 )
 
 OWN = (
@@ -64,13 +64,31 @@ def test_recorded_outcomes_lie_between_always_cheapest_and_always_strongest(told
 
 def test_every_source_says_whose_it_is_and_under_which_licence(told: Told) -> None:
     assert set(told["by_source"]) | set(told["difficulty"]) <= set(told["origins"])
-    assert {row.source for row in shipped().rows} <= set(told["origins"])
+    assert {row.source for row in load_development().rows} <= set(told["origins"])
     assert not [name for name, origin in told["origins"].items() if "CDLA" in str(origin) or "-SA" in str(origin)]
 
 
 def test_latency_and_size_are_told(told: Told) -> None:
     assert {f"{length} characters" for length in (200, 2_000, 100_000)} == set(told["latency_ms"])
-    assert set(told["bytes"]) == {"heads.bin", "lexicon.txt"}
+    assert set(told["bytes"]) == {"heads.bin", "lexicon.txt", "frames/block_names.txt"}
+
+
+def test_inferred_plans_cost_a_fraction_of_the_baseline(told: Told) -> None:
+    costs = {name: row["share"] for name, row in told["cost"].items()}
+
+    assert max(costs.values()) <= 0.5, costs
+    assert costs["all"] <= 0.2
+    assert costs["authored_agents"] <= 0.12
+    assert not any("enterprise" in row or row["without_plan"] for row in told["cost"].values())
+
+
+def test_languages_frames_and_complexity_are_scored(told: Told) -> None:
+    frames = {name: float(str(share)) for name, share in told["frames"].items()}
+
+    assert frames.pop("all") >= 0.92
+    assert min(frames.values()) >= 0.55
+    assert told["by_language"]["fr"]["shipped"] >= 0.88
+    assert told["complexity"]["all"]["shipped"] >= 0.65
 
 
 def test_ones_own_prompts_are_scored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -91,6 +109,8 @@ def test_ones_own_prompts_are_scored(tmp_path: Path, capsys: pytest.CaptureFixtu
     }
     assert view["use_case"]["unseen"] == {}
     assert view["difficulty"] == {}
+    assert view["complexity"] == view["by_language"] == {}
+    assert set(view["cost"]) == {"mail", "yours", "all"}
     assert {name: row["prompts"] for name, row in view["by_source"].items()} == {"mail": 1, "yours": 1}
 
 
@@ -152,7 +172,7 @@ def test_a_perfect_order_closes_the_gap_at_once_and_a_reversed_one_at_the_end() 
     outcomes = [Outcome(cheap=0, strong=1)] * 20 + [Outcome(cheap=1, strong=1)] * 80
     risks = [1.0] * 20 + [0.0] * 80
 
-    best, worst = routing(outcomes, risks), routing(outcomes, [-risk for risk in risks])
+    best, worst = score_routing(outcomes, risks), score_routing(outcomes, [-risk for risk in risks])
 
     assert (best.cheapest, best.strongest) == (0.8, 1.0)
     assert (best.cpt_50, best.cpt_80) == (0.1, 0.16)

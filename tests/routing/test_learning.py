@@ -15,7 +15,7 @@ from mcp_router.cli import main
 from mcp_router.ledger.connect import open_ledger
 from mcp_router.ledger.records import OutcomeCounts, RouteOutcomes
 from mcp_router.routing import routes
-from mcp_router.routing.feedback import ENOUGH, ENOUGH_PINS, FRESH_SECONDS, Feedback, preferences
+from mcp_router.routing.feedback import ENOUGH, FRESH_SECONDS, Feedback, compare_outcomes
 from mcp_router.routing.fit import Requirements
 from mcp_router.routing.request import RoutingRequest
 from tests.support.front import Front, environment, front
@@ -49,7 +49,7 @@ def lessons(**models: OutcomeCounts) -> list[RouteOutcomes]:
 
 
 def weights(**models: OutcomeCounts) -> dict[str, float]:
-    found = preferences(lessons(**models))[tuple(CELL.values())]
+    found = compare_outcomes(lessons(**models))[tuple(CELL.values())]
     return {name: preference.weight for name, preference in found.items()}
 
 
@@ -76,18 +76,28 @@ async def test_a_model_whose_answers_would_not_do_moves_back_and_the_plan_says_w
 
     assert shown[0]["model"] != FIRST
     (why,) = (one["why"] for one in shown if one["model"] == FIRST)
-    assert why.endswith("moved back by what was learnt here: 0 of 12 checked answers were good")
+    assert why.endswith("moved back by feedback: 0 of 12 checked answers were good")
 
 
-async def test_a_model_that_callers_keep_pinning_moves_forward(tmp_path: Path, vendors: Vendors) -> None:
+async def test_pins_and_good_answers_leave_the_route_as_it_is(tmp_path: Path, vendors: Vendors) -> None:
     async with front(tmp_path, environment(vendors, "groq", "openai")) as house:
-        for _ in range(ENOUGH_PINS):
-            await house.call("generate", **TASK, model=SECOND)
-    async with front(tmp_path, environment(vendors, "groq", "openai")) as house:
+        await taught(house, SECOND, 12, kept=1, pinned=1)
+        await taught(house, FIRST, 12, kept=1)
+
         shown = await order(house)
 
-    assert shown[0]["model"] == SECOND
-    assert shown[0]["why"].endswith("moved forward by what was learnt here: it was pinned 5 times")
+    assert shown[0]["model"] == FIRST
+
+
+async def test_feedback_does_not_overrule_a_route_of_the_users_own(tmp_path: Path, vendors: Vendors) -> None:
+    own = f'[routes.conversation]\nstandard = ["{FIRST}", "{SECOND}"]\n'
+    async with front(tmp_path, environment(vendors, "groq", "openai"), own) as house:
+        await taught(house, FIRST, 12, rejected=1)
+        await taught(house, SECOND, 12, kept=1)
+
+        shown = await order(house)
+
+    assert [one["model"] for one in shown] == [FIRST, SECOND]
 
 
 async def test_answers_that_were_checked_are_counted_and_no_others(tmp_path: Path, vendors: Vendors) -> None:
@@ -98,7 +108,7 @@ async def test_answers_that_were_checked_are_counted_and_no_others(tmp_path: Pat
         await house.call("generate", **TASK, response_schema=SCHEMA)
         await house.refused("generate", **TASK, response_schema=SCHEMA, model=SECOND)
 
-        known = {one.model: one.lesson for one in await house.app.ledger.read_outcomes(house.app.router.runner.clock())}
+        known = {one.model: one.counts for one in await house.app.ledger.read_outcomes(house.app.router.runner.clock())}
 
     assert known[FIRST] == OutcomeCounts(kept=1)
     assert known[SECOND].rejected >= 1

@@ -13,11 +13,12 @@ from mcp_router.routing.access import Access
 from mcp_router.routing.catalog import Catalog
 from mcp_router.routing.fit import Candidate, Requirements
 from mcp_router.routing.inference import infer
-from mcp_router.routing.inference.features import read
-from mcp_router.routing.inference.heads import heads
-from mcp_router.routing.plan import HIGH_RISK, plan
+from mcp_router.routing.inference.features import read_features
+from mcp_router.routing.inference.heads import load_heads
+from mcp_router.routing.plan import plan
 from mcp_router.routing.request import RoutingRequest, RoutingState
 from mcp_router.routing.routes import COMPLEXITIES, TIERS, USE_CASES, Complexity, Tier, UseCase
+from mcp_router.routing.tiers import HIGH_RISK
 
 CATALOG = Catalog.with_shipped()
 SHIPPED = routes.load_shipped()
@@ -33,6 +34,7 @@ def candidates(
         use_case=use_case,
         complexity=complexity,
         budget_tier=tier,
+        inferred={"complexity": 0.5},
         risk=risk,
         ceiling_usd=SHIPPED.ceilings[tier],
         requirements=Requirements(input_tokens=reference.input_tokens, typical_usage=reference),
@@ -64,8 +66,8 @@ def test_more_risk_never_chooses_a_weaker_model_and_at_most_the_next_stronger(
 def test_a_risky_task_is_asked_of_the_next_stronger_model_and_says_why() -> None:
     keys = frozenset(NAMES)
 
-    calm = candidates("code_generation", "economy", "simple", keys, 0.0)
-    wary = candidates("code_generation", "economy", "simple", keys, HIGH_RISK)
+    calm = candidates("analysis", "economy", "simple", keys, 0.0)
+    wary = candidates("analysis", "economy", "simple", keys, HIGH_RISK)
 
     assert wary[0].model.strength > calm[0].model.strength
     assert wary[0].why.endswith("one step stronger, since a cheaper model may well fail at this")
@@ -95,15 +97,15 @@ def test_more_steps_and_figures_are_a_greater_risk(easy: str, hard: str) -> None
 
 
 def test_nothing_that_is_counted_makes_a_prompt_less_risky() -> None:
-    weights = {name: weight for name, (_, _, weight) in heads().risk.items()}
+    weights = {name: weight for name, (_, _, weight) in load_heads().risk.items()}
 
     assert min(weights.values()) > 0, weights
 
 
 def test_the_size_of_a_question_is_its_own_not_that_of_its_options() -> None:
     asked = "Which of these is a noble gas?\n"
-    short = read(f"{asked}A. argon\nB. oxygen\nC. iron\n").counts
-    long = read(f"{asked}A. argon{' gas' * 40}\nB. oxygen{' too' * 40}\nC. iron\n").counts
+    short = read_features(f"{asked}A. argon\nB. oxygen\nC. iron\n").counts
+    long = read_features(f"{asked}A. argon{' gas' * 40}\nB. oxygen{' too' * 40}\nC. iron\n").counts
 
     assert (long["asked_words"], long["asked_chars"]) == (short["asked_words"], short["asked_chars"])
     assert short["asked_words"] == len(asked.split())
@@ -112,4 +114,4 @@ def test_the_size_of_a_question_is_its_own_not_that_of_its_options() -> None:
 def test_numbers_and_conditions_of_code_are_no_quantities() -> None:
     code = "def f(n):\n    if n > 2:\n        return f(n - 1) + f(n - 2);\n    return 1;\n"
 
-    assert (read(code).counts["quantities"], read(code).counts["relations"]) == (0.0, 0.0)
+    assert (read_features(code).counts["quantities"], read_features(code).counts["relations"]) == (0.0, 0.0)

@@ -58,12 +58,29 @@ def test_each_use_case_has_the_default_tier_of_the_contract() -> None:
     }
 
 
-@pytest.mark.parametrize(("use_case", "tier"), CELLS)
-def test_every_cell_ends_with_the_model_that_needs_no_key(use_case: UseCase, tier: Tier) -> None:
-    cell = SHIPPED.route(use_case, tier)
+def test_no_shipped_route_names_the_embedded_model_or_a_model_twice() -> None:
+    routes_with_embedded = [route for route in CELLS if "embedded" in {one.provider for one in SHIPPED.route(*route)}]
+    named_in = {route: [one.model for one in SHIPPED.route(*route)] for route in CELLS}
+    repeating = [route for route, models in named_in.items() if len(set(models)) < len(models)]
 
-    assert cell[-1] == RouteEntry(model="embedded")
-    assert len({entry.model for entry in cell}) == len(cell) >= 2
+    assert routes_with_embedded == []
+    assert repeating == []
+
+
+def test_first_model_of_each_default_route_is_of_the_designs_family() -> None:
+    first = {name: SHIPPED.route(name, row.default_tier)[0].provider for name, row in SHIPPED.use_cases.items()}
+
+    # Kimi, the design's choice for long context, costs 2 dollars per million tokens: a full window exceeds the ceiling.
+    assert first == {
+        "classification": "qwen",
+        "code_generation": "deepseek",
+        "conversation": "groq",
+        "summarization": "gemini",
+        "analysis": "claude",
+        "long_context": "openai",
+        "web_research": "perplexity",
+        "expert_tasks": "claude",
+    }
 
 
 @pytest.mark.parametrize("entry", sorted({entry for *_, entry in MODELS}, key=named), ids=named)

@@ -10,7 +10,7 @@ from rich.padding import Padding
 
 from mcp_router.app import App
 from mcp_router.cli.exit_codes import DONE
-from mcp_router.cli.output import collect_arguments, create_table, rows
+from mcp_router.cli.output import collect_arguments, create_table, rows, texts
 from mcp_router.operations import explain
 from mcp_router.operations.arguments import ExplainArguments, parse_arguments
 from mcp_router.text import to_compact_json
@@ -44,6 +44,8 @@ def show(view: dict[str, object], console: Console) -> None:
         guess = f" [dim](inferred, confidence {chosen['confidence']})[/dim]" if chosen["inferred"] else ""
         console.print(f"{what.replace('_', ' ')}: [bold]{chosen['value']}[/bold]{guess}")
     console.print(f"ceiling: {view['ceiling_usd']} USD, baseline: {view['baseline']}")
+    for reason in texts(view["reasons"]):
+        console.print(f"[dim]{escape(reason)}[/dim]")
     for number, candidate in enumerate(rows(view["candidates"]), 1):
         console.print(f"{number:2}. [bold]{escape(str(candidate['model']))}[/bold]")
         told = f"{_figures(candidate)}; {escape(str(candidate['why']))}"

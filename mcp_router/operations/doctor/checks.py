@@ -121,7 +121,7 @@ async def _ask_for_one_token(app: App, name: str) -> Finding:
         max_output_tokens=16,
     )
     said = to_conversation(arguments)
-    task = classify(arguments, said, app.routes, providers=app.catalog.providers, most_per_call_usd=None)
+    task = classify(arguments, said, app.routes, providers=app.catalog.providers)
     try:
         generation = await app.router.generate(CallRequest(task=task, messages=said[1], client="doctor"))
     except (RouterError, LedgerError) as error:
