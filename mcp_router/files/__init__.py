@@ -1,12 +1,14 @@
-"""Files in, files out: what a call names is read and what it answers is saved, inside the allowed folders only."""
+"""Reading what a call names and saving what it answers, inside the allowed folders only."""
 
+from mcp_router.files.atomic_write import FileChangedError
 from mcp_router.files.batch_targets import BatchTarget, plan_targets, save_target
 from mcp_router.files.code_fences import fence_files, unwrap_code
-from mcp_router.files.keeping import SaveOutcome, save_or_copy
+from mcp_router.files.protected_paths import ProtectedPathError, is_protected_folder, warn_of_execution
 from mcp_router.files.reading import FoundFile, ReadLimits, ReadResult, SourceFile, find_files, read_file, read_files
 from mcp_router.files.roots import FileRefusedError, ResolvedPath, Roots
 from mcp_router.files.safe_open import Fingerprint
-from mcp_router.files.saving import FileChangedError, Saved, inspect_target, save
+from mcp_router.files.saving import Saved, SaveOutcome, inspect_target, save, save_or_copy
+from mcp_router.files.secrets import SecretFileError
 
 __all__ = [
     "BatchTarget",
@@ -14,16 +16,19 @@ __all__ = [
     "FileRefusedError",
     "Fingerprint",
     "FoundFile",
+    "ProtectedPathError",
     "ReadLimits",
     "ReadResult",
     "ResolvedPath",
     "Roots",
     "SaveOutcome",
     "Saved",
+    "SecretFileError",
     "SourceFile",
     "fence_files",
     "find_files",
     "inspect_target",
+    "is_protected_folder",
     "plan_targets",
     "read_file",
     "read_files",
@@ -31,4 +36,5 @@ __all__ = [
     "save_or_copy",
     "save_target",
     "unwrap_code",
+    "warn_of_execution",
 ]

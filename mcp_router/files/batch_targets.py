@@ -1,4 +1,4 @@
-"""Gives each source of a `per_file` call a file of its own to be saved to, and knows which are done already."""
+"""The files that a `per_file` call saves to, one for each source, and which are done already."""
 
 from __future__ import annotations
 
@@ -14,35 +14,34 @@ import anyio.to_thread
 from anyio.from_thread import check_cancelled
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from mcp_router.files.globs import is_glob
 from mcp_router.files.reading import FoundFile
 from mcp_router.files.roots import FileRefusedError, ResolvedPath, Roots, format_path
 from mcp_router.files.safe_open import Fingerprint, open_parent, read_content, read_fingerprint
 from mcp_router.files.saving import Saved, encode_text, inspect_target_sync, save_sync
 
 _DONE_FILE = ".mcp-router.jsonl"
-"""In the folder that is saved to: lines for each answer, so that a call can be resumed after a kill."""
+"""In the target folder: lines for each answer, so a call can be resumed after a kill."""
 _MAX_DONE_BYTES = 100_000_000
 _APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
 _PARENT_NAME = "_up"
-"""Stands for `..` where a source lies above the base."""
+"""Replaces `..` if a source is above the base."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BatchTarget:
-    """Where the answer for one source goes."""
+    """The file that the answer for one source is saved to."""
 
     source: FoundFile
     place: ResolvedPath
     before: Fingerprint | None
-    """What stood there when the call began."""
+    """Its state when the call began."""
     done: bool
-    """Answered already, by the same task over the same content; only when asked to resume."""
+    """Whether the same task has answered it for the same content; only with `resume`."""
     done_file: ResolvedPath
 
 
 class _DoneRecord(BaseModel):
-    """One answer that is about to be saved, or was."""
+    """One answer that is about to be saved, or was saved."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -51,7 +50,7 @@ class _DoneRecord(BaseModel):
     sha256: str
     target: str
     saving: str | None = None
-    """The answer's SHA-256 before it is saved: whether it was, is told by what the target holds."""
+    """The SHA-256 of an answer not yet saved: it was saved if the target has it."""
 
 
 async def plan_targets(
@@ -64,26 +63,26 @@ async def plan_targets(
     suffix: str = ".md",
     resume: bool = False,
 ) -> list[BatchTarget]:
-    """One target a source, in their order; `save_to` is a folder, or a folder and how names are made in it.
+    """Return one target for each source, in order; `save_to` is a folder, or a folder and a pattern for names.
 
     Both `notes` and `notes/*.md` make `notes/src/a.py.md` of `src/a.py`, and `out/*` makes `out/src/a.py`.
-    `task` is all that an answer depends on besides its file: what another task has done is not done.
+    `task` is all that an answer depends on besides its file; answers of another task do not count as done.
     Sources of a glob that are answers of an earlier run into the folder are left out.
 
     Raises:
-        FileRefusedError: A target is outside the roots or cannot be written, or two targets are in each other's way.
+        FileRefusedError: A target is outside the roots, protected or not writable, or two sources have the same target.
     """
     work = partial(_plan_targets, sources, save_to, roots, base=base, task=task, suffix=suffix, resume=resume)
-    return await anyio.to_thread.run_sync(work)
+    return await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
 
 
 async def save_target(
     target: BatchTarget, text: str, *, source: Fingerprint, task: str, overwrite: bool = False
 ) -> Saved:
-    """Save the answer for one source and write down that it is done; `source` is the fingerprint of what was read.
+    """Save the answer for one source and record that it is done; `source` is the state that was read.
 
     Raises:
-        ChangedMeanwhileError: The target was changed since the call began.
+        FileChangedError: The target was changed since the call began.
         FileRefusedError: It cannot be written.
     """
     return await anyio.to_thread.run_sync(_save_target, target, text, source, task, overwrite)
@@ -108,7 +107,7 @@ def _plan_targets(
         targets.append(BatchTarget(source=source, place=place, before=before, done=done, done_file=done_file))
     if not targets:
         raise FileRefusedError(
-            f"All these files are answers saved to {format_path(save_to)} before: save to another folder."
+            f"All these files are answers saved to {format_path(save_to)} earlier: save to another folder."
         )
     _refuse_clashes(targets)
     return targets
@@ -118,15 +117,15 @@ def _split_save_to(save_to: str, suffix: str) -> tuple[str, str]:
     folder, slash, last = save_to.rpartition("/")
     if "*" not in last:
         folder, slash, last = save_to, "", f"*{suffix}"
-    if is_glob(folder) or last.count("*") != 1:
+    if "*" in folder or last.count("*") != 1:
         raise FileRefusedError(
-            f"{format_path(save_to)} has a wildcard too many: write a folder, or one * in the last part."
+            f"{format_path(save_to)} has too many wildcards: write a folder, or one * in the last part."
         )
     return folder or slash or ".", last
 
 
 def _target_name(source: FoundFile, base: Path, pattern: str) -> PurePath:
-    """A whole path loses its root: it comes from another drive than the base."""
+    """Return the name of a source's target; one on another drive than the base loses its root."""
     path = source.place.path
     try:
         path = PurePath(os.path.relpath(path, os.path.realpath(base)))
@@ -153,7 +152,7 @@ def _clash_error(one: str, other: str, target: BatchTarget) -> FileRefusedError:
 
 
 def _is_current(line: _DoneRecord, source: FoundFile, target: Fingerprint, task: str) -> bool:
-    """Whether it was saved, by the same task, over what the source holds now."""
+    """Whether the target was saved by the same task for the source's present content."""
     if line.task != _digest_task(task) or line.saving not in {None, target.sha256}:
         return False
     now = read_fingerprint(source.place)
@@ -161,12 +160,12 @@ def _is_current(line: _DoneRecord, source: FoundFile, target: Fingerprint, task:
 
 
 def _digest_task(task: str) -> str:
-    # A digest: prompts are kept nowhere.
+    # A digest, because prompts are not stored.
     return hashlib.sha256(task.encode("utf-8", "replace")).hexdigest()[:16]
 
 
 def _read_done_records(done_file: ResolvedPath) -> dict[str, _DoneRecord]:
-    """The last line of each target; one that a kill cut short is passed over."""
+    """Return the last line of each target; a line that a kill cut short is skipped."""
     try:
         data = read_content(done_file, max_bytes=_MAX_DONE_BYTES)[0]
     except FileRefusedError:
@@ -196,18 +195,18 @@ def _save_target(target: BatchTarget, text: str, source: Fingerprint, task: str,
 
 
 def _append_record(done_file: ResolvedPath, line: _DoneRecord) -> None:
-    # A failure here costs one answer asked again, no more: the answer itself is saved.
+    # A failure here costs one repeated request at most: the answer itself is saved.
     with suppress(OSError), open_parent(done_file, create=True) as folder:
         fd = os.open(folder.at(_DONE_FILE), _APPEND, 0o666, dir_fd=folder.fd)
         try:
-            # The newline comes first, so that a line cut short by a kill spoils no other.
+            # The newline comes first, so a line cut short by a kill damages no other.
             os.write(fd, b"\n" + line.model_dump_json(exclude_none=True).encode())
         finally:
             os.close(fd)
 
 
 def _relative_name(path: Path, home: Path) -> str:
-    """As it stands in the done file: for comparing only, whatever bytes a name has."""
+    """Return a path as it is in the done file, for comparison; any bytes can be in a name."""
     try:
         relative = os.path.relpath(path, home)
     except ValueError:  # another drive

@@ -1,4 +1,4 @@
-"""Puts files into a prompt so that they cannot be mistaken for it, and takes the fence off an answer that is code."""
+"""Fences around files in a prompt, and around answers that are code."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from mcp_router.files.reading import SourceFile
 from providers.completion import Attachment
 
 _PROSE = frozenset({".md", ".markdown", ".mdx", ".qmd", ".rmd", ".txt", ".text", ".rst", ".adoc", ".asciidoc", ".org"})
-"""Where a fence may be meant; every other file is code or data."""
+"""Files in which a fence can be part of the text; every other file is code or data."""
 _OPENING = re.compile(r" {0,3}(?P<fence>`{3,}(?=[^`\n]*$)|~{3,})")
 
 
 def fence_files(files: Iterable[SourceFile]) -> str:
-    """Each file under its name, in a fence longer than any within it; the same files give the same text.
+    """Return each file under its name, in a fence longer than any within it; the same files give the same text.
 
-    An image or PDF is named only: it travels as an attachment.
+    Images and PDFs are only named: they are sent as attachments.
     """
     return "\n".join(_fence_file(file) for file in files)
 
@@ -32,7 +32,7 @@ def _fence_file(file: SourceFile) -> str:
 
 
 def unwrap_code(text: str, target: PurePath) -> str:
-    """The code alone, where the whole answer is one fenced block and the target is a code or data file."""
+    """Return the code alone if the whole answer is one fenced block and the target is a code or data file."""
     if target.suffix.lower() in _PROSE:
         return text
     lines = text.strip().split("\n")

@@ -1,4 +1,4 @@
-"""Tells text from images, PDFs and other bytes, and in which encoding it is."""
+"""Detection of text and its encoding, of images and of PDFs."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _BYTE_ORDER_MARKS = (  # UTF-32 first: its mark begins with that of UTF-16
 )
 _CONTROLS = re.compile("[\x00-\x07\x0e-\x1a\x1c-\x1f\x7f]")
 _MAX_CONTROL_SHARE = 0.01
-"""Text has hardly any; compressed data one in ten."""
+"""Text has hardly any; compressed data has one in ten."""
 _SAMPLE_BYTES = 64 * 1024
 _MAX_WESTERN_BYTES = 64
-"""Bytes beyond ASCII below which a detector guesses worse than a look at the words."""
+"""Bytes beyond ASCII up to which words tell the encoding better than a statistical detector."""
 _LIKELY_ENCODINGS = [
     *("cp1252", "cp1250", "iso8859_2", "cp1251", "koi8_r", "cp1253", "cp1254", "cp1255", "cp1256"),
     *("cp932", "euc_jp", "cp949", "gb18030", "big5"),
@@ -38,16 +38,16 @@ _WESTERN_SIGNS = frozenset(
 )
 """Quotation marks, dashes, currencies, fractions and the like."""
 _BROKEN_WORD = re.compile(r"[^\W\d_][\xa1-\xa9\xab-\xb4\xb6-\xb9\xbb-\xbf][^\W\d_]|[\xc0-\xff]{3}")
-"""What no western text has: a sign within a word, or three accented letters in a row."""
+"""Absent from western text: a sign within a word, or three accented letters in a row."""
 
 
 def detect_media_type(data: bytes) -> str | None:
-    """What models take besides text: png, jpeg, gif, webp, PDF; by content, since names lie."""
+    """Return the media type of a png, jpeg, gif, webp or PDF by its content, or None."""
     return next((kind for pattern, kind in _MEDIA if pattern.match(data)), None)
 
 
 def decode(data: bytes) -> tuple[str, str] | None:
-    """The text and its encoding; None for what is not text."""
+    """Return the text and its encoding, or None if the bytes are not text."""
     for mark, encoding in _BYTE_ORDER_MARKS:
         if data.startswith(mark):
             return _decode_as(data, encoding)
@@ -69,7 +69,7 @@ def _decode_as(data: bytes, encoding: str) -> tuple[str, str] | None:
 
 
 def _decode_unmarked_utf16(data: bytes) -> tuple[str, str] | None:
-    """Text of mostly ASCII characters has its zeros on one side; other zeros are no text."""
+    """Decode text of mostly ASCII characters, which has its zeros on one side; other zeros are not text."""
     sides = data[0::2].count(0), data[1::2].count(0)
     if len(data) % 2 or min(sides) * 20 > max(sides) or max(sides) * 4 < len(data) // 2:
         return None

@@ -1,56 +1,74 @@
-"""Finds the files that a glob names, leaving out what git ignores and what is hidden."""
+"""Globs: the files below a folder that a pattern names, without those that are hidden or that git ignores."""
 
 from __future__ import annotations
 
 import os
 import re
-import stat
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from fnmatch import translate
-from itertools import pairwise
 from pathlib import Path
 
-from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
-
+from mcp_router.files.gitignore import IgnoreFile, is_ignored, read_ignore_file, read_ignores_above
 from mcp_router.files.roots import FileRefusedError, format_path
+from mcp_router.files.wildcards import compile_name_pattern, normalize_name
 
 _WILD = re.compile(r"[*?\[{]")
 _BRACES = re.compile(r"\{([^{}]*,[^{}]*)\}")
 _MAX_ALTERNATIVES = 64
 _MAX_ENTRIES = 200_000
-"""Looked at by one glob: a home folder has millions, and nobody means them all."""
-_MAX_IGNORE_BYTES = 1 << 20
+"""Listed for one glob: a home folder has millions, and no caller needs them all."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Segment:
+    """The pattern for one folder level."""
+
+    regex: re.Pattern[str]
+    literal: re.Pattern[str] | None
+    """With brackets as ordinary characters, as in `[id]`; None if there are none."""
+    hidden: bool
+    """Whether it asks for names that start with a dot."""
+
+    def choose(self, names: Sequence[str]) -> re.Pattern[str]:
+        """Return the pattern to use in a folder: names such as `[id]` that exist there are meant literally."""
+        if self.literal is not None and any(self.literal.fullmatch(name) for name in names):
+            return self.literal
+        return self.regex
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Glob:
-    """A pattern taken apart."""
+    """A parsed pattern."""
 
     folder: str
-    """What stands before the first wildcard."""
-    segments: tuple[re.Pattern[str] | None, ...]
-    """One a folder level; None is `**`, any number of levels."""
-    hidden: tuple[bool, ...]
-    """Which segments ask for names that start with a dot."""
+    """The path before the first wildcard."""
+    segments: tuple[_Segment | None, ...]
+    """One for each folder level; None is `**`, any number of levels."""
 
-    def advance(self, states: frozenset[int], name: str) -> frozenset[int]:
-        """The segments that may match below an entry of that name; none when it is out."""
+    def choose(self, names: Sequence[str]) -> tuple[re.Pattern[str] | None, ...]:
+        """Return the pattern of each segment in a folder with these names."""
+        return tuple(segment.choose(names) if segment is not None else None for segment in self.segments)
+
+    def advance(
+        self, states: frozenset[int], name: str, patterns: tuple[re.Pattern[str] | None, ...]
+    ) -> frozenset[int]:
+        """Return the segments that can match below an entry of that name; none if the entry does not match."""
         dotted = name.startswith(".")
         found: set[int] = set()
         for state in states:
-            if state == len(self.segments) or (dotted and not self.hidden[state]):
+            if state == len(self.segments):
                 continue
-            segment = self.segments[state]
-            if segment is None:
+            segment, pattern = self.segments[state], patterns[state]
+            if dotted and (segment is None or not segment.hidden):
+                continue
+            if pattern is None:
                 found.add(state)
-            elif segment.match(name):
+            elif pattern.fullmatch(name):
                 found.add(state + 1)
         return self.expand(found)
 
     def expand(self, states: set[int]) -> frozenset[int]:
-        """With what `**` reaches by matching no level at all."""
+        """Add the segments that `**` reaches by matching no level at all."""
         found = set(states)
         for state in range(len(self.segments)):
             if state in found and self.segments[state] is None:
@@ -59,15 +77,15 @@ class Glob:
 
 
 def is_glob(spec: str) -> bool:
-    """Whether it has a wildcard."""
+    """Whether a path has a wildcard."""
     return bool(_WILD.search(spec))
 
 
 def parse_globs(spec: str) -> list[Glob]:
-    """A pattern's alternatives, one for each choice of `{a,b}`.
+    """Return a pattern's alternatives, one for each choice of `{a,b}`.
 
     Raises:
-        FileRefusedError: It has too many, or `..` behind a wildcard.
+        FileRefusedError: It has too many alternatives, or `..` after a wildcard.
     """
     done: list[str] = []
     open_ones = [spec]
@@ -80,7 +98,7 @@ def parse_globs(spec: str) -> list[Glob]:
             open_ones += [one[: braces.start()] + choice + one[braces.end() :] for choice in braces[1].split(",")]
         if len(done) + len(open_ones) > _MAX_ALTERNATIVES:
             raise FileRefusedError(
-                f"{format_path(spec)} stands for more than {_MAX_ALTERNATIVES} globs: use fewer braces."
+                f"{format_path(spec)} stands for more than {_MAX_ALTERNATIVES} globs: use fewer braces.", path=spec
             )
     return [_parse_glob(one) for one in dict.fromkeys(done)]
 
@@ -90,55 +108,54 @@ def _parse_glob(pattern: str) -> Glob:
     fixed = next((index for index, part in enumerate(parts) if is_glob(part)), len(parts) - 1)
     wild = [part for part in parts[fixed:] if part not in {"", "."}]
     if ".." in wild:
-        raise FileRefusedError(f"{format_path(pattern)} goes up behind a wildcard: write the folder out.")
+        raise FileRefusedError(f"{format_path(pattern)} has .. after a wildcard: write the folder out.", path=pattern)
     return Glob(
         folder="/".join(parts[:fixed]) + ("/" if fixed == 1 and not parts[0] else ""),
-        segments=tuple(None if part == "**" else re.compile(translate(part)) for part in wild),
-        hidden=tuple(part.startswith(".") for part in wild),
+        segments=tuple(None if part == "**" else _parse_segment(part) for part in wild),
     )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Pattern:
-    """One line of a `.gitignore`."""
-
-    regex: re.Pattern[str]
-    ignores: bool
-    """False where it begins with `!`."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class IgnoreFile:
-    """One `.gitignore`, and the folder it speaks of."""
-
-    folder: Path
-    patterns: tuple[_Pattern, ...]
+def _parse_segment(part: str) -> _Segment:
+    return _Segment(
+        regex=compile_name_pattern(part),
+        literal=compile_name_pattern(part, classes=False) if "[" in part else None,
+        hidden=part.startswith("."),
+    )
 
 
-def find_matches(glob: Glob, folder: Path, *, root: Path, going_on: Callable[[], None]) -> Iterator[Path]:
-    """The files that match below a folder without links, in order of their paths. Links are not followed.
+def find_matches(glob: Glob, folder: Path, *, root: Path, check: Callable[[], None]) -> Iterator[Path]:
+    """Yield the files that match below a folder without links, in order of their paths. Links are not followed.
 
-    `root` is the allowed folder it lies in. Calls `going_on` for every folder, which raises to stop it.
+    `root` is the allowed folder it lies in. `check` is called for every entry and raises to stop the search.
 
     Raises:
-        FileRefusedError: Too much stands below the folder.
+        FileRefusedError: More than 200,000 entries were listed.
     """
     seen = 0
-    waiting = [(folder, glob.expand({0}), read_ignores_above(folder, root=root))]
+    waiting = [(folder, glob.expand({0}), read_ignores_above(folder, root=root, check=check))]
     while waiting:
         here, states, ignores = waiting.pop()
-        going_on()
-        entries = _list_entries(here)
+        check()
+        entries = _list_entries(here, _MAX_ENTRIES - seen)
         seen += len(entries)
         if seen > _MAX_ENTRIES:
-            raise FileRefusedError(f"More than {_MAX_ENTRIES:,} files stand below {folder}: begin the glob deeper.")
-        if any(entry.name == ".gitignore" for entry in entries):
-            ignores = (*ignores, *_read_ignore_file(here / ".gitignore", here))
+            raise FileRefusedError(
+                f"{format_path(str(folder))} has more than {_MAX_ENTRIES:,} files below it: begin the glob deeper.",
+                path=str(folder),
+            )
+        names = [normalize_name(entry.name) for entry in entries]
+        if ".gitignore" in names:
+            ignores = (*ignores, *read_ignore_file(here / ".gitignore", here, check))
+        patterns = glob.choose(names)
         inner: list[tuple[Path, frozenset[int], tuple[IgnoreFile, ...]]] = []
-        for entry in entries:
-            reached = glob.advance(states, entry.name)
+        for entry, name in zip(entries, names, strict=True):
+            reached = glob.advance(states, name, patterns)
             is_folder = entry.is_dir(follow_symlinks=False)
-            if not reached or entry.name == ".git" or _is_ignored(ignores, here / entry.name, is_folder=is_folder):
+            if (
+                not reached
+                or name == ".git"
+                or is_ignored(ignores, here / entry.name, is_folder=is_folder, check=check)
+            ):
                 continue
             if is_folder:
                 inner.append((here / entry.name, reached, ignores))
@@ -147,66 +164,16 @@ def find_matches(glob: Glob, folder: Path, *, root: Path, going_on: Callable[[],
         waiting += reversed(inner)
 
 
-def _list_entries(folder: Path) -> list[os.DirEntry[str]]:
+def _list_entries(folder: Path, most: int) -> list[os.DirEntry[str]]:
+    """Return a folder's entries by name, at most one more than `most`."""
+    found: list[os.DirEntry[str]] = []
     try:
         with os.scandir(folder) as entries:
-            return sorted(entries, key=lambda entry: entry.name)
+            for entry in entries:
+                found.append(entry)
+                if len(found) > most:
+                    break
     except OSError:
-        # Gone meanwhile, or not ours to look into: as a shell's glob does, it goes on.
+        # Deleted since, or not readable: like a shell's glob, go on with the others.
         return []
-
-
-def read_ignores_above(folder: Path, *, root: Path) -> tuple[IgnoreFile, ...]:
-    """What the repository around a folder ignores, or what the folders up to `root` do where there is no repository;
-    nothing once the folder itself is ignored, since it was named.
-
-    These files may lie above the roots: they only take away, and nothing in them is shown.
-    """
-    ups = (folder, *folder.parents)
-    top = next((up for up in ups if (up / ".git").exists()), root)
-    found = _read_ignore_file(top / ".git" / "info" / "exclude", top)
-    between = [up for up in reversed(ups) if up.is_relative_to(top)]
-    for up, down in pairwise(between):
-        found = (*found, *_read_ignore_file(up / ".gitignore", up))
-        if _is_ignored(found, down, is_folder=True):
-            return ()
-    return found
-
-
-def _read_ignore_file(path: Path, folder: Path) -> tuple[IgnoreFile, ...]:
-    """A link or a pipe of that name is passed over, as git does."""
-    try:
-        if not stat.S_ISREG(path.lstat().st_mode) or path.stat().st_size > _MAX_IGNORE_BYTES:
-            return ()
-        lines = path.read_text(encoding="utf-8-sig", errors="replace").split("\n")
-    except OSError:
-        return ()
-    return (IgnoreFile(folder=folder, patterns=tuple(_parse_patterns(lines))),)
-
-
-def _parse_patterns(lines: list[str]) -> Iterator[_Pattern]:
-    for line in lines:
-        # Git passes over a line it cannot read; it must not undo the others.
-        with suppress(ValueError):
-            regex, ignores = GitIgnoreSpecPattern.pattern_to_regex(line.removesuffix("\r"))
-            if regex is not None and ignores is not None:
-                yield _Pattern(regex=re.compile(str(regex)), ignores=ignores)
-
-
-def _is_ignored(ignores: tuple[IgnoreFile, ...], path: Path, *, is_folder: bool) -> bool:
-    for one in reversed(ignores):
-        relative = path.relative_to(one.folder).as_posix() + ("/" if is_folder else "")
-        for pattern in reversed(one.patterns):
-            if any(_is_match_of_entry(found, relative) for found in pattern.regex.finditer(relative)):
-                return pattern.ignores
-    return False
-
-
-def _is_match_of_entry(found: re.Match[str], relative: str) -> bool:
-    """Whether a pattern matches the entry itself: what its parents match was decided when they were walked.
-
-    `pathspec` marks the `/` that ends a folder with a group; without one, a pattern such as `a/**` means what is
-    within a folder, not the folder.
-    """
-    at_the_end = found.end() == len(relative)
-    return not (at_the_end and relative.endswith("/")) if found.lastgroup is None else at_the_end
+    return sorted(found, key=lambda entry: entry.name)

@@ -116,7 +116,7 @@ async def test_a_file_that_changed_meanwhile_is_left_alone_unless_told_otherwise
     place, before = await inspect_target("a.md", Roots.from_settings([home], base=home), base=home)
     write(home, "a.md", "theirs")
 
-    with pytest.raises(FileChangedError, match=r"a\.md was changed by someone else"):
+    with pytest.raises(FileChangedError, match=r"a\.md was changed by another program"):
         await save(place, "mine", expect=before)
     kept = tree(home)
     await save(place, "mine", expect=before, overwrite=True)
@@ -141,13 +141,13 @@ async def test_a_file_that_was_only_touched_or_removed_may_be_written(home: Path
 @pytest.mark.parametrize(
     ("path", "why"),
     [
-        ("../a.md", "outside the allowed folders"),
-        ("up/a.md", "outside the allowed folders"),
-        ("dangling", "outside the allowed folders"),
+        ("../a.md", "outside allowed_roots"),
+        ("up/a.md", "outside allowed_roots"),
+        ("dangling", "outside allowed_roots"),
         ("folder", "is a folder: name a file in it"),
         ("new/", "is a folder: name a file in it"),
         (".", "is a folder: name a file in it"),
-        ("file/a.md", "no folder"),
+        ("file/a.md", "leads through a file"),
         ("locked.md", "read-only"),
         ("pipe", "a pipe, a device or a socket"),
         (".git/hooks/pre-commit", "belongs to git"),
@@ -173,7 +173,7 @@ async def test_a_link_put_in_between_the_look_and_the_save_leads_nowhere(home: P
     (home.parent / "elsewhere").mkdir()
     (home / "notes").symlink_to(home.parent / "elsewhere")
 
-    with pytest.raises(FileRefusedError, match="a link put there meanwhile"):
+    with pytest.raises(FileRefusedError, match="a link that was put there since"):
         await save(place, "mine", expect=before, overwrite=True)
 
     assert list((home.parent / "elsewhere").iterdir()) == []
@@ -348,11 +348,11 @@ async def test_a_source_above_the_base_stays_within_the_folder(home: Path) -> No
 @pytest.mark.parametrize(
     ("save_to", "why"),
     [
-        ("../notes", "outside the allowed folders"),
-        ("notes/*/x", "a wildcard too many"),
-        ("notes/*.*", "a wildcard too many"),
+        ("../notes", "outside allowed_roots"),
+        ("notes/*/x", "too many wildcards"),
+        ("notes/*.*", "too many wildcards"),
         (".git", "belongs to git"),
-        ("a.py", "no folder"),
+        ("a.py", "leads through a file"),
     ],
 )
 async def test_where_answers_cannot_go_is_said_before_anything_is_spent(home: Path, save_to: str, why: str) -> None:
@@ -441,7 +441,7 @@ async def test_answers_of_an_earlier_run_are_no_sources_of_the_next(home: Path) 
 
     assert [target.source.name for target in again] == ["a.md"]
     assert [target.source.name for target in named] == ["notes/a.md.md"]
-    with pytest.raises(FileRefusedError, match="answers saved to notes before"):
+    with pytest.raises(FileRefusedError, match="answers saved to notes earlier"):
         await targets(home, "notes/*.md", save_to="notes")
 
 
