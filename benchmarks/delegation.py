@@ -193,7 +193,7 @@ async def server(home: Path, notes: Notes) -> AsyncGenerator[Server]:
     """Start the server in a folder, as a host does."""
     script = str(Path(sys.executable).with_name("mcp-llm-router"))
     environ = {
-        "HOME": str(home),
+        "HOME": str(home / "user"),
         "MCP_ROUTER_DATABASE_URL": f"sqlite:///{home}/ledger.sqlite3",
         "OPENAI_API_KEY": "benchmark",
         "OPENAI_BASE_URL": f"{notes.url}/v1",

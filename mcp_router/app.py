@@ -84,7 +84,7 @@ class App:
         try:
             model = self.catalog.model(name)
         except UnknownNameError as exc:
-            raise ConfigError(f"{self.settings.path}: baseline: {exc}") from exc
+            raise ConfigError(f"{self.settings.locate('baseline')}: {exc}") from exc
         return Baseline(provider=self.catalog.provider(model.provider), model=model)
 
     @cached_property
@@ -208,7 +208,7 @@ async def run_app(settings: Settings) -> AsyncGenerator[App]:
             when_lost=settings.configuration.budgets.when_ledger_is_lost,
         )
     except LedgerError as exc:
-        raise ConfigError(f"{settings.path or 'environment'}: database_url: {exc}") from exc
+        raise ConfigError(f"{settings.locate('database_url')}: {exc}") from exc
     app = App(settings, ledger)
     async with tracing.export_spans(settings.environ):
         try:

@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from difflib import get_close_matches
+from pathlib import Path
 from typing import ClassVar
 
 
@@ -36,9 +37,18 @@ class RouterError(Exception):
 
 
 class ConfigError(RouterError):
-    """The configuration cannot be used."""
+    """A configuration that cannot be used."""
 
     kind = "configuration"
+
+    def __init__(
+        self, message: str, *, path: Path | None = None, line: int | None = None, key: str | None = None
+    ) -> None:
+        """`path`, `line` (counted from 1) and `key` (dotted) say where the problem is, if it is in a file."""
+        super().__init__(message)
+        self.path = path
+        self.line = line
+        self.key = key
 
 
 class BadInputError(RouterError):

@@ -20,7 +20,13 @@ _UNSEEN = re.compile(
     r"\u200b\u2060-\u2064\u206a-\u206f\ufeff\ufff9-\ufffb"  # of no width
     r"\U000e0000-\U000e0fff]"  # tags and variation selectors that can carry a hidden text
 )
+_URL_USER = re.compile(r"(?<=//)[^/?#\s]*@|^[^/?#@\s]*:[^/?#@\s]*@")
 _LONE_SURROGATES = re.compile(r"[\ud800-\udfff]")
+
+
+def hide_password(url: str) -> str:
+    """Return a URL without the user name and password in it."""
+    return _URL_USER.sub("***@", url)
 
 
 def to_compact_json(answer: object) -> str:

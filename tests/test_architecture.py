@@ -26,7 +26,7 @@ VENDOR_SDKS = {
     "psycopg",
     "genai_prices",
 }
-LATER = {"pypdf", "rich", "numpy", "scipy", "jsonschema", "referencing", "regex", "pathspec", "charset_normalizer"}
+LATER = {"pypdf", "rich", "numpy", "scipy", "jsonschema", "referencing", "regex", "charset_normalizer"}
 
 
 def loaded_by(statement: str) -> set[str]:

@@ -125,15 +125,15 @@ async def read_file(found: FoundFile, *, limits: ReadLimits | None = None) -> So
 
 def _read_all(specs: Sequence[str], roots: Roots, base: Path, limits: ReadLimits) -> ReadResult:
     files: list[SourceFile] = []
-    skipped: list[str] = []
-    refused: list[str] = []
+    skipped: list[FileRefusedError] = []
+    refused: list[FileRefusedError] = []
     total = 0
     for found in _find_all(specs, roots, base, limits):
         check_cancelled()
         try:
             file = _read(found, limits)
         except FileRefusedError as exc:
-            (skipped if found.globbed else refused).append(str(exc))
+            (skipped if found.globbed else refused).append(exc)
             continue
         total += file.fingerprint.size
         if total > limits.max_total_bytes:
@@ -143,7 +143,7 @@ def _read_all(specs: Sequence[str], roots: Roots, base: Path, limits: ReadLimits
         files.append(file)
     if refused or (skipped and not files):
         raise _join_refusals(refused or skipped)
-    return ReadResult(files=tuple(files), skipped=tuple(skipped))
+    return ReadResult(files=tuple(files), skipped=tuple(map(str, skipped)))
 
 
 def _read(found: FoundFile, limits: ReadLimits) -> SourceFile:
@@ -170,7 +170,7 @@ def _read(found: FoundFile, limits: ReadLimits) -> SourceFile:
 
 def _find_all(specs: Sequence[str], roots: Roots, base: Path, limits: ReadLimits) -> list[FoundFile]:
     found: dict[Path, FoundFile] = {}
-    refused: list[str] = []
+    refused: list[FileRefusedError] = []
     for spec in specs:
         try:
             for file in _find(spec, roots, base):
@@ -181,9 +181,10 @@ def _find_all(specs: Sequence[str], roots: Roots, base: Path, limits: ReadLimits
                 if len(found) > limits.max_files:
                     break
         except FileRefusedError as exc:
-            refused.append(str(exc))
+            refused.append(exc)
         if len(found) > limits.max_files:
-            refused.append(f"More than {limits.max_files:,} files match: narrow {format_path(spec)}.")
+            text = f"More than {limits.max_files:,} files match: narrow {format_path(spec)}."
+            refused.append(FileRefusedError(text, path=spec))
             break
     if refused:
         raise _join_refusals(refused)
@@ -223,6 +224,9 @@ def _is_uri(spec: str) -> bool:
     return spec[:5].lower() == "file:"
 
 
-def _join_refusals(problems: list[str]) -> FileRefusedError:
+def _join_refusals(problems: list[FileRefusedError]) -> FileRefusedError:
+    if len(problems) == 1:
+        return problems[0]
     more = len(problems) - _MAX_SHOWN_REFUSALS
-    return FileRefusedError("\n".join(problems[:_MAX_SHOWN_REFUSALS]) + (f"\n… and {more} more." if more > 0 else ""))
+    lines = [*map(str, problems[:_MAX_SHOWN_REFUSALS]), *([f"… and {more} more."] if more > 0 else [])]
+    return FileRefusedError("\n".join(lines))

@@ -73,7 +73,7 @@ class Roots:
         own: Iterable[Path] = (),
         secrets: Iterable[str] = (),
         protected: Iterable[str] = (),
-        reason: str = _NO_ROOTS,
+        reason: str | None = None,
     ) -> Roots:
         """Return the folders as the configuration writes them: `~` is home, a relative one is in `base`."""
 
@@ -85,7 +85,7 @@ class Roots:
             own=tuple(map(resolve, own)),
             secrets=tuple(secrets),
             protected=tuple(protected),
-            reason=reason,
+            reason=reason or _NO_ROOTS,
         )
 
     def is_own(self, place: ResolvedPath) -> bool:
@@ -116,7 +116,8 @@ class Roots:
             return place
         if not self.folders:
             raise FileRefusedError(
-                f"{format_path(spec)} cannot be used: {self.reason}. Ask the user to set allowed_roots in the configuration.",
+                f"{format_path(spec)} cannot be used: {self.reason}. "
+                "Ask the user to set allowed_roots in the configuration.",
                 path=spec,
             )
         verb = "is" if real == Path(os.path.abspath(path)) else "leads"  # noqa: PTH100  # no link may be followed

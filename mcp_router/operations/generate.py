@@ -8,12 +8,20 @@ from dataclasses import replace
 from mcp_router.app import App
 from mcp_router.execution.call import Generation
 from mcp_router.execution.conversations import Conversation
-from mcp_router.files import Fingerprint, ResolvedPath, inspect_target, save, save_or_copy, unwrap_code
+from mcp_router.files import (
+    Fingerprint,
+    ResolvedPath,
+    inspect_target,
+    save,
+    save_or_copy,
+    unwrap_code,
+    warn_of_execution,
+)
 from mcp_router.ledger.ledger import LedgerError
 from mcp_router.money import to_number
 from mcp_router.operations.arguments import GenerateArguments
 from mcp_router.operations.batch import run
-from mcp_router.operations.prepare import PreparedCall, allowed_roots, prepare_call, to_call_request
+from mcp_router.operations.prepare import PreparedCall, allowed_roots, limit_preparation, prepare_call, to_call_request
 from mcp_router.text import StreamCleaner, strip_controls
 from providers.completion import RESTART, Message, OnText
 
@@ -38,10 +46,11 @@ async def generate(
     """
     if arguments.per_file:
         return await run.run_batch(app, arguments, client=client, on_progress=on_progress)
-    ready = await prepare_call(app, arguments, client=client)
     target = None
-    if arguments.save_to is not None:
-        target = await inspect_target(arguments.save_to, allowed_roots(app), base=app.settings.working_folder)
+    with limit_preparation(app.settings.configuration.deadline_s):
+        ready = await prepare_call(app, arguments, client=client)
+        if arguments.save_to is not None:
+            target = await inspect_target(arguments.save_to, allowed_roots(app), base=app.settings.working_folder)
     generation = await _generate(app, ready, arguments, client, on_text)
     warnings = [*generation.warnings, *_warnings_for(generation)]
     if ready.skipped:
@@ -136,6 +145,8 @@ async def _save_answer(
         warnings.append(kept.why)
     if kept.place is None or kept.saved is None:
         return answer
+    if warning := warn_of_execution(kept.place):
+        warnings.append(warning)
     del answer["text"]
     return {"saved_to": kept.place.name, "bytes": kept.saved.bytes, "preview": kept.saved.preview} | answer
 

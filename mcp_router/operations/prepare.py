@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from anyio import fail_after
+
 from mcp_router.app import App
-from mcp_router.errors import UnknownNameError
+from mcp_router.errors import CallTimeoutError, UnknownNameError
 from mcp_router.execution.answer_schema import AnswerSchema, compile_schema
 from mcp_router.execution.call import CallRequest
 from mcp_router.execution.conversations import WORTH_CACHING
@@ -33,11 +37,35 @@ class PreparedCall:
 
 
 def allowed_roots(app: App) -> Roots:
-    """The folders where files may be read and written."""
+    """Return the folders in which files can be read and written."""
     settings = app.settings
-    # Whoever could write these could raise a budget, or make what is spent forgotten.
+    # A caller that writes these raises a budget or erases what was spent.
     own = (settings.path or default_path(), data_folder(), *list_files(settings.database_url))
-    return Roots.from_settings(settings.allowed_roots, base=settings.working_folder, own=own)
+    return Roots.from_settings(
+        settings.allowed_roots,
+        base=settings.working_folder,
+        own=own,
+        secrets=settings.configuration.allow_secrets_in,
+        protected=settings.configuration.allow_saving_to,
+        reason=settings.no_roots_reason,
+    )
+
+
+@contextmanager
+def limit_preparation(deadline_s: float) -> Generator[None]:
+    """Limit how long files are searched and read before a call begins.
+
+    Raises:
+        CallTimeoutError: It took longer than `deadline_s` seconds.
+    """
+    try:
+        with fail_after(deadline_s):
+            yield
+    except TimeoutError as exc:
+        raise CallTimeoutError(
+            f"Finding and reading the files took more than deadline_s = {deadline_s:g} s, so no model was asked. "
+            "Name fewer files, or a folder deeper down."
+        ) from exc
 
 
 async def prepare_call(app: App, arguments: RouteArguments, *, client: str = "local") -> PreparedCall:

@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from mcp_router.routing.catalog import Catalog
 from mcp_router.settings import Settings
+from mcp_router.text import hide_password
 from providers.catalog import Provider
 
 
@@ -87,10 +88,24 @@ class AccessRules:
             from providers.embedded import adapter  # noqa: PLC0415 -- as late as any wire
 
             return adapter.explain_unavailable(configured.model_path)
-        if provider.name == "local" and not moved and not configured.enabled:
+        return self._find_address_problem(provider, moved=moved) or self._find_key_problem(provider)
+
+    def _find_address_problem(self, provider: Provider, *, moved: bool) -> str | None:
+        if provider.name == "local" and not moved and not self.settings.provider(provider.name).enabled:
             return "set [providers.local] enabled = true, or OLLAMA_BASE_URL"
+        address = self.settings.base_url(provider.name, provider.base_url_env) or ""
+        if hide_password(address) == address:
+            return None
+        return (
+            f"base_url {hide_password(address)} has a user name and password, which are not sent: take them out, and "
+            f"set [providers.{provider.name}] api_key_env to a variable with the server's token"
+        )
+
+    def _find_key_problem(self, provider: Provider) -> str | None:
         if provider.key_env and not provider.key_optional and self.key(provider) is None:
-            return f"set {configured.api_key_env or provider.key_env[0]}"
+            problem = self.settings.find_key_problem(provider.name, provider.key_env)
+            variable = self.settings.provider(provider.name).api_key_env or provider.key_env[0]
+            return f"set {variable}" if problem is None else f"{problem}: set {variable} to the key itself"
         return None
 
 

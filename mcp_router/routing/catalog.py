@@ -10,6 +10,7 @@ from typing import Self
 
 from mcp_router.errors import ConfigError, UnknownNameError
 from mcp_router.settings import ProviderSettings, Settings
+from mcp_router.text import hide_password
 from providers import registry
 from providers.catalog import Model, Provider
 from providers.transport.urls import is_http_url
@@ -172,14 +173,14 @@ def read_user_providers(settings: Settings) -> Iterator[Provider]:
             else:
                 yield _read_new_row(name, said)
         except (registry.RowError, UnknownNameError) as exc:
-            raise ConfigError(f"{settings.path}: {exc}") from exc
+            raise ConfigError(f"{settings.locate('providers', name)}: {exc}") from exc
 
 
 def _check_address(name: str, said: ProviderSettings) -> None:
     # A server of one's own may be named by host and port alone.
     if said.base_url is not None and name != "local" and not is_http_url(said.base_url.strip()):
         raise registry.RowError(
-            f"providers.{name}.base_url: {said.base_url!r} is no address: write http://host:port/path."
+            f"providers.{name}.base_url: {hide_password(said.base_url)} is not an address: write http://host:port/path."
         )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 NEVER = {"mcp", "mcp_types", "starlette", "uvicorn", "httpx2", "openai", "anthropic", "groq", "mistralai", "xllamacpp"}
-PER_COMMAND = {"costs": {"jsonschema", "pathspec", "regex", "tomlkit"}, "providers": {"jsonschema", "pathspec"}}
+PER_COMMAND = {"costs": {"jsonschema", "regex", "tomlkit"}, "providers": {"jsonschema"}}
 
 
 @pytest.mark.parametrize("command", [["costs"], ["explain", "Hi"], ["providers"], ["install", "codex", "--dry-run"]])

@@ -63,7 +63,7 @@ def test_the_folder_of_blocks_holds_nothing_else() -> None:
 def test_every_command_of_the_guide_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("MCP_ROUTER_DATABASE_URL", f"sqlite:///{tmp_path / 'ledger.sqlite3'}")
     monkeypatch.chdir(tmp_path)
     lines = [line.partition("#")[0].split() for block in blocks("sh") for line in block.splitlines()]
@@ -105,7 +105,7 @@ async def test_the_orchestrator_labels_side_by_side_and_sums_up(tmp_path: Path) 
         vendors.says("gemini", "billing")
         environ = {
             **environment(vendors, "groq", "gemini"),
-            "HOME": str(tmp_path),
+            "HOME": str(tmp_path / "home"),
             "PATH": os.environ["PATH"],
             "MCP_ROUTER_DATABASE_URL": f"sqlite:///{tmp_path / 'ledger.sqlite3'}",
         }

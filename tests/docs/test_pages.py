@@ -138,7 +138,7 @@ async def test_every_command_runs(
     async with vendor_server() as vendors:
         vendors.add(provider_from_table("acme", tomllib.loads(ROW)))
         keys = {} if page == README else environment(vendors, "groq", "openai", "claude") | {"ACME_API_KEY": "made-up"}
-        for name, value in ({"HOME": str(tmp_path)} | keys).items():
+        for name, value in ({"HOME": str(tmp_path / "home")} | keys).items():
             monkeypatch.setenv(name, value)
         ended: dict[str, int] = {}
         for block, words in lines(page):
@@ -235,7 +235,7 @@ def test_the_picture_of_a_delegated_task_shows_one_and_needs_nothing_from_elsewh
 @pytest.mark.parametrize("number", [0, 1], ids=["ask one model", "embed the router"])
 async def test_python_of_the_library_page_runs(number: int, tmp_path: Path) -> None:
     async with vendor_server() as vendors:
-        environ = environment(vendors, "groq", "qwen") | {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+        environ = environment(vendors, "groq", "qwen") | {"HOME": str(tmp_path / "home"), "PATH": os.environ["PATH"]}
         block = blocks(DOCS / "library.md", "python")[number]
         done = await anyio.run_process([sys.executable, "-P", "-c", block.text], env=environ, cwd=tmp_path, check=False)
 

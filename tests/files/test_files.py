@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path, PurePath
+from unicodedata import normalize
 
 import pytest
 from hypothesis import example, given
@@ -545,3 +546,28 @@ def test_unwrapping_takes_off_lines_of_fence_and_nothing_else(answer: str) -> No
 
     kept = result == answer
     assert kept or answer.strip().split("\n")[1:-1] == (result.removesuffix("\n").split("\n") if result else [])
+
+
+# Names
+
+
+@pytest.mark.parametrize("folder", ["[id]", "[...slug]", "[[...slug]]", "(group)", "{id}", "$id"])
+async def test_globs_pass_through_folders_named_with_brackets(home: Path, folder: str) -> None:
+    write(home, f"app/{folder}/deep/page.tsx")
+    write(home, f"app/{folder}/[slug].tsx")
+
+    assert await names(home, f"app/{folder}/*.tsx") == [f"app/{folder}/[slug].tsx"]
+    assert await names(home, f"**/{folder}/**/*.tsx") == [f"app/{folder}/[slug].tsx", f"app/{folder}/deep/page.tsx"]
+    assert await names(home, f"app/{folder}/[slug].*") == [f"app/{folder}/[slug].tsx"]
+
+
+@pytest.mark.parametrize(("on_disk", "asked"), [("NFD", "NFC"), ("NFC", "NFD")])
+async def test_names_match_in_composed_and_decomposed_form(home: Path, on_disk: str, asked: str) -> None:
+    def spell(form: str) -> str:
+        return normalize(form, "größe/é.txt")  # pyright: ignore[reportArgumentType] -- a literal for `normalize`
+
+    write(home, spell(on_disk))
+
+    assert await names(home, spell(asked)) == [spell(on_disk)]
+    assert await names(home, spell(asked).replace("txt", "*")) == [spell(on_disk)]
+    assert await names(home, "*/" + spell(asked).split("/")[1]) == [spell(on_disk)]

@@ -210,7 +210,7 @@ async def test_where_every_file_fails_the_text_says_why_and_what_was_spent(tmp_p
     [
         ({"model": "groq:no-such"}, "unknown_name"),
         ({"files": ["missing/*"]}, "matches no file"),
-        ({"save_to": "../out"}, "outside the allowed folders"),
+        ({"save_to": "../out"}, "outside allowed_roots"),
         ({"response_schema": {"type": "nonsense"}}, "bad_schema"),
         ({"save_to": None, "resume": True}, "resume needs per_file"),
         ({"per_file": False, "save_to": "notes/*.md"}, "set per_file"),
@@ -249,7 +249,7 @@ async def test_an_answer_whose_file_changed_meanwhile_is_saved_beside_it(tmp_pat
     assert beside == f"out/in/000.txt.{answers[0]['call_id']}.1.md"
     assert out(tmp_path)["in/000.txt.md"] == "theirs"
     assert (tmp_path / beside).read_text() == "Hello from groq."
-    assert "changed by someone else" in answers[0]["files"][0]["warning"]
+    assert "changed by another program" in answers[0]["files"][0]["warning"]
 
 
 async def test_a_batch_waits_for_a_rate_limit_longer_than_a_call_would(tmp_path: Path, vendors: Vendors) -> None:
@@ -389,7 +389,7 @@ async def test_a_killed_server_has_lost_nothing_that_it_answered(tmp_path: Path,
     started = StdioServerParameters(
         command="sh",
         args=["-c", program],
-        env=environ | {"HOME": str(tmp_path), "PATH": os.environ["PATH"]},
+        env=environ | {"HOME": str(tmp_path / "home"), "PATH": os.environ["PATH"]},
         cwd=tmp_path,
     )
     with suppress(BaseExceptionGroup, MCPError):

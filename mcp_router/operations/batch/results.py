@@ -15,7 +15,7 @@ from mcp_router.errors import (
     RouterError,
 )
 from mcp_router.execution.call import Generation
-from mcp_router.files import BatchTarget, FoundFile, SaveOutcome
+from mcp_router.files import BatchTarget, FoundFile, SaveOutcome, SecretFileError, warn_of_execution
 from mcp_router.ledger.ledger import LedgerError
 from mcp_router.money import format_usd, to_number
 from mcp_router.text import strip_controls
@@ -54,6 +54,7 @@ class BatchResults:
     failed: int = 0
     done_before: int = 0
     not_begun: int = 0
+    skipped: int = 0
     fallbacks: int = 0
     escalations: int = 0
     models: Counter[str] = field(default_factory=Counter[str])
@@ -70,7 +71,7 @@ class BatchResults:
     @property
     def ended(self) -> int:
         """Files that are through, one way or another."""
-        return self.answered + self.failed + self.done_before + self.not_begun
+        return self.answered + self.failed + self.done_before + self.not_begun + self.skipped
 
     def add_cost(self, cost_usd: Decimal | None) -> None:
         """Count what a try cost, answered or not."""
@@ -86,6 +87,12 @@ class BatchResults:
         """Count a file that was left out because of `stop`."""
         self.not_begun += 1
         self._list(item, {"error": "not begun"}, notable=False)
+
+    def record_skipped(self, item: BatchItem, error: SecretFileError) -> None:
+        """Count a file that a glob found and that holds a secret."""
+        self.skipped += 1
+        self.first_failure = self.first_failure or (item.found.name, error)
+        self._list(item, {"warning": f"skipped: {error.found}"}, notable=True)
 
     def record_failure(self, item: BatchItem, error: RouterError | LedgerError) -> None:
         """Count a file that nobody answered; the same error is told once."""
@@ -117,6 +124,8 @@ class BatchResults:
             told["finish_reason"] = generation.completion.finish_reason
         if citations := generation.completion.citations:
             told["citations"] = [strip_controls(citation) for citation in citations]
+        if kept is not None and kept.place is not None and (warning := warn_of_execution(kept.place)):
+            warnings.append(warning)
         if warnings:
             told["warning"] = "; ".join(warnings)
         self._list(item, told, notable=bool(told))
@@ -140,7 +149,7 @@ class BatchResults:
             "call_id": self.id,
             "answered": self.answered,
         }
-        for name in ("failed", "done_before", "not_begun", "fallbacks", "escalations", "inferred"):
+        for name in ("failed", "done_before", "not_begun", "skipped", "fallbacks", "escalations", "inferred"):
             if value := getattr(self, name):
                 answer[name] = value
         if self.pattern is not None:

@@ -14,13 +14,20 @@ import anyio
 from mcp_router.app import App
 from mcp_router.errors import BadInputError, BudgetExceededError, NoCandidateError, RouterError
 from mcp_router.execution.call import CallRequest, Generation, new_call_id
-from mcp_router.files import find_files, plan_targets, save_or_copy, save_target, unwrap_code
+from mcp_router.files import SecretFileError, find_files, plan_targets, save_or_copy, save_target, unwrap_code
 from mcp_router.ledger.ledger import LedgerError
 from mcp_router.money import format_usd
 from mcp_router.operations.arguments import GenerateArguments
 from mcp_router.operations.batch.results import MAX_LISTED_FILES, BatchItem, BatchResults, Json
 from mcp_router.operations.batch.shared_budget import Allotment, SharedBudget
-from mcp_router.operations.prepare import BatchPrompt, PreparedCall, allowed_roots, prepare_batch, to_call_request
+from mcp_router.operations.prepare import (
+    BatchPrompt,
+    PreparedCall,
+    allowed_roots,
+    limit_preparation,
+    prepare_batch,
+    to_call_request,
+)
 from mcp_router.text import strip_controls
 
 MAX_CONCURRENT_CALLS = 8
@@ -48,7 +55,8 @@ async def run_batch(app: App, arguments: GenerateArguments, *, client: str, on_p
     """
     each = await prepare_batch(app, arguments, client=client)
     await app.router.plan(each.task)  # an unknown name is told before anything is begun
-    items = await _plan_items(app, arguments, each)
+    with limit_preparation(app.settings.configuration.deadline_s):
+        items = await _plan_items(app, arguments, each)
     outcomes = BatchResults(id=new_call_id(), total=len(items), pattern=_name_pattern(items[0]))
     run = _BatchRun(
         app=app,
@@ -155,6 +163,9 @@ class _BatchRun:
             try:
                 await self._answer(item)
             except (RouterError, LedgerError) as error:
+                if isinstance(error, SecretFileError) and item.found.globbed:
+                    self.results.record_skipped(item, error)
+                    return
                 if isinstance(error, BudgetExceededError | LedgerError):
                     self.results.stop_reason = self.results.stop_reason or str(error)
                 self.results.record_failure(item, error)

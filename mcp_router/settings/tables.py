@@ -1,0 +1,100 @@
+"""The tables of the configuration file."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Usd = Annotated[Decimal, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
+PerMinute = Annotated[int, Field(gt=0, le=1_000_000_000)]
+Seconds = Annotated[float, Field(gt=0, le=3_600)]
+
+
+class Table(BaseModel):
+    """A table that takes no other keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class BudgetSettings(Table):
+    """`[budgets]`: no limit if absent, nothing can be spent if 0."""
+
+    daily_usd: Usd | None = None
+    monthly_usd: Usd | None = None
+    per_call_usd: Usd | None = None
+    """Tightens every tier's ceiling."""
+    when_ledger_is_lost: Literal["closed", "open"] = "closed"
+    """Whether calls continue while the ledger's database is unreachable."""
+
+
+class ProviderSettings(Table):
+    """`[providers.NAME]`: changes to a shipped provider, or a new one with its `wire`."""
+
+    base_url: str | None = None
+    api_key_env: str | None = None
+    enabled: bool | None = None
+    rpm: PerMinute | None = None
+    tpm: PerMinute | None = None
+    timeout_s: Seconds | None = None
+    wire: str | None = None
+    models: tuple[dict[str, object], ...] = ()
+    model_path: str | None = None
+    allow_unlisted: bool = False
+    """Whether models without a known price can run here."""
+    search_fee_usd: Usd | None = None
+    """Price of a web search for this user, if a subscription includes some."""
+
+
+class ClientSettings(Table):
+    """`[clients.NAME]`: a client that can call over HTTP, and its budgets."""
+
+    token_env: str | None = None
+    token_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    sees_all: bool = False
+    """Whether this client can see what the others spend, for example the operator's."""
+    daily_usd: Usd | None = None
+    monthly_usd: Usd | None = None
+
+
+Routing = dict[str, dict[str, list[str | dict[str, str]]]]
+"""`[routes.USE_CASE]`: a route's models, by tier."""
+
+
+class Configuration(Table):
+    """The whole configuration file."""
+
+    baseline: str = "claude:claude-opus-5-5"
+    database_url: str | None = None
+    allowed_roots: tuple[str, ...] = ()
+    allow_secrets_in: tuple[str, ...] = ()
+    """Files that can be sent to a vendor although they hold secrets: patterns as in `.gitignore`, or whole paths."""
+    allow_saving_to: tuple[str, ...] = ()
+    """Places that answers can be saved to although they configure a machine, a host or a pipeline; same patterns."""
+    deadline_s: Seconds = 120.0
+    """The longest that one call can take, with all its attempts."""
+    store_text: bool = False
+    """Whether prompts and answers are kept in the ledger, so conversations survive a restart."""
+    learn_from_outcomes: bool = True
+    budgets: BudgetSettings = BudgetSettings()
+    providers: dict[str, ProviderSettings] = Field(default_factory=dict[str, ProviderSettings])
+    routes: Routing = Field(default_factory=Routing)
+    clients: dict[str, ClientSettings] = Field(default_factory=dict[str, ClientSettings])
+
+
+class RoutingTable(Table):
+    """A file of routes alone, for example to be tried before it is used."""
+
+    routes: Annotated[Routing, Field(min_length=1)]
+
+
+def list_keys(kind: type[Table], location: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the keys that a file of a kind can have at a location."""
+    tables: dict[str, type[BaseModel]] = {
+        "budgets": BudgetSettings,
+        "providers": ProviderSettings,
+        "clients": ClientSettings,
+    }
+    table = tables.get(location[0], kind) if location else kind
+    return tuple(table.model_fields)
