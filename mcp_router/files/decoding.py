@@ -5,8 +5,6 @@ from __future__ import annotations
 import codecs
 import re
 
-from charset_normalizer import from_bytes
-
 _MEDIA = (
     (re.compile(rb"\x89PNG\r\n\x1a\n"), "image/png"),
     (re.compile(rb"\xff\xd8\xff"), "image/jpeg"),
@@ -87,6 +85,8 @@ def _decode_western(data: bytes) -> tuple[str, str] | None:
 
 
 def _decode_detected(data: bytes) -> tuple[str, str] | None:
+    from charset_normalizer import from_bytes  # noqa: PLC0415 - few files need it
+
     best = from_bytes(data[:_SAMPLE_BYTES], cp_isolation=_LIKELY_ENCODINGS).best()
     guess = _decode_as(data, best.encoding) if best else None
     return guess or _decode_as(data, "cp1252")
