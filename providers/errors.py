@@ -1,16 +1,19 @@
-"""What a provider can hand back instead of an answer.
+"""Failures of one attempt, with the policy for each as attributes.
 
 ProviderError
-├── UnavailableError        5xx, 529, connection refused: nothing was billed
-│   └── BrokenAnswerError   cut, malformed, or no finish reason: may have been billed
-├── RateLimitError          429: too many requests or tokens a minute
-├── QuotaError              402, or a 429 that means the money is gone
-├── AuthenticationError     401, 403: the key is wrong
-├── ModelNotFoundError      404, 410: the model or the service is gone
-├── ContextLengthError      the prompt does not fit this model's window
-├── ContentFilterError      the model or its vendor refused
-├── EmptyAnswerError        finished, but said nothing
-└── InvalidRequestError     400, 422: the caller's mistake
+├── UnavailableError           5xx, 529, connection refused, a web page: nothing was billed
+│   └── BrokenAnswerError      cut, malformed, or no finish reason: may have been billed
+├── RateLimitError             too many requests or tokens a minute
+├── QuotaError                 the account has no money or quota left
+│   └── ModelQuotaError        the quota of this model alone is used up
+├── AuthenticationError        the key, its account, region or plan is refused
+├── ModelNotFoundError         the provider does not serve this model to this key
+├── ContextLengthError         the prompt does not fit this model's window
+├── ContentFilterError         the model or its vendor refused the prompt or the answer
+├── EmptyAnswerError           finished without text
+├── UnsupportedParameterError  the model refuses a field that the router chose
+└── InvalidRequestError        the caller's mistake
+    └── UnexplainedRequestError   a 4xx of unknown meaning: perhaps the caller's mistake
 """
 
 from __future__ import annotations
@@ -19,25 +22,28 @@ from typing import ClassVar, Literal
 
 from providers.completion import Limits, Usage
 
-Bench = Literal["provider", "key", "model", "nothing"]
-"""Whom a failure is held against."""
+BreakerScope = Literal["provider", "key", "model"]
+"""What a failure is counted against."""
+
+Fallback = Literal["any", "other_provider", "larger_window", "other_lineage", "stronger", "nowhere"]
+"""Which candidates can still answer after a failure; `stronger` asks the stronger ones first."""
 
 
 class ProviderError(Exception):
-    """One attempt failed. The text is for the one who called: redacted, one line, at most 300 characters.
+    """One failed attempt. The text is for the caller: redacted, one line, at most 300 characters.
 
-    Class attributes carry the policy, so the router never compares classes or reads messages.
+    Attributes carry the policy, so the router never compares classes or reads messages.
     """
 
     kind: ClassVar[str] = "failed"
     """One word for ledger, metrics and error texts."""
-    bench: ClassVar[Bench] = "nothing"
+    fallback: ClassVar[Fallback] = "any"
+    breaker_scope: ClassVar[BreakerScope | None] = None
+    """None: the failure opens no breaker."""
     retryable: ClassVar[bool] = False
-    """The same model may yet answer the same prompt."""
-    fatal: ClassVar[bool] = False
-    """No other model would answer it."""
+    """The same model may answer the same prompt later."""
     maybe_billed: ClassVar[bool] = False
-    """The vendor may bill although nothing usable came back."""
+    """The vendor may bill although no usable answer arrived."""
 
     def __init__(
         self,
@@ -48,7 +54,7 @@ class ProviderError(Exception):
         usage: Usage | None = None,
         limits: Limits | None = None,
     ) -> None:
-        """`retry_after` is in seconds; `usage` is what was billed all the same, where the vendor said it."""
+        """`retry_after` is in seconds; `usage` is what the vendor says it billed all the same."""
         super().__init__(message)
         self.status = status
         self.retry_after = retry_after
@@ -60,22 +66,22 @@ class UnavailableError(ProviderError):
     """The provider is down, overloaded or out of reach."""
 
     kind = "unavailable"
-    bench = "provider"
+    breaker_scope = "provider"
     retryable = True
 
 
 class BrokenAnswerError(UnavailableError):
-    """The answer began or was on its way, and did not end as an answer ends."""
+    """An answer began or was on its way, and did not end as an answer ends."""
 
     kind = "broken_answer"
     maybe_billed = True
 
 
 class RateLimitError(ProviderError):
-    """Too many requests or tokens; `retry_after` says when to come back, where the vendor told."""
+    """Too many requests or tokens; `retry_after` is the vendor's wait, if it named one."""
 
     kind = "rate_limit"
-    bench = "model"
+    breaker_scope = "model"
     retryable = True
 
 
@@ -83,43 +89,71 @@ class QuotaError(ProviderError):
     """The account has no money or quota left."""
 
     kind = "quota"
-    bench = "key"
+    fallback = "other_provider"
+    breaker_scope = "key"
+
+
+class ModelQuotaError(QuotaError):
+    """The quota of one model is used up; the key still works for others."""
+
+    fallback = "any"
+    breaker_scope = "model"
 
 
 class AuthenticationError(ProviderError):
-    """The key is missing, wrong or not allowed."""
+    """The key is missing, wrong, or refused for its account, region or plan."""
 
     kind = "authentication"
-    bench = "key"
+    fallback = "other_provider"
+    breaker_scope = "key"
 
 
 class ModelNotFoundError(ProviderError):
-    """The provider does not serve this model, or no longer."""
+    """The provider does not serve this model, at least not to this key."""
 
     kind = "model_not_found"
-    bench = "model"
+    breaker_scope = "model"
 
 
 class ContextLengthError(ProviderError):
-    """The prompt is longer than the model's window; a larger window may take it."""
+    """The prompt is longer than the model's window."""
 
     kind = "context_length"
+    fallback = "larger_window"
+    limit_tokens: int | None = None
+    """The window as the vendor stated it, in tokens."""
 
 
 class ContentFilterError(ProviderError):
-    """The model or its vendor refused to answer; another lineage may answer."""
+    """The model or its vendor refused the prompt or the answer."""
 
     kind = "content_filter"
+    fallback = "other_lineage"
 
 
 class EmptyAnswerError(ProviderError):
-    """The model ended properly and said nothing, or spent all its tokens on thinking."""
+    """The model ended properly without text, or spent all its tokens on thinking."""
 
     kind = "empty"
+    fallback = "stronger"
+
+
+class UnsupportedParameterError(ProviderError):
+    """The model refuses a field or a value that the router chose."""
+
+    kind = "unsupported_parameter"
+    parameter: str | None = None
+    """The field, if the vendor named it."""
 
 
 class InvalidRequestError(ProviderError):
-    """The request itself is wrong; it falls back nowhere."""
+    """The caller's request is wrong, for every model."""
 
     kind = "invalid_request"
-    fatal = True
+    fallback = "nowhere"
+
+
+class UnexplainedRequestError(InvalidRequestError):
+    """A vendor's 4xx of unknown meaning; the caller is blamed once a second provider refuses too."""
+
+    fallback = "other_provider"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from providers import errors
 from providers.catalog import Provider
 from providers.registry import load_providers as shipped_providers
@@ -80,21 +82,21 @@ def failures() -> str:
             (
                 f"`{one.kind}`",
                 (one.__doc__ or "").splitlines()[0].rstrip("."),
-                "none" if one.bench == "nothing" else f"the {one.bench}",
-                _THEN.get(one.kind, "the next candidate"),
+                "none" if one.breaker_scope is None else f"the {one.breaker_scope}",
+                _THEN[one.fallback],
             )
             for one in kinds
         ),
     )
 
 
-_THEN = {
-    "authentication": "the next candidate of another provider",
-    "quota": "the next candidate of another provider",
-    "context_length": "the next candidate with a larger window",
-    "content_filter": "the next candidate of another lineage",
-    "empty": "the next stronger candidate",
-    "invalid_request": "the call fails",
+_THEN: Mapping[errors.Fallback, str] = {
+    "any": "the next candidate",
+    "other_provider": "the next candidate of another provider",
+    "larger_window": "the next candidate with a larger window",
+    "other_lineage": "the next candidate of another lineage",
+    "stronger": "the next candidate, stronger ones first",
+    "nowhere": "the call fails",
 }
 
 

@@ -24,14 +24,14 @@ _LONGEST_ASKED = 86_400.0
 
 def scope_of(error: ProviderError, *, model: str, key_scope: str) -> str | None:
     """Name whom a failure is held against; None for nobody."""
-    match error.bench:
+    match error.breaker_scope:
         case "provider":
             return f"provider:{model.partition(':')[0]}"
         case "key":
             return key_scope
         case "model":
             return f"model:{model}"
-        case "nothing":
+        case None:
             return None
 
 

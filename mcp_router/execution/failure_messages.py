@@ -19,6 +19,14 @@ _TO_DO: Mapping[RejectionKind, str] = {
     "ceiling": "take a higher budget_tier or max_cost_usd, or a shorter prompt",
     "window": _SHORTER,
 }
+_AFTER_FAILURE: Mapping[str, str] = {
+    "invalid_answer": "loosen response_schema, or use a higher budget_tier with stronger models",
+    "context_length": _SHORTER,
+    "content_filter": "rephrase the prompt, or pin a model of another vendor",
+    "invalid_request": "correct the request, or pin a model of another provider",
+    "unsupported_parameter": "pin another model",
+}
+"""By the kind of a failure."""
 _AT_MOST = 8
 """Rejected models named in a text; the rest are counted."""
 
@@ -120,24 +128,35 @@ def _advise_no_candidate(plan: Plan, refusals: Sequence[SkipReason]) -> str:
     return _join_advice(advice) or "see list_providers for what can be asked"
 
 
-def _advise_after_failures(failures: Iterable[Failed], plan: Plan) -> str:
-    advice: list[str] = []
+def _advise_after_failures(failures: Sequence[Failed], plan: Plan) -> str:
+    if failures[-1].error.fallback == "nowhere":
+        return "correct the request; no other model would accept it"
+    advice = [*_advise_on_keys(failures)]
     for failed in failures:
         error = failed.error
-        if error.fatal:
-            return "correct the request; no other model would take it either"
-        if error.bench == "key":
-            advice.append(f"check the key or the balance at {failed.attempt.provider}")
-        if error.retry_after is not None:
+        if error.retry_after is not None and error.breaker_scope != "key":
             advice.append(f"call again in {error.retry_after:.0f} s")
-        if error.kind == "invalid_answer":
-            advice.append("loosen response_schema, or take a higher budget_tier with stronger models")
-        if error.kind == "context_length":
-            advice.append(_SHORTER)
+        if error.kind in _AFTER_FAILURE:
+            advice.append(_AFTER_FAILURE[error.kind])
     unavailable = next((rejection for rejection in plan.rejected if rejection.kind == "unavailable"), None)
     if unavailable is not None:
         advice.append(f"{unavailable.reason.partition(';')[0]} to have a fallback")
     return _join_advice(advice) or "call again later, or pin another model"
+
+
+def _advise_on_keys(failures: Iterable[Failed]) -> list[str]:
+    """Say which providers refused their key, with the status: `401 from groq and gemini: check the keys`."""
+    refused: dict[tuple[str, str], dict[str, None]] = {}
+    for failed in failures:
+        if failed.error.breaker_scope == "key":
+            status = "refused" if failed.error.status is None else str(failed.error.status)
+            refused.setdefault((failed.error.kind, status), {})[failed.attempt.provider] = None
+    advice: list[str] = []
+    for (kind, status), providers in refused.items():
+        what = "balance" if kind == "quota" else "key"
+        plural = "s" if len(providers) > 1 else ""
+        advice.append(f"{status} from {' and '.join(providers)}: check the {what}{plural}")
+    return advice
 
 
 def _join_advice(advice: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from math import inf
+from typing import assert_never
 
 import anyio
 
@@ -25,6 +26,7 @@ from mcp_router.routing.plan import Plan, Rejection
 from mcp_router.routing.request import RoutingState
 from providers.catalog import Model
 from providers.completion import Completion, Message
+from providers.errors import ContextLengthError, ProviderError
 
 _LONGEST_WAIT = 20.0
 """Seconds a call waits for a rate limit when nobody else is left to ask."""
@@ -70,10 +72,10 @@ class FallbackExecutor:
             if isinstance(outcome, Answered):
                 return self._generation(candidate, outcome.completion)
             if isinstance(outcome, Failed):
+                queue = self._remaining(candidate, outcome.error, queue)
                 self.failures.append((candidate, outcome))
-                if outcome.error.fatal:
+                if not queue and outcome.error.fallback == "nowhere":
                     break
-                queue = self._after(candidate, outcome, queue)
             else:
                 self.refusals[candidate.model.id] = outcome
             queue = queue or await self._second_chance(candidate, outcome)
@@ -147,22 +149,40 @@ class FallbackExecutor:
             unpriced_ok=candidate.model.provider in self.world.unlisted,
         )
 
-    def _after(self, failed: Candidate, outcome: Failed, queue: list[Candidate]) -> list[Candidate]:
-        """Choose who is still worth asking after a failure."""
+    def _remaining(  # noqa: PLR0911 - one return per fallback
+        self, failed: Candidate, error: ProviderError, queue: list[Candidate]
+    ) -> list[Candidate]:
+        """Return the candidates that can still answer after a failure, in order."""
         model = failed.model
-        match outcome.error.kind:
-            case "context_length":
-                window = model.context_window or 0
-                return [other for other in queue if (other.model.context_window or window + 1) > window]
-            case "content_filter":
-                return [other for other in queue if not _kin(other.model, model)]
-            case "invalid_answer" | "truncated" | "empty":
+        match error.fallback:
+            case "any":
+                return queue
+            case "other_provider":
+                if error.kind == "invalid_request" and self._is_refused_before(model.provider):
+                    return []  # two providers refuse it: the request is wrong
+                return [other for other in queue if other.model.provider != model.provider]
+            case "larger_window":
+                return [other for other in queue if self._takes_more(other.model, error)]
+            case "other_lineage":
+                return [other for other in queue if not _is_kin(other.model, model)]
+            case "stronger":
                 return sorted(queue, key=lambda other: other.model.strength <= model.strength)
+            case "nowhere":
+                return []
             case _:
-                pass
-        if outcome.error.bench == "key":
-            return [other for other in queue if other.model.provider != model.provider]
-        return queue
+                assert_never(error.fallback)
+
+    def _is_refused_before(self, provider: str) -> bool:
+        return any(
+            failed.error.kind == "invalid_request" and candidate.model.provider != provider
+            for candidate, failed in self.failures
+        )
+
+    def _takes_more(self, model: Model, error: ProviderError) -> bool:
+        """Whether a model takes more than the window its predecessor stated, or else more than the prompt."""
+        stated = error.limit_tokens if isinstance(error, ContextLengthError) else None
+        needed = stated if stated is not None else self.plan.task.requirements.input_tokens
+        return model.context_window is None or model.context_window > needed
 
     async def _once_more(self, candidate: Candidate, failed: Failed) -> list[Candidate]:
         """Give the only candidate a second chance where that may help; sleeps before, never after."""
@@ -231,8 +251,8 @@ def _shortfall(refusal: BudgetRefusal) -> Shortfall:
     )
 
 
-def _kin(one: Model, other: Model) -> bool:
-    """Whether two models are taught alike; where nobody knows, whether they are of one house."""
+def _is_kin(one: Model, other: Model) -> bool:
+    """Whether two models are of one lineage, or of one provider if a lineage is unknown."""
     known = one.lineage and other.lineage
     return one.lineage == other.lineage if known else one.provider == other.provider
 

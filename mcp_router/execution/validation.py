@@ -31,19 +31,21 @@ class InvalidAnswerError(RejectedError):
     """The answer does not satisfy the schema."""
 
     kind = "invalid_answer"
+    fallback = "stronger"
 
 
 class UnusableSchemaError(RejectedError):
     """The schema turned out to be one that no answer can be checked against."""
 
     kind = "bad_schema"
-    fatal = True
+    fallback = "nowhere"
 
 
 class TruncatedError(RejectedError):
     """The answer was cut at the tokens it was given, which the caller did not ask for."""
 
     kind = "truncated"
+    fallback = "stronger"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

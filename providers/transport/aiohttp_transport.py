@@ -12,9 +12,13 @@ import aiohttp
 import httpx2
 from yarl import URL
 
-_IDLE_SECONDS = 4.0
+_IDLE_TIMEOUT_S = 4.0
 """For a connection that nobody uses: servers such as uvicorn and Node.js close theirs after five."""
-_LONGEST_HEADER = 64 * 1024
+_MAX_HEADER_BYTES = 64 * 1024
+_MAX_ERROR_BYTES = 2**20
+_MAX_ANSWER_BYTES = 128 * 2**20
+_MIN_ERROR_STATUS = 300
+_OF_THE_ENCODING = frozenset((b"content-encoding", b"content-length"))
 
 
 def create_transport() -> httpx2.AsyncBaseTransport | None:
@@ -35,12 +39,12 @@ def _has_proxy() -> bool:
 class AiohttpClient(httpx2.AsyncClient):
     """Leaves out what an SDK's request never has: base addresses, cookies, hooks, an authentication of its own.
 
-    Anything else goes the long way, and so does an answer that sends elsewhere.
+    Anything else goes the long way. Redirects are not followed: the key and the prompt would go along.
     """
 
     def __init__(self) -> None:
-        self._carrier = AiohttpTransport()
-        super().__init__(transport=self._carrier, timeout=None, follow_redirects=True)
+        self._transport = AiohttpTransport()
+        super().__init__(transport=self._transport, timeout=None, follow_redirects=False)
 
     def build_request(self, method: str, url: httpx2.URL | str, **given: Any) -> httpx2.Request:  # noqa: ANN401 - as httpx2 has it
         """Build a request of its content and headers alone, where there is nothing else."""
@@ -56,14 +60,11 @@ class AiohttpClient(httpx2.AsyncClient):
         body = httpx2.ByteStream(content)
         return httpx2.Request(method, _parse_url(str(url)), headers=[*said, _ACCEPTED], stream=body)
 
-    async def send(self, request: httpx2.Request, *, stream: bool = False, **given: Any) -> httpx2.Response:  # noqa: ANN401
-        """Send one request, and follow where it is sent to."""
-        response = await self._carrier.handle_async_request(request)
+    async def send(self, request: httpx2.Request, *, stream: bool = False, **_given: Any) -> httpx2.Response:  # noqa: ANN401
+        """Send one request."""
+        response = await self._transport.handle_async_request(request)
         response.request = request
         try:
-            if response.has_redirect_location:
-                await response.aclose()
-                return await super().send(request, stream=stream, **given)
             if not stream:
                 await response.aread()
         except BaseException:
@@ -119,14 +120,14 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
             self._session = None
 
     def _opened(self) -> aiohttp.ClientSession:
-        # Time, redirects, cookies and encodings are the client's business above; so many at once is the router's.
+        # Time and cookies are the client's business above; concurrency is the router's.
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE_SECONDS, ssl=self._tls),
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE_TIMEOUT_S, ssl=self._tls),
             timeout=aiohttp.ClientTimeout(),
             cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            max_line_size=_LONGEST_HEADER,
-            max_field_size=_LONGEST_HEADER,
+            auto_decompress=True,  # in bounded steps: a small body must not unpack to gigabytes at once
+            max_line_size=_MAX_HEADER_BYTES,
+            max_field_size=_MAX_HEADER_BYTES,
         )
         return self._session
 
@@ -138,34 +139,41 @@ async def _read_content(request: httpx2.Request) -> bytes:
 
 
 class _Body(httpx2.AsyncByteStream):
+    """A body as it arrives, unpacked by aiohttp in bounded steps."""
+
     def __init__(self, answer: aiohttp.ClientResponse) -> None:
         self._answer = answer
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        length = 0
+        is_error = self._answer.status >= _MIN_ERROR_STATUS
         with _translate_exceptions():
             async for piece in self._answer.content.iter_any():
+                length += len(piece)
+                if is_error and length > _MAX_ERROR_BYTES:
+                    return  # enough to read the reason
+                if length > _MAX_ANSWER_BYTES:
+                    raise httpx2.ReadError(f"the answer is longer than {_MAX_ANSWER_BYTES} bytes")
                 yield piece
-
-    async def whole(self) -> bytes:
-        with _translate_exceptions():
-            return await self._answer.read()
 
     async def aclose(self) -> None:
         self._answer.close()  # one that was read to its end has given its connection back
 
 
 class _Response(httpx2.Response):
-    """An answer that is read in one go where it is wanted whole and was not packed."""
+    """An answer whose body is joined without the steps httpx2 has for encodings."""
 
     def __init__(self, answer: aiohttp.ClientResponse) -> None:
         reason = (answer.reason or "").encode("ascii", "ignore")
+        headers = answer.raw_headers
+        if "Content-Encoding" in answer.headers:
+            headers = tuple(pair for pair in headers if pair[0].lower() not in _OF_THE_ENCODING)
         super().__init__(
             answer.status,
-            headers=answer.raw_headers,
+            headers=headers,
             stream=_Body(answer),
             extensions={"http_version": b"HTTP/1.1", "reason_phrase": reason},
         )
-        self._is_packed = "Content-Encoding" in answer.headers
         self._whole: bytes | None = None
 
     @property
@@ -173,8 +181,8 @@ class _Response(httpx2.Response):
         return super().content if self._whole is None else self._whole
 
     async def aread(self) -> bytes:
-        if self._whole is None and not self._is_packed and not self.is_closed and isinstance(self.stream, _Body):
-            self._whole = await self.stream.whole()
+        if self._whole is None and not self.is_closed and isinstance(self.stream, _Body):
+            self._whole = b"".join([piece async for piece in self.stream])
             self.is_closed = self.is_stream_consumed = True
         return await super().aread() if self._whole is None else self._whole
 

@@ -1,220 +1,224 @@
-"""Which error a vendor's answer is: its status, headers and body to one of `providers.errors`."""
+"""Maps a vendor's error answer to one of `providers.errors`: by code first, by words second, by status last.
+
+A 4xx is the caller's mistake only if it is about what the caller gave.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Mapping
 
 from providers import errors
 from providers.completion import Prompt, Usage
-from providers.transport.payload import parse_json, to_count, to_list, to_mapping, to_text
+from providers.transport.error_body import ErrorBody, parse_body, read_error_body
+from providers.transport.error_signs import FIELD, Meaning, load_error_signs
 from providers.transport.rate_limit_headers import parse_rate_limits, parse_retry_after
-from providers.transport.redaction import redact
+from providers.transport.redaction import redact, shorten
+from providers.transport.urls import format_url
 
-_CONTEXT = {
-    "context_length_exceeded",
-    "model_context_window_exceeded",
-    "exceed_context_size_error",
-    "request_too_large",
-    "string_above_max_length",
-    "1261",
+_OK, _BAD_REQUEST, _SERVER_FAULT = 200, 400, 500
+_ERROR_CLASSES: Mapping[Meaning, type[errors.ProviderError]] = {
+    "account": errors.AuthenticationError,
+    "caller": errors.InvalidRequestError,
+    "content_filter": errors.ContentFilterError,
+    "context": errors.ContextLengthError,
+    "garbled": errors.BrokenAnswerError,
+    "key": errors.AuthenticationError,
+    "model": errors.ModelNotFoundError,
+    "model_quota": errors.ModelQuotaError,
+    "overloaded": errors.UnavailableError,
+    "parameter": errors.UnsupportedParameterError,
+    "quota": errors.QuotaError,
+    "rate": errors.RateLimitError,
 }
-_CONTEXT_TEXTS = (
-    # Several vendors tell it in words only.
-    "maximum context length",
-    "reduce the length of the messages",
-    "input token count",
-    "prompt is too long",
-    "context window",
-    "context length",
-    "range of input length",
-    "too large for model with",
+_BY_STATUS: Mapping[int, Meaning] = {
+    401: "key",
+    402: "quota",
+    403: "key",
+    404: "model",
+    408: "overloaded",
+    409: "overloaded",
+    410: "model",
+    413: "context",
+    425: "overloaded",
+    429: "rate",
+    451: "account",
+    498: "overloaded",
+    499: "overloaded",
+}
+_CALLERS_FIELDS = re.compile(r"^(messages|input|prompt|contents)\b")
+_MIN_LIMIT_TOKENS = 256
+"""A smaller number in a message is not a context window."""
+_TRIED_WHEN_BUSY: frozenset[Meaning] = frozenset(("account", "quota", "content_filter", "context"))
+"""What a 429 or a 5xx can mean instead."""
+_ABOUT_WHAT_IS_SENT: frozenset[Meaning] = frozenset(("model", "key", "caller"))
+_WRONG_PATH = re.compile(
+    r"(404 )?page not found|not found|cannot post|method not allowed|no route|invalid url", re.IGNORECASE
 )
-_REFUSED = {
-    "content_filter",
-    "content_policy_violation",
-    "data_inspection_failed",
-    "datainspectionfailed",
-    "responsibleaipolicyviolation",
-    "moderation_blocked",
-    "1301",
-}
-_MONEY = {
-    "insufficient_quota",
-    "billing_hard_limit_reached",
-    "credit_balance_exhausted",
-    "organization_spend_limit_exceeded",
-    "project_spend_limit_exceeded",
-    "organization_usage_limit_exceeded",
-    "exceeded_current_quota_error",
-    "billing_error",
-    "arrearage",
-    *("1113", "1308", "1309", "1310", "1311"),
-    *(str(code) for code in range(1313, 1322)),
-}
-_BAD_KEY = {"api_key_invalid", "invalid_api_key"}
-_KEY = {"authentication_error", "permission_error", "permission_denied"}
-_KEY_TEXTS = ("personal access tokens are not supported",)
-_MODEL = {"model_not_found", "model_decommissioned", "model_not_exist", "invalid_model", "1211", "not_found_error"}
-_MODEL_TEXTS = ("is not a valid model id",)
-_OVERLOADED = {"overloaded_error", "server_is_overloaded", "engine_overloaded_error", "1305"}
-_RATE = {
-    "rate_limit_exceeded",
-    "rate_limit_reached_error",
-    "rate_limit_error",
-    "throttling.ratequota",
-    "throttling.allocationquota",
-    "resource_exhausted",
-    "1302",
-}
-_GARBLED = {"tool_use_failed", "json_validate_failed"}
-"""The model's own answer did not fit; asking again may."""
-_CLIENT_FAULT, _TOO_LARGE, _SERVER_FAULT = 400, 413, 500
-_BUSY = {408, 409, 425, 498, 499}
+_WRONG_PATH_STATUSES = frozenset((404, 405))
+_PROXY_STATUSES = frozenset((403, 404, 405, 410))
+_NUMBER = r"(\d[\d,_]*)"
+_STATED_LIMIT = (
+    re.compile(rf"\[\s*\d+\s*,\s*{_NUMBER}\s*\]"),
+    re.compile(rf"model with {_NUMBER}"),
+    re.compile(rf"(?:>|<=|<|less than|at most|up to)\s*{_NUMBER}"),
+    re.compile(rf"(?:maximum|max|limit|window|allowed)[^0-9]{{0,40}}{_NUMBER}"),
+)
 
 
-class ErrorResponse(Exception):  # noqa: N818 - it is what the vendor did; `refusal` finds the error's name
-    """A vendor's answer that is no completion, before it is named."""
+class ErrorResponse(Exception):  # noqa: N818 - a vendor's answer; `error_from_response` maps it to an error
+    """A vendor's answer that is not a completion, not yet mapped."""
 
     def __init__(
-        self, status: int | None, headers: Mapping[str, str], body: object, usage: Usage | None = None
+        self, status: int | None, headers: Mapping[str, str], body: object, usage: Usage | None = None, *, url: str = ""
     ) -> None:
-        """`status` is None where the failure came inside a 200; `body` may be parsed, text or bytes."""
+        """`status` is None for an error inside a 200; `body` is parsed, text or bytes; `url` is where it came from."""
         super().__init__(status)
         self.status = status
         self.headers = headers
         self.body = body
         self.usage = usage
+        self.url = url
 
 
-class ConnectionLost(Exception):  # noqa: N818 - it is what happened to the connection; `loss` finds the error's name
-    """The answer did not arrive, before that is named."""
+class ConnectionLost(Exception):  # noqa: N818 - an event; `error_from_lost_connection` maps it to an error
+    """An answer that did not arrive, not yet mapped."""
 
     def __init__(self, message: str, *, sent: bool) -> None:
-        """`sent` is False where the vendor cannot have seen the request."""
+        """`sent` is False if the vendor cannot have received the request."""
         super().__init__(message)
         self.message = message
         self.sent = sent
 
 
-_MEANINGS: tuple[tuple[type[errors.ProviderError], set[int], set[str], tuple[str, ...]], ...] = (
-    (errors.QuotaError, {402}, _MONEY, ()),
-    (errors.AuthenticationError, {401, 403}, _KEY, ()),
-    (errors.ModelNotFoundError, {404, 410}, _MODEL, _MODEL_TEXTS),
-    (errors.RateLimitError, {429}, _RATE, ()),
-)
-"""What is left once the codes that win over any status are dealt with."""
-
-
 def error_from_response(
-    refused: ErrorResponse, *, secret: str | None, prompt: Prompt | None, now: float
+    response: ErrorResponse, *, secret: str | None, prompt: Prompt | None, now: float
 ) -> errors.ProviderError:
-    """The error that a vendor's refusal is, with its text redacted; `now` is seconds since 1970."""
-    body = _read(refused.body)
-    words = {word.lower() for word in _codes(body)}
-    said = _message(body)
-    named = _named(refused.status, words, said.lower(), body)
-    fallback = "the vendor reported a failure" if refused.status is None else f"HTTP {refused.status}"
-    return named(
-        redact(said, secret=secret, prompt=prompt) or fallback,
-        status=refused.status,
-        retry_after=parse_retry_after(refused.headers, body, now=now),
-        usage=refused.usage,
-        limits=parse_rate_limits(refused.headers, now=now),
+    """Return the error for a vendor's answer, its text redacted; `now` is in seconds since the epoch."""
+    parsed = parse_body(response.body)
+    body = read_error_body(parsed)
+    # The prompt is cut out first: words that the caller wrote must not decide what failed.
+    message = redact(body.message, secret=secret, prompt=prompt, max_length=None)
+    if response.status is not None and _OK < response.status < _BAD_REQUEST:
+        text, error_class = _describe_redirect(response), errors.UnavailableError
+    elif body.is_page or _is_wrong_path(response.status, body):
+        text, error_class = _describe_page(response, message), _class_of_page(response.status)
+    else:
+        text, error_class = message, _classify(response.status, body, message.lower())
+    error = error_class(
+        shorten(text) or _describe_status(response.status),
+        status=response.status,
+        retry_after=parse_retry_after(response.headers, parsed, now=now),
+        usage=response.usage,
     )
+    error.limits = parse_rate_limits(response.headers, now=now, retry_after=error.retry_after)
+    if isinstance(error, errors.ContextLengthError):
+        error.limit_tokens = _stated_limit(message.lower())
+    if isinstance(error, errors.UnsupportedParameterError):
+        error.parameter = body.parameter or _named_field(message)
+    return error
 
 
 def error_from_lost_connection(lost: ConnectionLost) -> errors.ProviderError:
-    """The error that a broken connection is."""
+    """Return the error for a broken connection."""
     return errors.BrokenAnswerError(lost.message) if lost.sent else errors.UnavailableError(lost.message)
 
 
-def _named(status: int | None, words: set[str], said: str, body: object) -> type[errors.ProviderError]:
-    by_code = _by_code(words, said, body)
-    if by_code is not None:
-        return by_code
+def _classify(status: int | None, body: ErrorBody, message: str) -> type[errors.ProviderError]:
     if status is None:
-        return _by_status(to_count(to_mapping(to_mapping(body).get("error")).get("code")), words, said) or (
-            errors.BrokenAnswerError
-        )
-    return _by_status(status, words, said) or errors.UnavailableError
-
-
-def _by_code(words: set[str], said: str, body: object) -> type[errors.ProviderError] | None:
-    certain: tuple[tuple[type[errors.ProviderError], bool], ...] = (
-        (errors.ContextLengthError, bool(words & _CONTEXT)),
-        (errors.ContentFilterError, bool(words & _REFUSED) or _moderated(body)),
-        (errors.QuotaError, bool(words & _MONEY) or _spent_for_the_day(body)),
-        (errors.AuthenticationError, bool(words & _BAD_KEY) or any(phrase in said for phrase in _KEY_TEXTS)),
-        (errors.UnavailableError, bool(words & _OVERLOADED)),
-        (errors.BrokenAnswerError, bool(words & _GARBLED)),
-    )
-    return next((named for named, found in certain if found), None)
-
-
-def _by_status(status: int | None, words: set[str], said: str) -> type[errors.ProviderError] | None:
-    for named, statuses, codes, phrases in _MEANINGS:
-        if status in statuses or words & codes or any(phrase in said for phrase in phrases):
-            return named
+        status = body.status
+    meaning = _meaning_of_code(body) or _meaning_of_words(status, body, message) or _meaning_of_general_code(body)
+    if meaning is None and status is not None:
+        meaning = _BY_STATUS.get(status)
+    if meaning is not None:
+        return _ERROR_CLASSES[meaning]
     if status is None:
-        return None
-    if status in _BUSY or status >= _SERVER_FAULT or status < _CLIENT_FAULT:
-        return errors.UnavailableError
-    if status != _TOO_LARGE and not any(phrase in said for phrase in _CONTEXT_TEXTS):
-        return errors.InvalidRequestError
-    return errors.ContextLengthError
+        return errors.BrokenAnswerError
+    is_client_fault = _BAD_REQUEST <= status < _SERVER_FAULT
+    return errors.UnexplainedRequestError if is_client_fault else errors.UnavailableError
 
 
-def _moderated(body: object) -> bool:
-    # https://openrouter.ai/docs/api-reference/errors: a 403 that is about the prompt names its reasons.
-    metadata = to_mapping(to_mapping(to_mapping(body).get("error")).get("metadata"))
-    return "flagged_input" in metadata or bool(to_list(metadata.get("reasons")))
+def _meaning_of_code(body: ErrorBody) -> Meaning | None:
+    if body.is_moderated:
+        return "content_filter"
+    if body.quota_ids:
+        return _meaning_of_quota(body.quota_ids)
+    return next((meaning for meaning, codes in load_error_signs().codes.items() if body.codes & codes), None)
 
 
-def _spent_for_the_day(body: object) -> bool:
-    for detail in _details(body):
-        for violation in to_list(detail.get("violations")):
-            if "PerDay" in to_text(to_mapping(violation).get("quotaId")):
-                return True
-    return False
+def _meaning_of_quota(quota_ids: tuple[str, ...]) -> Meaning:
+    daily = [quota for quota in quota_ids if "PerDay" in quota]
+    if not daily:
+        return "rate"
+    return "model_quota" if all("PerModel" in quota for quota in daily) else "quota"
 
 
-def _read(body: object) -> object:
-    if isinstance(body, str | bytes):
-        try:
-            body = parse_json(body)
-        except ValueError:
-            return body if isinstance(body, str) else body.decode(errors="replace")
-    entries = to_list(body)
-    # Gemini's OpenAI-compatible endpoint wraps its error in an array.
-    return entries[0] if entries else body
+def _meaning_of_words(status: int | None, body: ErrorBody, message: str) -> Meaning | None:
+    if body.parameter == "model":
+        return "model"
+    is_busy = status is not None and (status >= _SERVER_FAULT or _BY_STATUS.get(status) in {"rate", "overloaded"})
+    # Google says "exceeded your current quota" of any limit.
+    tried = _TRIED_WHEN_BUSY - ({"quota"} if "resource_exhausted" in body.codes else set())
+    names_field = FIELD.search(message) is not None
+    for meaning, pattern in load_error_signs().words.items():
+        if (is_busy and meaning not in tried) or not pattern.search(message):
+            continue
+        if meaning == "context" and "per minute" in message and "too large" not in message:
+            return "rate"  # one that is too large alone gains nothing by waiting
+        if meaning == "context" and "output tokens" in message and "input" not in message:
+            continue
+        return "parameter" if names_field and meaning in _ABOUT_WHAT_IS_SENT else meaning
+    return None if is_busy else _meaning_of_parameter(body.parameter, names_field=names_field)
 
 
-def _details(body: object) -> Iterator[Mapping[str, object]]:
-    for detail in to_list(to_mapping(to_mapping(body).get("error")).get("details")):
-        yield to_mapping(detail)
+def _meaning_of_parameter(parameter: str | None, *, names_field: bool) -> Meaning | None:
+    if parameter is not None:
+        return "caller" if _CALLERS_FIELDS.match(parameter) else "parameter"
+    return "parameter" if names_field else None
 
 
-def _codes(body: object) -> Iterator[str]:
-    outer = to_mapping(body)
-    inner = to_mapping(outer.get("error"))
-    innermost = to_mapping(inner.get("innererror"))
-    for source in (outer, inner, innermost):
-        for name in ("code", "type", "status", "error_type", "reason"):
-            value = source.get(name)
-            if isinstance(value, str | int):
-                yield str(value)
-    for detail in _details(body):
-        yield to_text(detail.get("reason"))
+def _meaning_of_general_code(body: ErrorBody) -> Meaning | None:
+    return next((meaning for meaning, codes in load_error_signs().general_codes.items() if body.codes & codes), None)
 
 
-def _message(body: object) -> str:
-    if isinstance(body, str):
-        return body
-    outer = to_mapping(body)
-    error = outer.get("error")
-    said = to_text(error) or to_text(to_mapping(error).get("message")) or to_text(outer.get("message"))
-    if said:
-        return said
-    # Mistral's 422 lists what is wrong with which field.
-    wrongs = to_list(outer.get("detail"))
-    return "; ".join(to_text(to_mapping(wrong).get("msg")) for wrong in wrongs) or to_text(outer.get("detail"))
+def _is_wrong_path(status: int | None, body: ErrorBody) -> bool:
+    """Whether a server, not a vendor's API, says that nothing is served at the address."""
+    return status in _WRONG_PATH_STATUSES and not body.codes and _WRONG_PATH.match(body.message.strip()) is not None
+
+
+def _class_of_page(status: int | None) -> type[errors.ProviderError]:
+    meaning = _BY_STATUS.get(status or 0)
+    # A proxy or a gateway refuses with 403 and 404; the vendor's API would have answered in JSON.
+    return errors.UnavailableError if meaning is None or status in _PROXY_STATUSES else _ERROR_CLASSES[meaning]
+
+
+def _describe_redirect(response: ErrorResponse) -> str:
+    target = format_url(response.headers.get("location", ""))
+    return f"HTTP {response.status}: a redirect to {target or 'another address'} was not followed: check base_url"
+
+
+def _describe_page(response: ErrorResponse, title: str) -> str:
+    status = "" if response.status is None else f"HTTP {response.status}: "
+    origin = f" from {response.url}" if response.url else ""
+    named = f" ({title})" if title else ""
+    advice = "" if response.status is not None and response.status >= _SERVER_FAULT else ": check base_url"
+    return f"{status}a web page{named} instead of JSON{origin}{advice}"
+
+
+def _describe_status(status: int | None) -> str:
+    return "the vendor reported a failure without a message" if status is None else f"HTTP {status} without a message"
+
+
+def _named_field(message: str) -> str | None:
+    found = FIELD.search(message)
+    return None if found is None else next(filter(None, found.groups()), None)
+
+
+def _stated_limit(message: str) -> int | None:
+    """Return the window that a message states, in tokens."""
+    for pattern in _STATED_LIMIT:
+        for found in pattern.finditer(message):
+            number = int(re.sub(r"[,_]", "", found[1]))
+            if number >= _MIN_LIMIT_TOKENS:
+                return number
+    return None

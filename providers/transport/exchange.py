@@ -1,4 +1,4 @@
-"""One request and its answer, the same for every wire: send, read, name what went wrong."""
+"""Sends one request and reads its answer, for every wire; maps failures to `providers.errors`."""
 
 from __future__ import annotations
 
@@ -14,16 +14,21 @@ import anyio
 from providers.catalog import Model, Provider
 from providers.completion import Completion, OnText, Prompt
 from providers.errors import InvalidRequestError, ProviderError
+from providers.transport.error_body import is_page
 from providers.transport.error_mapping import (
     ConnectionLost,
     ErrorResponse,
     error_from_lost_connection,
     error_from_response,
 )
-from providers.transport.payload import Json, parse_json, to_mapping
+from providers.transport.payload import Json, parse_json, to_list, to_mapping
 from providers.transport.rate_limit_headers import parse_rate_limits
 
-_DRAIN_SECONDS = 0.05
+_DRAIN_TIMEOUT_S = 0.05
+_MARGIN_BYTES = 8 * 2**20
+_MAX_BYTES_PER_TOKEN = 1024
+"""A streamed token takes about 300 bytes."""
+_OK = 200
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,6 +40,8 @@ class Request:
     content: bytes
     """The body as JSON."""
     stream: bool
+    max_bytes: int
+    """An answer that is longer is not read to its end."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,6 +50,8 @@ class Answer:
 
     headers: Mapping[str, str]
     events: AsyncGenerator[Json, None]
+    url: str
+    """Where it came from, without credentials."""
 
 
 class WholeAnswer(dict[str, object]):
@@ -101,12 +110,14 @@ class WireAdapter:
             async with self._send(request) as answer:
                 whole, is_complete = await self._gather(answer, request, on_text)
             completion = self._dialect.parse_response(self._provider, model, whole, is_complete)
+            if isinstance(whole, WholeAnswer) and on_text is not None:
+                await on_text(completion.text)
             left = parse_rate_limits(answer.headers, now=self._clock())
             return completion if left is None else replace(completion, limits=left)
         # `from None`: the cause may quote the key or the prompt in a traceback.
         except ErrorResponse as refused:
             if answer is not None:
-                refused.headers = answer.headers
+                refused.headers, refused.url = answer.headers, answer.url
             raise error_from_response(refused, secret=self._secret, prompt=prompt, now=self._clock()) from None
         except ConnectionLost as lost:
             raise error_from_lost_connection(lost) from None
@@ -127,7 +138,13 @@ class WireAdapter:
         except (TypeError, ValueError, RecursionError) as exc:
             message = f"the prompt cannot be written as JSON: {type(exc).__name__}"
             raise InvalidRequestError(message) from None
-        return Request(path=self._dialect.path(model, stream), body=body, content=content, stream=stream)
+        return Request(
+            path=self._dialect.path(model, stream),
+            body=body,
+            content=content,
+            stream=stream,
+            max_bytes=_MARGIN_BYTES + _MAX_BYTES_PER_TOKEN * prompt.max_output_tokens,
+        )
 
     async def _gather(self, answer: Answer, request: Request, on_text: OnText | None) -> tuple[Json, bool]:
         """Return the whole answer, and whether it came as one complete JSON document."""
@@ -144,16 +161,49 @@ class WireAdapter:
         return whole, False
 
 
-async def read_server_sent_events(chunks: AsyncIterator[bytes]) -> AsyncGenerator[Json, None]:
-    """Yield the JSON of each server-sent event, without comments and keep-alives; a JSON body is a `WholeAnswer`.
+def parse_answer(content: bytes) -> Json:
+    """Return the JSON object of an answer, or the only one in an array.
 
     Raises:
+        ErrorResponse: It is a web page.
+        ValueError: It is not JSON.
+    """
+    try:
+        answer = parse_json(content.removeprefix(BOM_UTF8))
+    except ValueError:
+        if is_page(content):
+            raise ErrorResponse(_OK, {}, content) from None
+        raise
+    entries = to_list(answer)
+    return to_mapping(entries[0] if entries else answer)
+
+
+async def limit_bytes(chunks: AsyncIterator[bytes], max_bytes: int) -> AsyncGenerator[bytes, None]:
+    """Yield the chunks of an answer.
+
+    Raises:
+        ConnectionLost: They are longer than `max_bytes` together.
+    """
+    length = 0
+    async for chunk in chunks:
+        length += len(chunk)
+        if length > max_bytes:
+            raise ConnectionLost(f"the answer is longer than {max_bytes // 2**20} MB, and was cut", sent=True)
+        yield chunk
+
+
+async def read_server_sent_events(chunks: AsyncIterator[bytes]) -> AsyncGenerator[Json, None]:
+    """Yield the JSON of each server-sent event; comments and keep-alives are skipped.
+
+    A body that is not a stream but one JSON object is yielded as a `WholeAnswer`.
+
+    Raises:
+        ErrorResponse: It is a web page.
         ValueError: An event is not JSON.
     """
     head = await _read_head(chunks)
-    if head.lstrip().startswith(b"{"):
-        body = b"".join([head, *[chunk async for chunk in chunks]])
-        yield WholeAnswer(to_mapping(parse_json(body)))
+    if head.lstrip().startswith((b"{", b"[", b"<")):
+        yield WholeAnswer(parse_answer(b"".join([head, *[chunk async for chunk in chunks]])))
         return
     rest = b""
     data: list[bytes] = []
@@ -200,6 +250,6 @@ async def _prepend(head: bytes, chunks: AsyncIterator[bytes]) -> AsyncGenerator[
 
 async def _drain(chunks: AsyncIterator[bytes]) -> None:
     # Only a body read to its end leaves the connection free for the next request.
-    with anyio.move_on_after(_DRAIN_SECONDS):
+    with anyio.move_on_after(_DRAIN_TIMEOUT_S):
         async for _ in chunks:
             pass

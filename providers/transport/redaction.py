@@ -25,8 +25,10 @@ _ESCAPES = re.compile(r"\\[nrt]")
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]+")
 
 
-def redact(said: str, *, secret: str | None = None, prompt: Prompt | None = None) -> str:
-    """One line of at most 300 characters, without the key, anything shaped like one, or pieces of the prompt."""
+def redact(
+    said: str, *, secret: str | None = None, prompt: Prompt | None = None, max_length: int | None = MAX_LENGTH
+) -> str:
+    """Return one line without the key, anything shaped like a key, or pieces of the prompt."""
     line = _one_line(said[:_CONSIDERED])
     if secret:
         line = _remove_pieces(line, secret, _KEY_PIECE)
@@ -35,7 +37,12 @@ def redact(said: str, *, secret: str | None = None, prompt: Prompt | None = None
     for shape in _KEY_SHAPED:
         line = shape.sub(REDACTED, line)
     line = _WORD.sub(lambda found: REDACTED if _looks_random(found.group()) else found.group(), line)
-    return line if len(line) <= MAX_LENGTH else line[: MAX_LENGTH - 3] + "..."
+    return line if max_length is None else shorten(line, max_length)
+
+
+def shorten(line: str, max_length: int = MAX_LENGTH) -> str:
+    """Cut a line to a length, ending in three dots."""
+    return line if len(line) <= max_length else line[: max_length - 3] + "..."
 
 
 def _one_line(said: str) -> str:

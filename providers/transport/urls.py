@@ -1,4 +1,4 @@
-"""Where a provider is posted to, however its address was written."""
+"""Base URLs of providers, however they were written."""
 
 from __future__ import annotations
 
@@ -38,3 +38,13 @@ def strip_version(base_url: str) -> str:
 def to_gemini_native_url(base_url: str) -> str:
     """The native endpoint beside Gemini's OpenAI-compatible one."""
     return base_url.removesuffix("/openai")
+
+
+def format_url(url: str) -> str:
+    """Return an address for display: without user, password and query."""
+    try:
+        parts = urlsplit(url)
+        port = "" if parts.port is None else f":{parts.port}"
+    except ValueError:
+        return ""
+    return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"

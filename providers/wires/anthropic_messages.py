@@ -34,7 +34,7 @@ def create_adapter(provider: Provider, *, key: str | None, base_url: str) -> Wir
     import httpx2  # noqa: PLC0415
 
     from providers.transport.aiohttp_transport import UrlCacheMixin, create_client  # noqa: PLC0415
-    from providers.wires.sdk import Faults, create_sender  # noqa: PLC0415
+    from providers.wires.sdk import Faults, create_sender, drop_environment_headers  # noqa: PLC0415
 
     class AsyncAnthropic(UrlCacheMixin, anthropic.AsyncAnthropic):
         """The SDK sends its class name to the vendor: keep it."""
@@ -47,6 +47,7 @@ def create_adapter(provider: Provider, *, key: str | None, base_url: str) -> Wir
         max_retries=0,  # the router owns retries, so that it counts every attempt
         default_headers=dict(provider.headers),
     )
+    drop_environment_headers(client, provider, owner="claude")
     faults = Faults(
         status=anthropic.APIStatusError,
         unsent=(httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.UnsupportedProtocol, httpx2.InvalidURL),

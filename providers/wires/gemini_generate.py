@@ -14,9 +14,9 @@ from providers.catalog import Model, Provider
 from providers.completion import Attachment, Completion, Message, Prompt, Usage
 from providers.errors import ContentFilterError
 from providers.transport.error_mapping import ErrorResponse
-from providers.transport.exchange import Answer, Dialect, Request, WireAdapter
+from providers.transport.exchange import Answer, Dialect, Request, WireAdapter, limit_bytes
 from providers.transport.payload import Json, deduplicate, get_path, to_count, to_list, to_mapping, to_text
-from providers.transport.urls import to_gemini_native_url
+from providers.transport.urls import format_url, to_gemini_native_url
 from providers.wires import request_options
 from providers.wires.finish_reasons import REFUSED, map_finish_reason, require_text
 from providers.wires.sdk import Faults, read_events, translate_exceptions
@@ -25,7 +25,6 @@ from providers.wires.text_blocks import find_separator, join_texts
 if TYPE_CHECKING:
     import httpx
 
-_MIN_ERROR_STATUS = 400
 _THINKING_BUDGETS = {"minimal": 1024, "low": 1024, "medium": 8192}
 """Tokens per effort of the 2.5 models, as on the OpenAI-compatible endpoint. https://ai.google.dev/gemini-api/docs/openai"""
 _MAX_THINKING_BUDGET = 24_576
@@ -39,7 +38,6 @@ def create_adapter(provider: Provider, *, key: str | None, base_url: str) -> Wir
         base_url=to_gemini_native_url(base_url),
         headers={"x-goog-api-key": key or "", "content-type": "application/json", **provider.headers},
         timeout=None,  # noqa: S113 - the router owns deadlines
-        follow_redirects=True,
     )
     faults = Faults(
         status=httpx.HTTPStatusError,
@@ -107,12 +105,12 @@ async def _send(client: httpx.AsyncClient, faults: Faults, request: Request) -> 
         outgoing = client.build_request("POST", request.path, content=request.content)
         response = await client.send(outgoing, stream=True)
     try:
-        with translate_exceptions(faults):
-            if response.status_code >= _MIN_ERROR_STATUS or not request.stream:
-                await response.aread()
-        if response.status_code >= _MIN_ERROR_STATUS:
-            raise ErrorResponse(response.status_code, response.headers, response.content)
-        yield Answer(headers=response.headers, events=read_events(response, faults, stream=request.stream))
+        url = format_url(str(response.url))
+        if not response.is_success:
+            with translate_exceptions(faults):
+                body = b"".join([chunk async for chunk in limit_bytes(response.aiter_bytes(), request.max_bytes)])
+            raise ErrorResponse(response.status_code, response.headers, body, url=url)
+        yield Answer(headers=response.headers, events=read_events(response, faults, request), url=url)
     finally:
         await response.aclose()
 

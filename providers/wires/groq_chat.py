@@ -18,16 +18,20 @@ def create_adapter(provider: Provider, *, key: str | None, base_url: str) -> Wir
     import groq  # noqa: PLC0415 - load an SDK at first use of its wire
     import httpx  # noqa: PLC0415
 
-    from providers.wires.sdk import Faults, create_sender  # noqa: PLC0415
+    from providers.wires.sdk import Faults, create_sender, drop_environment_headers, reject_error_response  # noqa: PLC0415
 
     bearer = key or openai_chat.NO_KEY
     client = groq.AsyncGroq(
         api_key=bearer,
         base_url=base_url,
+        http_client=groq.DefaultAsyncHttpxClient(
+            timeout=None, follow_redirects=False, event_hooks={"response": [reject_error_response]}
+        ),
         timeout=None,
         max_retries=0,  # the router owns retries, so that it counts every attempt
         default_headers={"Authorization": f"Bearer {bearer}", **provider.headers},
     )
+    drop_environment_headers(client, provider, owner="groq")
     faults = Faults(
         status=groq.APIStatusError,
         unsent=(httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol, httpx.InvalidURL),

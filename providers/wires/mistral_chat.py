@@ -14,14 +14,14 @@ from providers.catalog import Model, Provider
 from providers.completion import Attachment, Message, Prompt
 from providers.transport.error_mapping import ConnectionLost, ErrorResponse
 from providers.transport.exchange import Answer, Dialect, Request, WireAdapter
-from providers.transport.urls import strip_version
+from providers.transport.urls import format_url, strip_version
 from providers.wires import openai_chat, request_options
 from providers.wires.chat_completions import accumulate, parse_response
 from providers.wires.sdk import CUT, Faults, RawResponse, read_events, translate_exceptions
 
 _NO_TIMEOUT_MS = 7 * 24 * 3600 * 1000
 """Replaces the SDK's five minutes: the router owns deadlines."""
-_MIN_ERROR_STATUS = 400
+_MIN_ERROR_STATUS = 300
 
 _response: ContextVar[RawResponse | None] = ContextVar("response", default=None)
 """The raw response to this task's request: the SDK returns it parsed, without headers."""
@@ -37,7 +37,6 @@ def create_adapter(provider: Provider, *, key: str | None, base_url: str) -> Wir
     transport = httpx2.AsyncClient(
         transport=create_transport(),
         timeout=None,
-        follow_redirects=True,
         headers=dict(provider.headers),
         event_hooks={"response": [_remember]},
     )
@@ -90,7 +89,8 @@ async def _remember(response: object) -> None:
 async def _send(client: Any, faults: Faults, request: Request) -> AsyncGenerator[Answer, None]:  # noqa: ANN401
     response = await _request_response(client, faults, request)
     try:
-        yield Answer(headers=response.headers, events=read_events(response, faults, stream=request.stream))
+        url = format_url(str(getattr(response, "url", "")))
+        yield Answer(headers=response.headers, events=read_events(response, faults, request), url=url)
     finally:
         await response.aclose()
 
@@ -106,7 +106,8 @@ async def _request_response(client: Any, faults: Faults, request: Request) -> Ra
             # The SDK rejects some answers that this wire can parse.
             if response is None or response.status_code >= _MIN_ERROR_STATUS:
                 raw = cast("Any", exc)  # every error of the SDK carries these
-                raise ErrorResponse(raw.status_code, raw.headers, raw.body) from None
+                url = format_url(str(getattr(response, "url", "")))
+                raise ErrorResponse(raw.status_code, raw.headers, raw.body, url=url) from None
     response = _response.get()
     if response is None:
         raise ConnectionLost(CUT, sent=True)

@@ -31,7 +31,7 @@ def create_sdk_adapter(provider: Provider, dialect: Dialect, *, key: str | None,
     import openai  # noqa: PLC0415
 
     from providers.transport.aiohttp_transport import UrlCacheMixin, create_client  # noqa: PLC0415
-    from providers.wires.sdk import Faults, create_sender  # noqa: PLC0415
+    from providers.wires.sdk import Faults, create_sender, drop_environment_headers  # noqa: PLC0415
 
     class AsyncOpenAI(UrlCacheMixin, openai.AsyncOpenAI):
         """The SDK sends its class name to the vendor: keep it."""
@@ -49,6 +49,7 @@ def create_sdk_adapter(provider: Provider, dialect: Dialect, *, key: str | None,
     if httpx2.URL(base_url).host != "api.openai.com":
         # The SDK reads them from the environment; other vendors must not see them.
         client.organization = client.project = None
+    drop_environment_headers(client, provider, owner="openai")
     faults = Faults(
         status=openai.APIStatusError,
         unsent=(httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.UnsupportedProtocol, httpx2.InvalidURL),

@@ -186,7 +186,7 @@ async def test_an_sdks_client_sends_a_body_that_is_still_being_written() -> None
     assert (answer.content, len(there.heads)) == (b"{}", 1)
 
 
-async def test_an_sdks_client_goes_where_it_is_sent() -> None:
+async def test_redirect_is_not_followed() -> None:
     async with vendor() as (there, _), vendor() as (elsewhere, _), AiohttpClient() as sdk:
         there.answer = (
             f"HTTP/1.1 307 Temporary Redirect\r\nlocation: {elsewhere.url}/v2\r\ncontent-length: 0\r\n\r\n".encode()
@@ -194,5 +194,4 @@ async def test_an_sdks_client_goes_where_it_is_sent() -> None:
         key = [("Authorization", "Bearer k")]
         answer = await sdk.send(sdk.build_request("POST", there.url + "/v1", content=b"{}", headers=key))
 
-    assert (answer.status_code, elsewhere.paths) == (200, [b"/v2"])
-    assert b"authorization" not in elsewhere.heads[0]
+    assert (answer.status_code, elsewhere.paths) == (307, [])

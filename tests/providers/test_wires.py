@@ -183,7 +183,7 @@ async def test_groq_reports_the_failure_of_a_stream_in_a_place_of_its_own(vendor
         ("groq", "garbled", errors.BrokenAnswerError),
         ("glm", "overloaded", errors.UnavailableError),
         ("openrouter", "filter", errors.ContentFilterError),
-        ("gemini", "quota", errors.QuotaError),
+        ("gemini", "quota", errors.ModelQuotaError),
     ],
 )
 async def test_a_code_says_more_than_its_status(
