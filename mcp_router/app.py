@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections.abc import AsyncGenerator, Mapping
@@ -211,8 +212,10 @@ async def run_app(settings: Settings) -> AsyncGenerator[App]:
         raise ConfigError(f"{settings.locate('database_url')}: {exc}") from exc
     app = App(settings, ledger)
     async with tracing.export_spans(settings.environ):
+        maintenance = asyncio.create_task(ledger.maintain())
         try:
             yield app
         finally:
+            maintenance.cancel()
             with anyio.CancelScope(shield=True):
                 await app.aclose()

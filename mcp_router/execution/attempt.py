@@ -39,6 +39,9 @@ from providers.errors import BrokenAnswerError, ProviderError
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
+_UNSAVED = (
+    "neither the ledger nor the disk takes the cost (disk full?): it is lost if the server ends before there is room"
+)
 _LEASE_SPARE = 30.0
 """Seconds a hold outlives the longest its attempt may take."""
 
@@ -209,8 +212,10 @@ class _Record:
         except LedgerError as lost:
             self.call.warnings.append(f"not in the ledger: {lost}")
         else:
-            if not written:
+            if written == "kept":
                 self.call.warnings.append("the ledger's database is away: the cost is kept and written later")
+            elif written == "in_memory":
+                self.call.warnings.append(_UNSAVED)
         return attempt
 
     def _lesson(self, attempt: Attempt) -> OutcomeCounts | None:

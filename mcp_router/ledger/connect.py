@@ -8,8 +8,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from mcp_router.ledger.ledger import Ledger, LedgerError
-from mcp_router.ledger.spool import SpoolingLedger, WhenLost
-from mcp_router.ledger.sql_ledger import Database, DatabaseLedger
+from mcp_router.ledger.spool import Spool
+from mcp_router.ledger.sql_ledger import Database, DatabaseLedger, WhenLost
 from mcp_router.ledger.sqlite import SqliteDatabase
 
 _SQLITE = "sqlite:///"
@@ -24,10 +24,8 @@ async def open_ledger(url: str, *, unwritten: Path | None = None, when_lost: Whe
     Raises:
         LedgerError: The URL is of no kind we know, or its driver is missing.
     """
-    ledger = DatabaseLedger(_database(url))
-    if unwritten is None:
-        return ledger
-    return SpoolingLedger(ledger, unwritten / _fingerprint(url), when_lost=when_lost)
+    spool = None if unwritten is None else Spool(unwritten / _fingerprint(url))
+    return DatabaseLedger(_database(url), spool=spool, when_lost=when_lost)
 
 
 def list_files(url: str) -> tuple[Path, ...]:

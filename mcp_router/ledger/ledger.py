@@ -1,10 +1,10 @@
-"""What a ledger promises, whichever database keeps it."""
+"""The ledger's three protocols: holds, attempts and reports, whichever database keeps it."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from decimal import Decimal
-from typing import Protocol
+from typing import Literal, Protocol
 
 from mcp_router.ledger.records import (
     Attempt,
@@ -24,114 +24,133 @@ from mcp_router.ledger.records import (
 )
 from providers.completion import Limits
 
+Settled = Literal["written", "kept", "in_memory"]
+"""Where a settled attempt is: in the database, on this machine's disk until the database is back, or in no file yet."""
+
 
 class LedgerError(Exception):
-    """The ledger could not be read or written; the text says which one and what to do."""
+    """A failure to read or write the ledger; the text names the ledger and how to fix it."""
 
 
-class Ledger(Protocol):
-    """One ledger, many processes. Every method is one short transaction; nothing is awaited inside it."""
+class HoldLedger(Protocol):
+    """Money, rate limits and breakers that processes share. Every method is one short transaction."""
 
     async def hold(
-        self, hold: Hold, limits: Sequence[Budget], rate: RateLimit | None
+        self, hold: Hold, budgets: Sequence[Budget], rate: RateLimit | None
     ) -> BudgetRefusal | RateRefusal | None:
-        """Claim money and rate at once, or say what stands in the way and claim nothing."""
+        """Claim money and rate at once, or return why not and claim nothing."""
         ...
 
     async def settle(
         self,
         hold_id: str | None,
         attempt: Attempt,
-        benches: Sequence[Breaker] = (),
-        lesson: OutcomeCounts | None = None,
-    ) -> bool:
-        """Write the attempt, put its cost on the budgets, end its hold and note whom to leave alone: all or nothing,
-        once, also when repeated. False: the database is away, the attempt is kept and written when it returns.
+        breakers: Sequence[Breaker] = (),
+        counts: OutcomeCounts | None = None,
+    ) -> Settled:
+        """Record the attempt, charge its cost to the budgets, end its hold and open `breakers`: all or nothing, and
+        once, also if repeated.
         """
         ...
 
     async def read_availability(self, now: float, counted: Sequence[str] | None = None) -> Availability:
-        """Who is benched, how busy each provider was, and what vendors said is left. `counted` are the providers
-        whose last minute is wanted, since counting it takes longer the more was asked; None is all of them.
+        """Return open breakers, requests of the last minute and vendors' rate limits. `counted` names the providers
+        whose last minute is needed (None: all); counting takes longer for more requests.
         """
         ...
 
-    async def read_outcomes(self, now: float) -> list[RouteOutcomes]:
-        """What was learnt of late of models in cells."""
-        ...
-
-    async def forget_outcomes(self) -> int:
-        """Unlearn all that, and say of how many models in cells something was known."""
-        ...
-
     async def close_breaker(self, scope: str) -> None:
-        """It answered again."""
+        """Close the breaker of a scope that answered."""
         ...
 
     async def claim_probe(self, scope: str, now: float, until: float) -> bool:
-        """Be the one call that tries again after a bench has ended: for all others it then lasts to `until`.
-        False where another call, of any process, is already trying.
+        """Claim the only probe of a half-open breaker, which stays open for all others until `until`. Return False
+        if another call of any process has it.
         """
         ...
 
     async def store_vendor_limit(self, scope: str, limits: Limits, now: float) -> None:
-        """Share what a vendor's headers said; `scope` is a provider, or a model where the vendor counts by model."""
+        """Share a vendor's rate-limit headers; `scope` is a provider, or a model if the vendor counts by model."""
         ...
 
     async def increase_budget(self, budget: str, extra_usd: Decimal, until: float, now: float) -> None:
-        """Let so much more be spent than a budget says, in every process, until it resets."""
+        """Add to a budget in every process until it resets."""
         ...
 
-    async def read_budgets(self, limits: Sequence[Budget], now: float) -> list[BudgetStatus]:
-        """How each budget stands."""
-        ...
+
+class AttemptLedger(Protocol):
+    """Recorded attempts, their outcomes by route, and stored conversations."""
 
     async def read_attempts(self, call_id: str) -> list[Attempt]:
-        """A call's attempts, first one first; empty where there is no such call."""
+        """Return a call's attempts in order; empty if the call is unknown."""
+        ...
+
+    async def read_recent(self, limit: int, before: float | None = None, client: str | None = None) -> list[Attempt]:
+        """Return the latest attempts, newest first, started before `before`; `client` selects one client's."""
+        ...
+
+    def read_calls(self, since: float | None, until: float | None) -> AsyncIterator[list[RecordedCall]]:
+        """Yield the calls that began in a period, oldest first, in chunks."""
+        ...
+
+    async def read_outcomes(self, now: float) -> list[RouteOutcomes]:
+        """Return recent outcome counts of models by route."""
+        ...
+
+    async def forget_outcomes(self) -> int:
+        """Delete all outcome counts; return how many there were."""
+        ...
+
+    async def store_text(self, client: str, call_id: str, said: str, now: float) -> None:
+        """Store a client's conversation up to a call, for users who enabled `store_text`."""
+        ...
+
+    async def read_text(self, client: str, call_id: str) -> str | None:
+        """Return a client's stored conversation; None if there is none or it is another client's."""
+        ...
+
+
+class ReportLedger(Protocol):
+    """Totals, budgets as they stand, and upkeep."""
+
+    async def read_budgets(self, budgets: Sequence[Budget], now: float) -> list[BudgetStatus]:
+        """Return each budget's spent and held money."""
         ...
 
     async def summarize(
         self, *, since: float | None, until: float | None, session: str | None, group_by: GroupBy | None
     ) -> Summary:
-        """Totals over a period from rollups: every UTC day that `since` (inclusive) to `until` (exclusive) touches;
-        None is no bound.
+        """Return totals from rollups of every UTC day that `since` (inclusive) to `until` (exclusive) touches; None
+        is no bound.
         """
         ...
 
     async def summarize_by_day(
         self, *, since: float, session: str | None, group_by: GroupBy
     ) -> dict[str, dict[str, Decimal]]:
-        """What each group cost on each UTC day, in dollars by ISO day, from the day of `since` on."""
-        ...
-
-    async def read_recent(self, limit: int, before: float | None = None, client: str | None = None) -> list[Attempt]:
-        """The latest attempts, newest first; `before` turns the page, `client` leaves out everybody else's."""
-        ...
-
-    def read_calls(self, since: float | None, until: float | None) -> AsyncIterator[list[RecordedCall]]:
-        """Every recorded call that began in the period, oldest first, a chunk at a time."""
+        """Return the cost of each group by ISO day, in USD, from the day of `since` on."""
         ...
 
     async def find_differences(self) -> list[str]:
-        """Where rows, rollups and balances disagree, in words; empty when all is well."""
+        """Return where rows, rollups and budgets disagree; empty if they agree."""
         ...
 
     async def rebuild_rollups(self) -> list[str]:
-        """Set the rollups that disagree with their rows to what those add up to, and say so as `check` does."""
-        ...
-
-    async def store_text(self, client: str, call_id: str, said: str, now: float) -> None:
-        """Keep what a client said and heard up to a call, for users who turned that on."""
-        ...
-
-    async def read_text(self, client: str, call_id: str) -> str | None:
-        """What was kept of a client's call; None where nothing was, or it is another client's."""
+        """Recompute rollups that disagree with their rows; return what `find_differences` would."""
         ...
 
     async def prune(self, before: float) -> int:
-        """Drop the rows and texts of the UTC days that ended by then and say how many rows; rollups stay."""
+        """Delete rows and texts of UTC days that ended by `before`; rollups stay. Return the number of rows."""
+        ...
+
+
+class Ledger(HoldLedger, AttemptLedger, ReportLedger, Protocol):
+    """The whole ledger, shared by many processes."""
+
+    async def maintain(self) -> None:
+        """Write down what ended processes kept as soon as the database is back; run until cancelled."""
         ...
 
     async def aclose(self) -> None:
-        """Close the database."""
+        """Close the database. Kept attempts stay for the next process."""
         ...

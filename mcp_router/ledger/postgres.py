@@ -6,12 +6,15 @@ what a list does: transactions are short, and each of ours may be started over o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import socket
+from asyncio import Task, create_task, get_running_loop
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TypeVar
 
 import psycopg
-from anyio import CancelScope, CapacityLimiter, Lock, fail_after
+from anyio import CancelScope, CapacityLimiter, Lock, current_time, fail_after, sleep
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.numeric import Int8Dumper
 
@@ -24,6 +27,10 @@ T = TypeVar("T")
 _CONNECTIONS = 4
 """More would only wait for each other: holds are admitted one at a time."""
 _PATIENCE_SECONDS = 10.0
+_CUT_MARGIN_S = 0.1
+"""How long before its deadline a silent connection is cut."""
+_RETRY_S = 0.1
+_NEVER_S = 2**20
 _LOCK = 7_236_001_551
 """Our own number among the database's advisory locks."""
 _BEGIN: dict[Mode, tuple[Statement, ...]] = {
@@ -69,18 +76,20 @@ class PostgresDatabase:
         self._places = CapacityLimiter(_CONNECTIONS)
         self._migrating = Lock()
         self._migrated = False
+        self._probing: Task[None] | None = None
+        """Waits for a server that did not answer."""
 
     async def run(self, mode: Mode, script: Callable[[], Script[T]], *, brief: bool = False) -> T:  # noqa: ARG002 - nothing is brief over a network
-        """Run a script as one transaction.
+        """Run a script as one transaction. After a server that did not answer, fail at once until it does again.
 
         Raises:
             LedgerError: The database could not be reached, read or written.
         """
-        was_migrated = self._migrated
+        was_migrated, deadline = self._migrated, current_time() + self._patience
         try:
             with fail_after(self._patience):
                 async with self._places:
-                    return await self._run(mode, script)
+                    return await self._run_on_any(mode, script, deadline)
         except TimeoutError as error:
             if self._migrated and not was_migrated:
                 return await self.run(mode, script)  # what a migration takes is not what a transaction may take
@@ -90,7 +99,7 @@ class PostgresDatabase:
         except psycopg.Error as error:
             if isinstance(error, psycopg.ProgrammingError):  # the tables may be a newer version's by now
                 self._migrated = False
-                await self.aclose()
+                await self._close_idle()
             raise _explained(error, self._name) from error
 
     async def shrink(self) -> None:
@@ -98,35 +107,94 @@ class PostgresDatabase:
 
     async def aclose(self) -> None:
         """Close the connections."""
+        if self._probing is not None:
+            self._probing.cancel()
+            self._probing = None
+        await self._close_idle()
+
+    async def _close_idle(self) -> None:
         while self._idle:
             await self._idle.pop().close()
 
-    async def _run(self, mode: Mode, script: Callable[[], Script[T]]) -> T:
-        while self._idle:
+    async def _run_on_any(self, mode: Mode, script: Callable[[], Script[T]], deadline: float) -> T:
+        """Run on an idle connection or a new one; at the server's `max_connections`, wait for one of our own."""
+        if self._probing is not None:
+            raise TimeoutError
+        while True:
+            while self._idle:
+                try:
+                    return await self._run_on(self._idle.pop(), mode, script, deadline)
+                except psycopg.OperationalError:
+                    continue  # it was cut since its last use; the server rolled back whatever it began
             try:
-                return await self._on(self._idle.pop(), mode, script)
-            except psycopg.OperationalError:
-                continue  # it was cut since its last use; whatever it began, the server took back
-        return await self._on(await self._connect(), mode, script)
+                connection = await self._connect(deadline)
+            except psycopg.OperationalError as error:
+                if not _has_no_connection_left(error) or current_time() + _RETRY_S > deadline - _CUT_MARGIN_S:
+                    raise
+                await sleep(_RETRY_S)
+            else:
+                return await self._run_on(connection, mode, script, deadline)
 
-    async def _on(self, connection: _Connection, mode: Mode, script: Callable[[], Script[T]]) -> T:
+    async def _run_on(self, connection: _Connection, mode: Mode, script: Callable[[], Script[T]], deadline: float) -> T:
         try:
-            found = await _transaction(connection, mode, script())
+            with self._cut_at(deadline, connection):
+                found = await _transaction(connection, mode, script())
         except BaseException:
-            await connection.close()  # closing takes the transaction back, whatever state it is in
+            await connection.close()  # closing rolls the transaction back, whatever state it is in
             raise
         self._idle.append(connection)
         return found
 
-    async def _connect(self) -> _Connection:
-        connection = await psycopg.AsyncConnection.connect(
-            self._url, autocommit=True, connect_timeout=max(2, round(self._patience)), application_name="mcp-llm-router"
-        )
+    @contextmanager
+    def _cut_at(self, deadline: float, connection: _Connection) -> Generator[None]:
+        """Cut a silent connection at the deadline. Cancelling would first ask the silent server to cancel, for 10 s.
+
+        Raises:
+            TimeoutError: The deadline came first.
+        """
+        cutting = get_running_loop().call_at(deadline - _CUT_MARGIN_S, _shut_down, connection)
+        try:
+            yield
+        except psycopg.Error as error:
+            if current_time() < deadline - _CUT_MARGIN_S:
+                raise
+            self._start_probing()
+            raise TimeoutError from error
+        finally:
+            cutting.cancel()
+
+    def _start_probing(self) -> None:
+        if self._probing is None:
+            self._probing = create_task(self._probe())
+
+    async def _probe(self) -> None:
+        """Wait until the server answers again, or refuses connections at once: calls then see for themselves."""
+        await self._close_idle()
+        while True:
+            try:
+                self._idle.append(await self._connect(current_time() + self._patience))
+            except (TimeoutError, psycopg.errors.ConnectionTimeout):
+                await sleep(_RETRY_S)
+            except (psycopg.Error, LedgerError):
+                break
+            else:
+                break
+        self._probing = None
+
+    async def _connect(self, deadline: float) -> _Connection:
+        try:
+            with fail_after(deadline - _CUT_MARGIN_S - current_time()):
+                connection = await psycopg.AsyncConnection.connect(
+                    self._url, autocommit=True, connect_timeout=_NEVER_S, application_name="mcp-llm-router"
+                )
+        except TimeoutError:
+            self._start_probing()
+            raise
         # One type for all whole numbers: a statement is then prepared once, not once per size of its numbers.
         connection.adapters.register_dumper(int, Int8Dumper)
         try:
             async with self._migrating:
-                if not self._migrated and await _version(connection) != VERSION:
+                if not self._migrated and not await self._is_current(connection, deadline):
                     # Once begun it ends, however patient who asked for it is: half of it would be none.
                     with CancelScope(shield=True), fail_after(MIGRATION_SECONDS):
                         await _migrate(connection, self._name)
@@ -135,6 +203,25 @@ class PostgresDatabase:
             await connection.close()
             raise
         return connection
+
+    async def _is_current(self, connection: _Connection, deadline: float) -> bool:
+        with self._cut_at(deadline, connection):
+            return await _version(connection) == VERSION
+
+
+def _shut_down(connection: _Connection) -> None:
+    """Cut a connection under whatever waits for it."""
+    if not connection.closed:
+        with socket.fromfd(connection.fileno(), socket.AF_INET, socket.SOCK_STREAM) as duplicate:
+            try:
+                duplicate.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                return  # the other side was faster
+
+
+def _has_no_connection_left(error: psycopg.Error) -> bool:
+    """Whether `max_connections` is reached: SQLSTATE 53300, which libpq gives as text only while connecting."""
+    return error.sqlstate == "53300" or "too many clients" in str(error) or "connection slots" in str(error)
 
 
 async def _transaction(connection: _Connection, mode: Mode, script: Script[T]) -> T:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from decimal import Decimal
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
-from anyio import CancelScope
+from anyio import CancelScope, sleep
 
 from mcp_router.ledger.calendar import DAY_SECONDS, day_from_time
+from mcp_router.ledger.ledger import LedgerError, Settled
 from mcp_router.ledger.queries import (
     attempts,
     breakers,
@@ -40,9 +42,14 @@ from mcp_router.ledger.records import (
     RouteOutcomes,
     Summary,
 )
+from mcp_router.ledger.spool import Settlement, Spool
 from providers.completion import Limits
 
+WhenLost = Literal["closed", "open"]
 T = TypeVar("T")
+
+_MAINTENANCE_INTERVAL_S = 2.0
+_log = logging.getLogger(__name__)
 
 _AT_ONCE = 10
 """Days compared in one transaction."""
@@ -70,70 +77,130 @@ class Database(Protocol):
 
 
 class DatabaseLedger:
-    """Attempts, budgets and rates in one database."""
+    """The ledger in one database. With a spool it keeps what the database does not take while it is away: `closed`
+    then admits no call, `open` admits all, and their cost counts once the database is back.
+    """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, spool: Spool | None = None, when_lost: WhenLost = "closed") -> None:
         self._database = database
+        self._spool = spool
+        self._open = when_lost == "open"
 
     async def hold(
-        self, hold: Hold, limits: Sequence[Budget], rate: RateLimit | None
+        self, hold: Hold, budgets: Sequence[Budget], rate: RateLimit | None
     ) -> BudgetRefusal | RateRefusal | None:
-        """Claim money and rate at once, or say what stands in the way and claim nothing."""
-        return await self._database.run("exclusive", lambda: holds.hold(hold, limits, rate), brief=True)
+        """Claim money and rate at once, or return why not. Kept attempts are written first: they are spent.
+
+        Raises:
+            LedgerError: The database is away and budgets fail closed.
+        """
+        if self._spool is not None:
+            await self._spool.prepare()
+        try:
+            return await self._run("exclusive", lambda: holds.hold(hold, budgets, rate), brief=True)
+        except LedgerError as error:
+            if not self._open:
+                if self._spool is not None:
+                    self._spool.doubt(hold.id)
+                raise
+            _log.warning("admitting a call without a budget: %s", error)
+            return None
 
     async def settle(
         self,
         hold_id: str | None,
         attempt: Attempt,
-        benches: Sequence[Breaker] = (),
-        lesson: OutcomeCounts | None = None,
-    ) -> bool:
-        """Write the attempt once and all that hangs on it; a cancelled caller still pays for what it asked."""
+        breakers: Sequence[Breaker] = (),
+        counts: OutcomeCounts | None = None,
+    ) -> Settled:
+        """Record the attempt once, also if its caller is cancelled."""
+        settlement = Settlement(hold_id=hold_id, attempt=attempt, breakers=tuple(breakers), counts=counts)
         with CancelScope(shield=True):
-            await self._database.run("write", lambda: settlement.settle(hold_id, attempt, benches, lesson), brief=True)
-        return True
+            try:
+                await self._settle(settlement)
+            except LedgerError as error:
+                if self._spool is None:
+                    raise
+                _log.warning("keeping attempt %d of call %s: %s", attempt.number, attempt.call_id, error)
+                return "kept" if await self._spool.keep(settlement) else "in_memory"
+        return "written"
+
+    async def catch_up(self) -> int:
+        """Write what was kept and return how many attempts that were.
+
+        Raises:
+            LedgerError: The database is still away; nothing is lost.
+        """
+        if self._spool is None or not self._spool.has_work():
+            return 0
+        return await self._spool.write_all(self._settle, self._release)
+
+    async def maintain(self) -> None:
+        """Write what any process kept within seconds of the database's return; run until cancelled."""
+        while True:
+            await sleep(_MAINTENANCE_INTERVAL_S)
+            try:
+                await self.catch_up()
+            except LedgerError as error:
+                _log.info("kept attempts wait: %s", error)
 
     async def read_availability(self, now: float, counted: Sequence[str] | None = None) -> Availability:
-        """Who is benched, how busy each provider was, and what vendors said is left."""
-        return await self._database.run("read", lambda: _read_availability(now, counted), brief=True)
+        """Return open breakers, requests of the last minute and vendors' rate limits."""
+        try:
+            return await self._run("read", lambda: _read_availability(now, counted), brief=True)
+        except LedgerError:
+            if not self._open:
+                raise
+            return Availability()
 
     async def read_outcomes(self, now: float) -> list[RouteOutcomes]:
-        """What was learnt of late of models in cells."""
-        return await self._database.run("read", lambda: outcomes.read_recent(now), brief=True)
+        """Return recent outcome counts of models by route; none while the database is away."""
+        try:
+            return await self._database.run("read", lambda: outcomes.read_recent(now), brief=True)
+        except LedgerError as error:
+            if self._spool is None:
+                raise
+            _log.warning("ordering without feedback: %s", error)
+            return []
 
     async def forget_outcomes(self) -> int:
-        """Unlearn all that."""
-        return await self._database.run("write", outcomes.forget)
+        """Delete all outcome counts; return how many there were."""
+        return await self._run("write", outcomes.forget)
 
     async def close_breaker(self, scope: str) -> None:
-        """It answered again."""
-        await self._database.run("write", lambda: breakers.close(scope), brief=True)
+        """Close a breaker; while the database is away it ends by itself."""
+        await self._advise(lambda: breakers.close(scope))
 
     async def claim_probe(self, scope: str, now: float, until: float) -> bool:
-        """Be the one call that tries again after a bench has ended."""
-        return await self._database.run("write", lambda: breakers.claim_probe(scope, now, until), brief=True)
+        """Claim the only probe of a half-open breaker; while the database is away, every process can probe."""
+        try:
+            return await self._database.run("write", lambda: breakers.claim_probe(scope, now, until), brief=True)
+        except LedgerError:
+            if not self._open:
+                raise
+            return True
 
     async def store_vendor_limit(self, scope: str, limits: Limits, now: float) -> None:
-        """Share what a vendor's headers said."""
-        await self._database.run("write", lambda: vendor_limits.store(scope, limits, now), brief=True)
+        """Share a vendor's rate-limit headers."""
+        await self._advise(lambda: vendor_limits.store(scope, limits, now))
 
     async def increase_budget(self, budget: str, extra_usd: Decimal, until: float, now: float) -> None:
         """Let so much more be spent than a budget says until it resets."""
-        await self._database.run("write", lambda: holds.increase_budget(budget, extra_usd, until, now), brief=True)
+        await self._run("write", lambda: holds.increase_budget(budget, extra_usd, until, now), brief=True)
 
-    async def read_budgets(self, limits: Sequence[Budget], now: float) -> list[BudgetStatus]:
+    async def read_budgets(self, budgets: Sequence[Budget], now: float) -> list[BudgetStatus]:
         """How each budget stands."""
-        return await self._database.run("read", lambda: holds.read_budgets(limits, now), brief=True)
+        return await self._run("read", lambda: holds.read_budgets(budgets, now), brief=True)
 
     async def read_attempts(self, call_id: str) -> list[Attempt]:
         """A call's attempts, first one first; empty where there is no such call."""
-        return await self._database.run("read", lambda: attempts.read_call(call_id), brief=True)
+        return await self._run("read", lambda: attempts.read_call(call_id), brief=True)
 
     async def summarize(
         self, *, since: float | None, until: float | None, session: str | None, group_by: GroupBy | None
     ) -> Summary:
         """Totals of every UTC day that the period touches."""
-        return await self._database.run(
+        return await self._run(
             "read", lambda: summaries.summarize(since=since, until=until, session=session, group_by=group_by)
         )
 
@@ -141,18 +208,18 @@ class DatabaseLedger:
         self, *, since: float, session: str | None, group_by: GroupBy
     ) -> dict[str, dict[str, Decimal]]:
         """What each group cost on each UTC day."""
-        return await self._database.run(
+        return await self._run(
             "read", lambda: summaries.summarize_by_day(since=since, session=session, group_by=group_by)
         )
 
     async def read_recent(self, limit: int, before: float | None = None, client: str | None = None) -> list[Attempt]:
         """The latest attempts, newest first."""
-        return await self._database.run("read", lambda: attempts.read_recent(limit, before, client))
+        return await self._run("read", lambda: attempts.read_recent(limit, before, client))
 
     async def read_calls(self, since: float | None, until: float | None) -> AsyncIterator[list[RecordedCall]]:
         """Every recorded call that began in the period, oldest first, a chunk at a time."""
         last: RecordedCall | None = None
-        while chunk := await self._recorded(since, until, last):
+        while chunk := await self._run("read", partial(attempts.read_calls, since, until, last)):
             yield chunk
             last = chunk[-1]
 
@@ -177,6 +244,7 @@ class DatabaseLedger:
 
     async def prune(self, before: float) -> int:
         """Drop the rows and texts of the UTC days that ended by then and say how many rows; rollups stay."""
+        await self.catch_up()  # a kept row of those days would look like a new one afterwards
         day = day_from_time(before)
         await self._database.run("write", lambda: upkeep.mark_pruned(day))
         dropped = 0
@@ -186,20 +254,41 @@ class DatabaseLedger:
         return dropped
 
     async def aclose(self) -> None:
-        """Close the database."""
+        """Try once more to write what is only in memory, and close the database."""
+        if self._spool is not None and self._spool.is_in_memory:
+            try:
+                await self.catch_up()
+            except LedgerError as error:
+                _log.error("attempts are lost, neither the ledger nor the disk takes them: %s", error)
         await self._database.aclose()
 
     async def _differences(self) -> list[Difference]:
         """Some days in one transaction: what is read of them fits into memory, and nobody waits for it long."""
-        days = await self._database.run("read", consistency.list_days)
+        days = await self._run("read", consistency.list_days)
         spans = (days[at : at + _AT_ONCE] for at in range(0, len(days), _AT_ONCE))
         found = [await self._database.run("read", partial(consistency.compare, each[0], each[-1])) for each in spans]
         return [one for span in found for one in span]
 
-    async def _recorded(
-        self, since: float | None, until: float | None, after: RecordedCall | None
-    ) -> list[RecordedCall]:
-        return await self._database.run("read", lambda: attempts.read_calls(since, until, after))
+    async def _run(self, mode: Mode, script: Callable[[], Script[T]], *, brief: bool = False) -> T:
+        """Run a script over all that is known: what was kept is written first."""
+        await self.catch_up()
+        return await self._database.run(mode, script, brief=brief)
+
+    async def _advise(self, script: Callable[[], Script[None]]) -> None:
+        """Write what only helps later calls; with a spool its failure costs no call its answer."""
+        try:
+            await self._database.run("write", script, brief=True)
+        except LedgerError as error:
+            if self._spool is None:
+                raise
+            _log.warning("not shared with other processes: %s", error)
+
+    async def _settle(self, one: Settlement) -> None:
+        script = partial(settlement.settle, one.hold_id, one.attempt, one.breakers, one.counts)
+        await self._database.run("write", script, brief=True)
+
+    async def _release(self, hold_id: str) -> None:
+        await self._database.run("write", lambda: holds.release(hold_id), brief=True)
 
 
 def _read_availability(now: float, counted: Sequence[str] | None) -> Script[Availability]:

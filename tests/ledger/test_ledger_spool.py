@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 import subprocess
 from collections.abc import Iterator
@@ -17,8 +19,8 @@ import pytest
 from mcp_router.ledger.connect import open_ledger
 from mcp_router.ledger.ledger import LedgerError
 from mcp_router.ledger.records import Availability, Breaker, BudgetRefusal
-from mcp_router.ledger.spool import SpoolingLedger, WhenLost
-from mcp_router.ledger.sql_ledger import DatabaseLedger
+from mcp_router.ledger.spool import Spool
+from mcp_router.ledger.sql_ledger import DatabaseLedger, WhenLost
 from mcp_router.ledger.sqlite import SqliteDatabase
 from providers.completion import Limits
 from tests.support.ledgers import NOON, a_hold, a_server, an_attempt, daily
@@ -37,8 +39,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "unwritten"
 
 
-def a_ledger(path: Path, folder: Path, when_lost: WhenLost = "closed") -> SpoolingLedger:
-    return SpoolingLedger(DatabaseLedger(SqliteDatabase(path, patience_seconds=0.02)), folder, when_lost=when_lost)
+def a_ledger(path: Path, folder: Path, when_lost: WhenLost = "closed") -> DatabaseLedger:
+    return DatabaseLedger(SqliteDatabase(path, patience_seconds=0.02), spool=Spool(folder), when_lost=when_lost)
 
 
 @contextmanager
@@ -57,18 +59,18 @@ async def test_an_attempt_that_cannot_be_written_is_kept_and_counted_before_the_
     await ledger.hold(a_hold("call", "0.9"), [LIMIT], None)
     with lost(path):
         written = await ledger.settle("hold call", an_attempt("call", "0.8"), [BENCH])
-    kept = list(folder.iterdir())
+    kept = list(folder.glob("*.json"))
 
     # The lease is over: but for the kept row the budget would look untouched.
     refusal = await ledger.hold(a_hold("next", "0.3", now=NOON + 100), [LIMIT], None)
 
-    assert written is False
+    assert written == "kept"
     assert len(kept) == 1
     assert isinstance(refusal, BudgetRefusal)
     assert refusal.spent_usd == Decimal("0.8")
     assert await ledger.read_attempts("call") == [an_attempt("call", "0.8")]
     assert list((await ledger.read_availability(NOON)).breakers) == [BENCH]
-    assert list(folder.iterdir()) == []
+    assert list(folder.glob("*.json")) == []
     await ledger.aclose()
 
 
@@ -105,6 +107,59 @@ async def test_what_a_killed_process_kept_is_written_by_the_next(path: Path, fol
     await second.aclose()
 
 
+async def test_running_process_writes_attempts_that_an_ended_one_kept(path: Path, folder: Path) -> None:
+    running, ending = a_ledger(path, folder), a_ledger(path, folder)
+    await running.hold(a_hold("before", "0.1"), [LIMIT], None)
+    with lost(path):
+        await ending.settle(None, an_attempt("call", "0.8"))
+    await ending.aclose()
+
+    refusal = await running.hold(a_hold("next", "0.3"), [LIMIT], None)
+
+    assert isinstance(refusal, BudgetRefusal)
+    assert refusal.spent_usd == Decimal("0.8")
+    await running.aclose()
+
+
+async def test_idle_process_writes_kept_attempts_within_seconds(path: Path, folder: Path) -> None:
+    idle, ending = a_ledger(path, folder), a_ledger(path, folder)
+    await idle.hold(a_hold("before", "0.1"), [LIMIT], None)
+    with lost(path):
+        await ending.settle(None, an_attempt("call", "0.8"))
+
+    with anyio.move_on_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(idle.maintain)
+            while list(folder.glob("*.json")):
+                await anyio.sleep(0.05)
+            tasks.cancel_scope.cancel()
+
+    assert list(folder.glob("*.json")) == []
+    await idle.aclose()
+
+
+async def test_full_disk_still_takes_attempts_into_spare_files(
+    path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = a_ledger(path, folder)
+    await ledger.hold(a_hold("call", "0.9"), [LIMIT], None)
+    opened = os.open
+
+    def full(name: Path, flags: int, mode: int = 0o777) -> int:
+        if flags & os.O_CREAT and str(name).endswith(".draft"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return opened(name, flags, mode)
+
+    with lost(path):
+        monkeypatch.setattr(os, "open", full)
+        settled = await ledger.settle("hold call", an_attempt("call", "0.8"))
+        monkeypatch.undo()
+
+    assert settled == "kept"
+    assert await ledger.read_attempts("call") == [an_attempt("call", "0.8")]
+    await ledger.aclose()
+
+
 async def test_a_row_that_two_processes_write_down_is_paid_once(path: Path, folder: Path) -> None:
     ledgers = [a_ledger(path, folder) for _ in range(4)]
     await ledgers[0].hold(a_hold("call", "0.9"), [LIMIT], None)
@@ -118,7 +173,7 @@ async def test_a_row_that_two_processes_write_down_is_paid_once(path: Path, fold
 
     (state,) = await ledgers[0].read_budgets([LIMIT], NOON)
     assert state.spent_usd == Decimal("0.1")
-    assert list(folder.iterdir()) == []
+    assert list(folder.glob("*.json")) == []
     for ledger in ledgers:
         await ledger.aclose()
 
@@ -149,7 +204,7 @@ async def test_while_the_database_is_away_open_budgets_admit_all_and_count_them_
     (state,) = await ledger.read_budgets([LIMIT], NOON)
 
     assert admitted == [None, None, None]
-    assert written == [False, False, False]
+    assert written == ["kept"] * 3
     assert known == Availability()
     assert state.spent_usd == Decimal("1.8")
     await ledger.aclose()
@@ -175,7 +230,7 @@ async def test_a_row_that_no_disk_takes_is_kept_in_memory(path: Path, folder: Pa
     with lost(path):
         written = await ledger.settle("hold call", an_attempt("call", "0.1"))
 
-    assert written is False
+    assert written == "in_memory"
     assert await ledger.read_attempts("call") == [an_attempt("call", "0.1")]
     await ledger.aclose()
 
@@ -186,7 +241,7 @@ async def test_a_kept_file_that_cannot_be_read_stops_nobody_and_stays(path: Path
     ledger = a_ledger(path, folder)
 
     assert await ledger.hold(a_hold("call"), [LIMIT], None) is None
-    assert [kept.name for kept in folder.iterdir()] == ["torn.json"]
+    assert [kept.name for kept in folder.glob("*.json")] == ["torn.json"]
     await ledger.aclose()
 
 
@@ -194,7 +249,7 @@ async def test_kept_rows_go_back_to_the_database_they_were_meant_for(tmp_path: P
     one = await open_ledger(f"sqlite:///{tmp_path}/one", unwritten=tmp_path / "unwritten")
     other = await open_ledger(f"sqlite:///{tmp_path}/other", unwritten=tmp_path / "unwritten")
     (tmp_path / "one").mkdir()
-    assert await one.settle(None, an_attempt("call")) is False
+    assert await one.settle(None, an_attempt("call")) == "kept"
     (tmp_path / "one").rmdir()
 
     assert await other.read_attempts("call") == []
@@ -216,7 +271,7 @@ async def test_a_postgresql_server_that_stops_in_mid_call_loses_no_row(folder: P
         server.ensure_postgres_running()
         refusal = await ledger.hold(a_hold("next", "0.3"), [LIMIT], None)
 
-        assert written is False
+        assert written == "kept"
         assert isinstance(refusal, BudgetRefusal)
         assert (refusal.spent_usd, refusal.held_usd) == (Decimal("0.8"), Decimal(0))
         assert await ledger.find_differences() == []

@@ -81,6 +81,12 @@ def end_hold(hold_id: str, tokens: int | None) -> tuple[Statement, Statement]:
     )
 
 
+def release(hold_id: str) -> Script[None]:
+    """End a hold whose request was never sent."""
+    held = clean(hold_id)
+    yield from end(Statement(_END, (held,)), Statement("DELETE FROM claims WHERE id = ?", (held,)))
+
+
 def read_budgets(limits: Sequence[Budget], now: float) -> Script[list[BudgetStatus]]:
     """How each budget stands."""
     (money,) = yield from end(_purses(limits, now, but_not=""))
