@@ -132,6 +132,7 @@ class AttemptRunner:
             raise _SilentError(f"no answer within {allowed:.0f} s") from exc
 
     def _hold(self, call: Call, candidate: Candidate) -> Hold:
+        task = call.request.task
         now = self.clock()
         timeout = self.adapters.timeout_seconds(candidate.model.provider)
         return Hold(
@@ -143,6 +144,14 @@ class AttemptRunner:
             tokens=candidate.fit.input_tokens + candidate.fit.max_output_tokens,
             now=now,
             expires_at=now + timeout + _LEASE_SPARE,
+            is_priced=candidate.fit.worst_usd is not None,
+            number=len(call.attempts) + 1,
+            session=self.session,
+            use_case=task.use_case,
+            budget_tier=task.budget_tier,
+            complexity=task.complexity,
+            inferred=",".join(task.inferred),
+            why=candidate.why,
         )
 
     def _budgets_for(self, call: Call) -> tuple[Budget, ...]:

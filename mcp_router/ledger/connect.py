@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import time
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -16,7 +18,13 @@ _SQLITE = "sqlite:///"
 _POSTGRES = ("postgresql://", "postgres://")
 
 
-async def open_ledger(url: str, *, unwritten: Path | None = None, when_lost: WhenLost = "closed") -> Ledger:
+async def open_ledger(
+    url: str,
+    *,
+    unwritten: Path | None = None,
+    when_lost: WhenLost = "closed",
+    clock: Callable[[], float] = time.time,
+) -> Ledger:
     """The ledger at a URL: `sqlite:///relative.db`, `sqlite:////absolute.db` or `postgresql://user@host/name`.
     Nothing is opened before the first use. In the folder `unwritten` it keeps the attempts that it cannot write
     while the database is away; `when_lost` says whether calls are admitted meanwhile.
@@ -25,7 +33,7 @@ async def open_ledger(url: str, *, unwritten: Path | None = None, when_lost: Whe
         LedgerError: The URL is of no kind we know, or its driver is missing.
     """
     spool = None if unwritten is None else Spool(unwritten / _fingerprint(url))
-    return DatabaseLedger(_database(url), spool=spool, when_lost=when_lost)
+    return DatabaseLedger(_database(url), spool=spool, when_lost=when_lost, clock=clock)
 
 
 def list_files(url: str) -> tuple[Path, ...]:

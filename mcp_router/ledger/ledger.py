@@ -32,6 +32,10 @@ class LedgerError(Exception):
     """A failure to read or write the ledger; the text names the ledger and how to fix it."""
 
 
+class LedgerReplacedError(LedgerError):
+    """The ledger's file was deleted or replaced while in use; it is open again, perhaps without recent attempts."""
+
+
 class HoldLedger(Protocol):
     """Money, rate limits and breakers that processes share. Every method is one short transaction."""
 

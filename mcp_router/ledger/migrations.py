@@ -1,18 +1,18 @@
-"""The ledger's tables, by version. A migration that was shipped is never changed: the next one is added below it.
+"""The ledger's tables, by version. A migration that was released is never changed: the next one is added below it.
 
 Types are named so that both databases take them: SQLite reads BIGINT as INTEGER and DOUBLE PRECISION as REAL.
 """
 
 from __future__ import annotations
 
-import logging
 from typing import Final
 
-from mcp_router.ledger import histogram_migration
+from mcp_router.ledger.latency_histogram import BUCKETS
 
 CLUSTERED: Final = "/*clustered*/"
 """Where SQLite can keep a table inside its own primary key."""
 
+# project, branch and host: part 7 (attribution of calls). service_tier: part 6 (the class billed).
 _ATTEMPTS = """
 CREATE TABLE attempts (
     call_id TEXT NOT NULL,
@@ -42,9 +42,15 @@ CREATE TABLE attempts (
     baseline_nano BIGINT,
     baseline TEXT NOT NULL,
     day BIGINT NOT NULL,
+    project TEXT NOT NULL DEFAULT '',
+    branch TEXT NOT NULL DEFAULT '',
+    host TEXT NOT NULL DEFAULT '',
+    service_tier TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (call_id, number)
 )
 """
+
+_BUCKET_COLUMNS: Final = "".join(f"    {bucket} INTEGER NOT NULL DEFAULT 0,\n" for bucket in BUCKETS)
 
 _ROLLUPS = f"""
 CREATE TABLE rollups (
@@ -65,28 +71,32 @@ CREATE TABLE rollups (
     unpriced BIGINT NOT NULL,
     baseline_nano BIGINT NOT NULL,
     answered_micros BIGINT NOT NULL,
-    PRIMARY KEY (session, dim, value, day)
+    lost BIGINT NOT NULL,
+{_BUCKET_COLUMNS}    PRIMARY KEY (session, dim, value, day)
 ) {CLUSTERED}
 """
 
-_LATENCIES = f"""
-CREATE TABLE latencies (
-    session TEXT NOT NULL,
-    dim TEXT NOT NULL,
-    value TEXT NOT NULL,
-    day BIGINT NOT NULL,
-    bucket BIGINT NOT NULL,
-    attempts BIGINT NOT NULL,
-    PRIMARY KEY (session, dim, day, value, bucket)
-) {CLUSTERED}
-"""
-
+# Beside its money a hold has what is recorded of the attempt if its process ends.
+# task_id: part 6 (the hold of a vendor batch outlives its process and does not expire by itself).
 _HOLDS = f"""
 CREATE TABLE holds (
     id TEXT NOT NULL PRIMARY KEY,
     call_id TEXT NOT NULL,
     client TEXT NOT NULL,
     amount_nano BIGINT NOT NULL,
+    is_priced BIGINT NOT NULL,
+    number BIGINT NOT NULL,
+    session TEXT NOT NULL,
+    use_case TEXT NOT NULL,
+    budget_tier TEXT NOT NULL,
+    complexity TEXT NOT NULL,
+    inferred TEXT NOT NULL,
+    model TEXT NOT NULL,
+    why TEXT NOT NULL,
+    project TEXT NOT NULL DEFAULT '',
+    branch TEXT NOT NULL DEFAULT '',
+    host TEXT NOT NULL DEFAULT '',
+    task_id TEXT NOT NULL DEFAULT '',
     made_at DOUBLE PRECISION NOT NULL,
     expires_at DOUBLE PRECISION NOT NULL
 ) {CLUSTERED}
@@ -102,18 +112,18 @@ CREATE TABLE claims (
 ) {CLUSTERED}
 """
 
-_BENCHES = f"""
-CREATE TABLE benches (
+_BREAKERS = f"""
+CREATE TABLE breakers (
     scope TEXT NOT NULL PRIMARY KEY,
-    until DOUBLE PRECISION NOT NULL,
+    open_until DOUBLE PRECISION NOT NULL,
     reason TEXT NOT NULL,
     failures BIGINT NOT NULL,
     noted_at DOUBLE PRECISION NOT NULL
 ) {CLUSTERED}
 """
 
-_LEARNED = f"""
-CREATE TABLE learned (
+_VENDOR_LIMITS = f"""
+CREATE TABLE vendor_limits (
     scope TEXT NOT NULL PRIMARY KEY,
     noted_at DOUBLE PRECISION NOT NULL,
     requests_limit BIGINT,
@@ -135,8 +145,8 @@ CREATE TABLE texts (
 ) {CLUSTERED}
 """
 
-_LESSONS = f"""
-CREATE TABLE lessons (
+_OUTCOMES = f"""
+CREATE TABLE outcomes (
     use_case TEXT NOT NULL,
     budget_tier TEXT NOT NULL,
     complexity TEXT NOT NULL,
@@ -149,7 +159,7 @@ CREATE TABLE lessons (
 ) {CLUSTERED}
 """
 
-_LEEWAY = f"""
+_BUDGET_INCREASES = f"""
 CREATE TABLE leeway (
     budget TEXT NOT NULL PRIMARY KEY,
     extra_nano BIGINT NOT NULL,
@@ -157,46 +167,106 @@ CREATE TABLE leeway (
 ) {CLUSTERED}
 """
 
-_HISTOGRAMS_OF_BEFORE = (
-    "INSERT INTO facts (name, value) SELECT 'timed_from_day', day + 1 FROM rollups ORDER BY day DESC LIMIT 1"
-)
-"""Those that the fourth version took over from the third are not to the bucket what the rows say."""
+# Part 6: background work. A task is durable before it is announced; its lease lets another process take it over.
+_TASKS = f"""
+CREATE TABLE tasks (
+    id TEXT NOT NULL PRIMARY KEY,
+    client TEXT NOT NULL,
+    call_id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    state TEXT NOT NULL,
+    message TEXT NOT NULL,
+    made_at DOUBLE PRECISION NOT NULL,
+    updated_at DOUBLE PRECISION NOT NULL,
+    keep_until DOUBLE PRECISION NOT NULL,
+    lease_owner TEXT NOT NULL,
+    lease_until DOUBLE PRECISION NOT NULL
+) {CLUSTERED}
+"""
+
+_VENDOR_BATCHES = f"""
+CREATE TABLE vendor_batches (
+    id TEXT NOT NULL PRIMARY KEY,
+    task_id TEXT NOT NULL,
+    hold_id TEXT NOT NULL,
+    model TEXT NOT NULL,
+    vendor_id TEXT,
+    state TEXT NOT NULL,
+    submitted_at DOUBLE PRECISION,
+    expires_at DOUBLE PRECISION
+) {CLUSTERED}
+"""
+
+# Part 4: requests and tokens a day of providers that limit those (free tiers).
+_DAY_QUOTAS = f"""
+CREATE TABLE day_quotas (
+    scope TEXT NOT NULL,
+    day BIGINT NOT NULL,
+    requests BIGINT NOT NULL,
+    tokens BIGINT NOT NULL,
+    PRIMARY KEY (scope, day)
+) {CLUSTERED}
+"""
+
+# Part 7: one row per alert, inserted before it is sent: of many processes one sends it.
+_ALERTS = f"""
+CREATE TABLE alerts (
+    subject TEXT NOT NULL,
+    period_day BIGINT NOT NULL,
+    threshold DOUBLE PRECISION NOT NULL,
+    claimed_at DOUBLE PRECISION NOT NULL,
+    sent_at DOUBLE PRECISION,
+    PRIMARY KEY (subject, period_day, threshold)
+) {CLUSTERED}
+"""
+
+# Part 10: the share of a budget that one process holds for its calls.
+_BUDGET_SHARES = f"""
+CREATE TABLE budget_shares (
+    budget TEXT NOT NULL,
+    period_day BIGINT NOT NULL,
+    owner TEXT NOT NULL,
+    amount_nano BIGINT NOT NULL,
+    used_nano BIGINT NOT NULL,
+    expires_at DOUBLE PRECISION NOT NULL,
+    PRIMARY KEY (budget, period_day, owner)
+) {CLUSTERED}
+"""
 
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     (
         _ATTEMPTS,
         "CREATE INDEX attempts_by_time ON attempts (started_at)",
         _ROLLUPS,
-        _LATENCIES,
         _HOLDS,
+        "CREATE INDEX holds_by_expiry ON holds (expires_at)",
         _CLAIMS,
         "CREATE INDEX claims_by_provider ON claims (provider, made_at)",
-        _BENCHES,
-        _LEARNED,
+        _BREAKERS,
+        _VENDOR_LIMITS,
         "CREATE TABLE facts (name TEXT NOT NULL PRIMARY KEY, value BIGINT NOT NULL)",
+        _TEXTS,
+        "CREATE INDEX texts_by_time ON texts (kept_at)",
+        _OUTCOMES,
+        _BUDGET_INCREASES,
+        _TASKS,
+        _VENDOR_BATCHES,
+        _DAY_QUOTAS,
+        _ALERTS,
+        _BUDGET_SHARES,
     ),
-    (_TEXTS, "CREATE INDEX texts_by_time ON texts (kept_at)"),
-    (_LESSONS,),
-    tuple(histogram_migration.steps(_ROLLUPS)),
-    (_LEEWAY, _HISTOGRAMS_OF_BEFORE),
 )
 """Entry n leads from version n to version n + 1."""
+
+APPLICATION_ID: Final = 0x6D6C6C72
+"""SQLite's application_id of a ledger; files written before release 0.1.0 have none and another layout."""
 
 VERSION: Final = len(MIGRATIONS)
 
 MIGRATION_SECONDS: Final = 600.0
-"""How long a migration may take, or be waited for: a million attempts take a fraction of a minute."""
-
-_log = logging.getLogger(__name__)
+"""How long a migration can take, or be waited for."""
 
 
-def announce(ledger: str, version: int) -> None:
-    """Say before an older ledger is migrated why nothing is answered meanwhile."""
-    if 0 < version < VERSION:
-        _log.warning(
-            "bringing the ledger %s from version %d to %d, or waiting for another server that does: calls wait "
-            "meanwhile, some 20 seconds where it holds a million attempts",
-            ledger,
-            version,
-            VERSION,
-        )
+def format_old_layout(ledger: str, remedy: str) -> str:
+    """Return the error text for a ledger written before release 0.1.0, which is left as it is."""
+    return f"the ledger {ledger} was written before release 0.1.0 in a layout that is not read: {remedy}"

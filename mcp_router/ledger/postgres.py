@@ -19,7 +19,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.numeric import Int8Dumper
 
 from mcp_router.ledger.ledger import LedgerError
-from mcp_router.ledger.migrations import CLUSTERED, MIGRATION_SECONDS, MIGRATIONS, VERSION, announce
+from mcp_router.ledger.migrations import CLUSTERED, MIGRATION_SECONDS, MIGRATIONS, VERSION, format_old_layout
 from mcp_router.ledger.queries.statements import Last, Mode, Row, Rows, Script, Statement
 
 T = TypeVar("T")
@@ -47,9 +47,11 @@ holds of its last half second, as SQLite may when the power fails. Every attempt
 """
 _COMMIT = Statement("COMMIT")
 _TABLE = Statement(
-    "SELECT 1 FROM pg_catalog.pg_tables WHERE tablename = 'ledger_version' AND schemaname = ANY(current_schemas(false))"
+    "SELECT 1 FROM pg_catalog.pg_tables WHERE tablename = 'ledger_schema' AND schemaname = ANY(current_schemas(false))"
 )
 """Not to_regclass: after waiting for whoever migrates, that would say what it said before."""
+
+_OLD_TABLE = Statement(_TABLE.sql.replace("ledger_schema", "ledger_version"))
 
 _Connection = psycopg.AsyncConnection[Row]
 
@@ -253,7 +255,6 @@ def _worded(sql: str) -> bytes:
 
 
 async def _migrate(connection: _Connection, name: str) -> None:
-    announce(name, await _version(connection))
     await _rows(connection, _BEGIN["exclusive"])  # of several servers that start together one migrates
     await connection.execute(b"SET LOCAL lock_timeout = '10s'")  # a backup may keep the tables from being changed
     version = await _version(connection)
@@ -263,12 +264,16 @@ async def _migrate(connection: _Connection, name: str) -> None:
             "install a newer one, or set database_url to another database"
         )
     if version == 0:
-        await connection.execute(b"CREATE TABLE ledger_version (version BIGINT NOT NULL)")
-        await connection.execute(b"INSERT INTO ledger_version VALUES (0)")
+        (old,) = await _rows(connection, (_OLD_TABLE,))
+        if old:
+            remedy = "set database_url to another database, or rename that one; it is unchanged"
+            raise LedgerError(format_old_layout(name, remedy))
+        await connection.execute(b"CREATE TABLE ledger_schema (version BIGINT NOT NULL)")
+        await connection.execute(b"INSERT INTO ledger_schema VALUES (0)")
     for step in MIGRATIONS[version:]:
         for sql in step:
             await connection.execute(sql.replace(CLUSTERED, "").encode())
-    await connection.execute(b"UPDATE ledger_version SET version = %s", (VERSION,))
+    await connection.execute(b"UPDATE ledger_schema SET version = %s", (VERSION,))
     await connection.execute(b"COMMIT")
 
 
@@ -277,7 +282,7 @@ async def _version(connection: _Connection) -> int:
     (found,) = await _rows(connection, (_TABLE,))
     if not found:
         return 0
-    row = await (await connection.execute(b"SELECT version FROM ledger_version")).fetchone()
+    row = await (await connection.execute(b"SELECT version FROM ledger_schema")).fetchone()
     return row[0] if row is not None and isinstance(row[0], int) else 0
 
 

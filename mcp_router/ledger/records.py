@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
-Outcome = Literal["answered", "failed", "cancelled"]
+Outcome = Literal["answered", "failed", "cancelled", "lost"]
+"""`lost`: its process ended before the attempt was recorded; its cost is the bound that was held."""
 CostSource = Literal["reported", "priced", "bound", "unknown"]
 """Who says what it cost: the vendor, our price list, nobody but it was at most this much, or nobody at all."""
 
@@ -96,6 +97,16 @@ class Hold:
     """The most it can count against tokens per minute."""
     now: float
     expires_at: float
+    is_priced: bool = True
+    """False if the model has no price: the attempt's cost is then unknown, not 0."""
+    number: int = 1
+    """The attempt's number in its call; with the fields below, what is recorded if the attempt is lost."""
+    session: str = ""
+    use_case: str = ""
+    budget_tier: str = ""
+    complexity: str = ""
+    inferred: str = ""
+    why: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -255,6 +266,8 @@ class Totals:
     cost_usd: Decimal
     """Everything spent, failed attempts included; `uncertain_usd` of it are upper bounds."""
     uncertain_usd: Decimal
+    lost_attempts: int
+    """Attempts whose process ended before they were recorded, at their bound; also in `failed_attempts`."""
     unpriced_attempts: int
     """Attempts whose cost nobody knows: not in `cost_usd`."""
     baseline_usd: Decimal

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from decimal import Decimal
 from functools import partial
@@ -11,12 +13,13 @@ from typing import Literal, Protocol, TypeVar
 from anyio import CancelScope, sleep
 
 from mcp_router.ledger.calendar import DAY_SECONDS, day_from_time
-from mcp_router.ledger.ledger import LedgerError, Settled
+from mcp_router.ledger.ledger import LedgerError, LedgerReplacedError, Settled
 from mcp_router.ledger.queries import (
     attempts,
     breakers,
     consistency,
     holds,
+    lost,
     outcomes,
     settlement,
     summaries,
@@ -49,6 +52,7 @@ WhenLost = Literal["closed", "open"]
 T = TypeVar("T")
 
 _MAINTENANCE_INTERVAL_S = 2.0
+_MAX_RECENT = 5_000
 _log = logging.getLogger(__name__)
 
 _AT_ONCE = 10
@@ -81,10 +85,21 @@ class DatabaseLedger:
     then admits no call, `open` admits all, and their cost counts once the database is back.
     """
 
-    def __init__(self, database: Database, *, spool: Spool | None = None, when_lost: WhenLost = "closed") -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        spool: Spool | None = None,
+        when_lost: WhenLost = "closed",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._database = database
         self._spool = spool
         self._open = when_lost == "open"
+        self._clock = clock
+        self._is_used = False
+        self._recent: deque[Settlement] = deque(maxlen=_MAX_RECENT)
+        """What is written again if the ledger's file is replaced by an older one."""
 
     async def hold(
         self, hold: Hold, budgets: Sequence[Budget], rate: RateLimit | None
@@ -94,6 +109,7 @@ class DatabaseLedger:
         Raises:
             LedgerError: The database is away and budgets fail closed.
         """
+        self._is_used = True
         if self._spool is not None:
             await self._spool.prepare()
         try:
@@ -136,11 +152,15 @@ class DatabaseLedger:
         return await self._spool.write_all(self._settle, self._release)
 
     async def maintain(self) -> None:
-        """Write what any process kept within seconds of the database's return; run until cancelled."""
+        """Write what any process kept within seconds of the database's return, and record attempts whose process
+        ended; run until cancelled.
+        """
         while True:
             await sleep(_MAINTENANCE_INTERVAL_S)
             try:
                 await self.catch_up()
+                if self._is_used:
+                    await self._settle_lost(self._clock())
             except LedgerError as error:
                 _log.info("kept attempts wait: %s", error)
 
@@ -156,7 +176,7 @@ class DatabaseLedger:
     async def read_outcomes(self, now: float) -> list[RouteOutcomes]:
         """Return recent outcome counts of models by route; none while the database is away."""
         try:
-            return await self._database.run("read", lambda: outcomes.read_recent(now), brief=True)
+            return await self._run_in_database("read", lambda: outcomes.read_recent(now), brief=True)
         except LedgerError as error:
             if self._spool is None:
                 raise
@@ -174,7 +194,7 @@ class DatabaseLedger:
     async def claim_probe(self, scope: str, now: float, until: float) -> bool:
         """Claim the only probe of a half-open breaker; while the database is away, every process can probe."""
         try:
-            return await self._database.run("write", lambda: breakers.claim_probe(scope, now, until), brief=True)
+            return await self._run_in_database("write", lambda: breakers.claim_probe(scope, now, until), brief=True)
         except LedgerError:
             if not self._open:
                 raise
@@ -190,6 +210,7 @@ class DatabaseLedger:
 
     async def read_budgets(self, budgets: Sequence[Budget], now: float) -> list[BudgetStatus]:
         """How each budget stands."""
+        await self._settle_lost(now)
         return await self._run("read", lambda: holds.read_budgets(budgets, now), brief=True)
 
     async def read_attempts(self, call_id: str) -> list[Attempt]:
@@ -200,6 +221,7 @@ class DatabaseLedger:
         self, *, since: float | None, until: float | None, session: str | None, group_by: GroupBy | None
     ) -> Summary:
         """Totals of every UTC day that the period touches."""
+        await self._settle_lost(self._clock())
         return await self._run(
             "read", lambda: summaries.summarize(since=since, until=until, session=session, group_by=group_by)
         )
@@ -208,6 +230,7 @@ class DatabaseLedger:
         self, *, since: float, session: str | None, group_by: GroupBy
     ) -> dict[str, dict[str, Decimal]]:
         """What each group cost on each UTC day."""
+        await self._settle_lost(self._clock())
         return await self._run(
             "read", lambda: summaries.summarize_by_day(since=since, session=session, group_by=group_by)
         )
@@ -230,25 +253,25 @@ class DatabaseLedger:
     async def rebuild_rollups(self) -> list[str]:
         """Set every rollup that disagrees with its rows to what they add up to, a day at a time."""
         differing = sorted({one.day for one in await self._differences()})
-        found = [await self._database.run("still", partial(upkeep.rebuild, day)) for day in differing]
+        found = [await self._run_in_database("still", partial(upkeep.rebuild, day)) for day in differing]
         return [said for day in found for one in day for said in one.describe()]
 
     async def store_text(self, client: str, call_id: str, said: str, now: float) -> None:
         """Keep what a client said and heard up to a call; a cancelled caller's answer is kept all the same."""
         with CancelScope(shield=True):
-            await self._database.run("write", lambda: texts.store(client, call_id, said, now))
+            await self._run_in_database("write", lambda: texts.store(client, call_id, said, now))
 
     async def read_text(self, client: str, call_id: str) -> str | None:
         """What was kept of a client's call."""
-        return await self._database.run("read", lambda: texts.read(client, call_id))
+        return await self._run_in_database("read", lambda: texts.read(client, call_id))
 
     async def prune(self, before: float) -> int:
         """Drop the rows and texts of the UTC days that ended by then and say how many rows; rollups stay."""
         await self.catch_up()  # a kept row of those days would look like a new one afterwards
         day = day_from_time(before)
-        await self._database.run("write", lambda: upkeep.mark_pruned(day))
+        await self._run_in_database("write", lambda: upkeep.mark_pruned(day))
         dropped = 0
-        while chunk := await self._database.run("write", lambda: upkeep.drop(day * DAY_SECONDS)):
+        while chunk := await self._run_in_database("write", lambda: upkeep.drop(day * DAY_SECONDS)):
             dropped += chunk
         await self._database.shrink()
         return dropped
@@ -264,15 +287,25 @@ class DatabaseLedger:
 
     async def _differences(self) -> list[Difference]:
         """Some days in one transaction: what is read of them fits into memory, and nobody waits for it long."""
+        await self._settle_lost(self._clock())
         days = await self._run("read", consistency.list_days)
         spans = (days[at : at + _AT_ONCE] for at in range(0, len(days), _AT_ONCE))
-        found = [await self._database.run("read", partial(consistency.compare, each[0], each[-1])) for each in spans]
+        found = [await self._run_in_database("read", partial(consistency.compare, each[0], each[-1])) for each in spans]
         return [one for span in found for one in span]
 
     async def _run(self, mode: Mode, script: Callable[[], Script[T]], *, brief: bool = False) -> T:
         """Run a script over all that is known: what was kept is written first."""
         await self.catch_up()
-        return await self._database.run(mode, script, brief=brief)
+        return await self._run_in_database(mode, script, brief=brief)
+
+    async def _run_in_database(self, mode: Mode, script: Callable[[], Script[T]], *, brief: bool = False) -> T:
+        """Run a script; on a ledger that was replaced, write first what this process recorded of late."""
+        try:
+            return await self._database.run(mode, script, brief=brief)
+        except LedgerReplacedError:
+            for one in tuple(self._recent):
+                await self._database.run("write", partial(_write_settlement, one), brief=True)
+            return await self._database.run(mode, script, brief=brief)
 
     async def _advise(self, script: Callable[[], Script[None]]) -> None:
         """Write what only helps later calls; with a spool its failure costs no call its answer."""
@@ -284,11 +317,16 @@ class DatabaseLedger:
             _log.warning("not shared with other processes: %s", error)
 
     async def _settle(self, one: Settlement) -> None:
-        script = partial(settlement.settle, one.hold_id, one.attempt, one.breakers, one.counts)
-        await self._database.run("write", script, brief=True)
+        await self._run_in_database("write", partial(_write_settlement, one), brief=True)
+        self._recent.append(one)
+
+    async def _settle_lost(self, now: float) -> None:
+        await self.catch_up()  # an attempt that is kept is not lost
+        if await self._run_in_database("read", lambda: lost.has_expired(now), brief=True):
+            await self._run_in_database("write", lambda: lost.settle_expired(now))
 
     async def _release(self, hold_id: str) -> None:
-        await self._database.run("write", lambda: holds.release(hold_id), brief=True)
+        await self._run_in_database("write", lambda: holds.release(hold_id), brief=True)
 
 
 def _read_availability(now: float, counted: Sequence[str] | None) -> Script[Availability]:
@@ -301,3 +339,7 @@ def _read_availability(now: float, counted: Sequence[str] | None) -> Script[Avai
         rate_usage=holds.parse_usage(asked),
         vendor_limits=vendor_limits.parse_limits(said, now),
     )
+
+
+def _write_settlement(one: Settlement) -> Script[None]:
+    return settlement.settle(one.hold_id, one.attempt, one.breakers, one.counts)

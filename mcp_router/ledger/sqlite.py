@@ -12,9 +12,17 @@ from typing import NamedTuple, TypeVar
 
 from anyio import CapacityLimiter, sleep, to_thread
 
-from mcp_router.ledger.ledger import LedgerError
-from mcp_router.ledger.migrations import CLUSTERED, MIGRATION_SECONDS, MIGRATIONS, VERSION, announce
+from mcp_router.ledger.ledger import LedgerError, LedgerReplacedError
+from mcp_router.ledger.migrations import (
+    APPLICATION_ID,
+    CLUSTERED,
+    MIGRATION_SECONDS,
+    MIGRATIONS,
+    VERSION,
+    format_old_layout,
+)
 from mcp_router.ledger.queries.statements import Mode, Script
+from mcp_router.ledger.sqlite_files import LedgerFiles, identify_files, put_in_place, rescue
 
 T = TypeVar("T")
 
@@ -52,6 +60,7 @@ class SqliteDatabase:
         # One thread: SQLite lets one write at a time anyway, and a connection must not be shared by two.
         self._thread = CapacityLimiter(1)
         self._brief: _Brief | None = None
+        self._files: LedgerFiles | None = None
         self._brief_writes_left = 0
 
     async def run(self, mode: Mode, script: Callable[[], Script[T]], *, brief: bool = False) -> T:
@@ -61,12 +70,39 @@ class SqliteDatabase:
         Raises:
             LedgerError: The file could not be read or written.
         """
+        if self._files is not None and self._are_files_gone(self._files):
+            await to_thread.run_sync(self._recover, limiter=self._thread)
+            raise LedgerReplacedError(f"the ledger {self._path} was deleted or replaced while in use; try again")
         if brief and self._may_run_at_once(mode):
             for pause in _PAUSES:
                 if (found := self._at_once(mode, script)) is not None:
                     return found[0]
                 await sleep(pause)
         return await to_thread.run_sync(self._run, mode, script, limiter=self._thread)
+
+    def _are_files_gone(self, opened: LedgerFiles) -> bool:
+        now = identify_files(self._path)
+        if now.differ_from(opened):
+            return True
+        self._files = now  # the log may have come into being since
+        return False
+
+    def _recover(self) -> None:
+        """Save what the open connection still sees, and open the files anew."""
+        if self._connection is None or self._files is None or not identify_files(self._path).differ_from(self._files):
+            return  # another task of ours was faster
+        opened = self._files
+        try:
+            self._close_brief()
+            copy = rescue(self._connection, self._path, opened)
+            self._close()
+            put_in_place(copy, self._path, opened)
+            self._open()
+        except sqlite3.Error as error:
+            self._close()
+            raise _explained(error, self._path) from error
+        except OSError as error:
+            raise _unreachable(self._path, error.strerror or str(error)) from error
 
     async def shrink(self) -> None:
         """Give free pages back to the file system."""
@@ -131,6 +167,7 @@ class SqliteDatabase:
             connection.close()
             raise
         self._connection = connection
+        self._files = identify_files(self._path)
         return connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
@@ -138,8 +175,7 @@ class SqliteDatabase:
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # only takes in an empty file
         _patiently(self._patience, lambda: connection.execute("PRAGMA journal_mode = WAL"))
         connection.execute("PRAGMA synchronous = NORMAL")
-        if (version := _version(connection)) != VERSION:
-            announce(str(self._path), version)
+        if (version := _version(connection)) != VERSION or _application_id(connection) != APPLICATION_ID:
             _wait_up_to(MIGRATION_SECONDS if version else self._patience, connection)
             _migrate(connection, self._path)
             _wait_up_to(self._patience, connection)
@@ -157,6 +193,7 @@ class SqliteDatabase:
         if self._connection is not None:
             self._connection.close()
         self._connection = None
+        self._files = None
 
 
 class _Brief(NamedTuple):
@@ -210,6 +247,7 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
             for sql in step:
                 connection.execute(sql.replace(CLUSTERED, "WITHOUT ROWID"))
         connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
@@ -224,6 +262,9 @@ def _wait_up_to(seconds: float, connection: sqlite3.Connection) -> None:
 
 def _our_version(connection: sqlite3.Connection, path: Path) -> int:
     version = _version(connection)
+    if version > 0 and _application_id(connection) != APPLICATION_ID:
+        remedy = "move it away with its -wal and -shm, or set database_url to another file; it is unchanged"
+        raise LedgerError(format_old_layout(str(path), remedy))
     if version > VERSION:
         raise LedgerError(
             f"the ledger {path} has version {version}, this mcp-llm-router knows {VERSION}: "
@@ -232,6 +273,10 @@ def _our_version(connection: sqlite3.Connection, path: Path) -> int:
     if version == 0 and connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
         raise LedgerError(f"{path} is another program's database: set database_url to another file")
     return version
+
+
+def _application_id(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA application_id").fetchone()[0])
 
 
 def _version(connection: sqlite3.Connection) -> int:

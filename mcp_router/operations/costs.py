@@ -98,6 +98,8 @@ def describe_totals(totals: Totals) -> Json:
         "latency_ms": describe_latency(totals),
         "tokens_per_second": _round(totals.tokens_per_second),
     }
+    if totals.lost_attempts:
+        view["lost_attempts"] = totals.lost_attempts
     if totals.uncertain_usd:
         view["uncertain_usd"] = to_number(totals.uncertain_usd)
     if totals.unpriced_attempts:

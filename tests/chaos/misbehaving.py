@@ -160,8 +160,8 @@ def _judge(seen: _Seen, figures: Figures, fault: Json, said: Said, where: str) -
 def _off_the_bench(room: Path, vendor: Vendor) -> None:
     """Otherwise the next fault would meet nobody."""
     with sqlite3.connect(room / "ledger.sqlite3", timeout=20, isolation_level=None) as connection:
-        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'benches'").fetchone():
-            connection.execute("DELETE FROM benches WHERE scope LIKE ?", (f"%:{vendor.name}%",))
+        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'breakers'").fetchone():
+            connection.execute("DELETE FROM breakers WHERE scope LIKE ?", (f"%:{vendor.name}%",))
     connection.close()
 
 

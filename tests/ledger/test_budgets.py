@@ -36,7 +36,7 @@ async def vendors() -> AsyncGenerator[Vendors, None]:
 
 def impatient(house: Front) -> Front:
     """Wait for a locked file as long as a test may take."""
-    house.app.ledger._ledger._database._patience = 0.02
+    house.app.ledger._database._patience = 0.02
     return house
 
 

@@ -42,7 +42,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 async def ledger(url: str) -> AsyncIterator[Ledger]:
-    opened = await open_ledger(url)
+    opened = await open_ledger(url, clock=lambda: NOON)
     yield opened
     await opened.aclose()
 
@@ -194,15 +194,38 @@ async def test_a_day_starts_with_nothing_spent_and_a_month_remembers_its_days(le
     assert (december.spent_usd, december.resets_at) == (Decimal(0), last + 31 * DAY)
 
 
-async def test_a_lease_that_expired_counts_no_more(ledger: Ledger) -> None:
+async def test_expired_hold_becomes_a_lost_attempt_at_its_bound(ledger: Ledger) -> None:
     limit = daily("1")
-    await ledger.hold(a_hold("lost", "1", expires_at=NOON + 60), [limit], None)
+    await ledger.hold(a_hold("lost", "0.6", expires_at=NOON + 60), [limit], None)
 
-    early = await ledger.hold(a_hold("early", "1", now=NOON + 59), [limit], None)
-    late = await ledger.hold(a_hold("late", "1", now=NOON + 60), [limit], None)
+    early = await ledger.hold(a_hold("early", "0.5", now=NOON + 59), [limit], None)
+    late = await ledger.hold(a_hold("late", "0.5", now=NOON + 60), [limit], None)
+    admitted = await ledger.hold(a_hold("small", "0.4", now=NOON + 60), [limit], None)
 
     assert isinstance(early, BudgetRefusal)
-    assert late is None
+    assert early.held_usd == Decimal("0.6")
+    assert isinstance(late, BudgetRefusal)
+    assert (late.spent_usd, late.held_usd) == (Decimal("0.6"), Decimal(0))
+    assert admitted is None
+    (attempt,) = await ledger.read_attempts("lost")
+    assert (attempt.outcome, attempt.cost_usd, attempt.cost_source) == ("lost", Decimal("0.6"), "bound")
+    total = (await ledger.summarize(since=None, until=None, session=None, group_by=None)).total
+    assert (total.lost_attempts, total.failed_attempts, total.uncertain_usd) == (1, 1, Decimal("0.6"))
+    assert await ledger.find_differences() == []
+
+
+async def test_attempt_settled_after_its_lease_replaces_the_lost_one(ledger: Ledger) -> None:
+    limit = daily("1")
+    await ledger.hold(a_hold("slow", "0.6", expires_at=NOON + 60), [limit], None)
+    await ledger.hold(a_hold("next", "0.1", now=NOON + 61), [limit], None)
+
+    settled = [await ledger.settle("hold slow", an_attempt("slow", "0.2")) for _ in range(2)]
+
+    assert settled == ["written", "written"]
+    assert await ledger.read_attempts("slow") == [an_attempt("slow", "0.2")]
+    total = (await ledger.summarize(since=None, until=None, session=None, group_by=None)).total
+    assert (total.attempts, total.lost_attempts, total.cost_usd) == (1, 0, Decimal("0.2"))
+    assert await ledger.find_differences() == []
 
 
 async def test_a_call_that_outlived_its_lease_is_still_paid(ledger: Ledger) -> None:
@@ -428,7 +451,7 @@ async def test_a_bench_ends_when_it_answers_again_and_is_forgotten_after_a_quiet
 # A clock that jumps
 
 
-async def test_a_clock_that_jumps_back_neither_frees_money_early_nor_keeps_it_longer_than_a_lease(
+async def test_clock_that_jumps_back_ends_a_lease_neither_early_nor_late(
     ledger: Ledger,
 ) -> None:
     limit, back = daily("1"), NOON - 6 * HOUR
@@ -439,8 +462,11 @@ async def test_a_clock_that_jumps_back_neither_frees_money_early_nor_keeps_it_lo
     after = await ledger.hold(a_hold("call", "0.1", now=back + 60), [limit], None)
 
     assert isinstance(at_once, BudgetRefusal)
+    assert at_once.held_usd == 1
     assert isinstance(still, BudgetRefusal)
-    assert after is None
+    assert still.held_usd == 1
+    assert isinstance(after, BudgetRefusal)
+    assert (after.spent_usd, after.held_usd) == (1, 0)
 
 
 async def test_a_clock_that_jumps_back_a_day_moves_no_money(ledger: Ledger) -> None:

@@ -19,10 +19,10 @@ import pytest
 from mcp_router.ledger.connect import open_ledger
 from mcp_router.ledger.ledger import Ledger, LedgerError
 from mcp_router.ledger.postgres import PostgresDatabase
-from mcp_router.ledger.records import Attempt
+from mcp_router.ledger.records import Attempt, BudgetRefusal
 from mcp_router.ledger.sql_ledger import DatabaseLedger
 from mcp_router.ledger.sqlite import SqliteDatabase
-from tests.support.ledgers import NOON, a_hold, an_attempt, by_hand, daily, fresh_url
+from tests.support.ledgers import NOON, a_hold, an_attempt, asked, by_hand, daily, fresh_url
 
 NOBODY = 65_534
 
@@ -253,8 +253,11 @@ async def test_a_server_that_hangs_is_given_up_and_nothing_is_held(tmp_path: Pat
         other.execute("LOCK TABLE holds IN ACCESS EXCLUSIVE MODE")
         with pytest.raises(LedgerError, match=r"did not answer within 0\.3 s: see what keeps PostgreSQL busy"):
             await ledger.hold(a_hold("second", "0.5"), [limit], None)
+        with pytest.raises(LedgerError, match="did not answer"):  # at once: the server is known to be away
+            await ledger.hold(a_hold("third", "0.5"), [limit], None)
         other.rollback()
 
+    await anyio.sleep(1)
     (state,) = await ledger.read_budgets([limit], NOON)
     await ledger.aclose()
     assert state.held_usd == Decimal("0.4")
@@ -319,3 +322,27 @@ async def test_the_write_ahead_log_stays_small_however_many_brief_writes_there_a
 
     assert path.with_name(f"{path.name}-wal").stat().st_size < 12_000_000
     await ledger.aclose()
+
+
+@pytest.mark.parametrize("gone", ["main", "wal", "shm", "both logs", "replaced"])
+async def test_ledger_file_deleted_in_use_loses_no_attempt(tmp_path: Path, gone: str) -> None:
+    path, limit = tmp_path / "ledger.sqlite3", daily("1")
+    ledger = await open_ledger(f"sqlite:///{path}", unwritten=tmp_path / "unwritten")
+    await ledger.settle(None, an_attempt("first", "0.4"))
+    by_hand(f"sqlite:///{path}", f"VACUUM INTO '{tmp_path / 'backup'}'")
+    await ledger.settle(None, an_attempt("second", "0.5"))
+    wal, shm = path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")
+    if gone == "replaced":
+        (tmp_path / "backup").replace(path)
+    for file in {"main": [path], "wal": [wal], "shm": [shm], "both logs": [wal, shm]}.get(gone, []):
+        file.unlink()
+
+    refusal = await ledger.hold(a_hold("next", "0.2"), [limit], None)
+
+    assert isinstance(refusal, BudgetRefusal)
+    assert refusal.spent_usd == Decimal("0.9")
+    assert {attempt.call_id for attempt in await ledger.read_recent(5)} == {"first", "second"}
+    assert await ledger.find_differences() == []
+    await ledger.aclose()
+    assert asked(f"sqlite:///{path}", "SELECT COUNT(*) FROM attempts") == [(2,)]
+    assert not list(tmp_path.glob("*.rescued"))

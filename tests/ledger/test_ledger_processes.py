@@ -70,7 +70,7 @@ async def test_balances_are_exact_after_four_processes_were_killed_in_the_middle
     later = NOON + lease
     (after,) = await ledger.read_budgets([FAR], later)
     spent = Decimal("0.1") * len(rows)
-    rest = a_hold("rest", str(20 - spent), now=later)
+    rest = a_hold("rest", str(20 - after.spent_usd), now=later)
     fitting = await ledger.hold(rest, [daily("20")], None)
     one_more = await ledger.hold(a_hold("one more", "0.000000001", now=later), [daily("20")], None)
     problems = await ledger.find_differences()
@@ -82,6 +82,7 @@ async def test_balances_are_exact_after_four_processes_were_killed_in_the_middle
     assert at_once.held_usd > 0
     assert at_once.spent_usd + at_once.held_usd >= Decimal("0.1") * len(held)
     assert after.held_usd == 0
+    assert after.spent_usd == at_once.spent_usd + at_once.held_usd  # what was in flight counts at its bound
     assert fitting is None
     assert isinstance(one_more, BudgetRefusal)
     assert problems == []

@@ -34,6 +34,7 @@ _INSERT = (
     "ON CONFLICT (call_id, number) DO NOTHING RETURNING number"
 )
 _OF_CALL = f"SELECT {_COLUMNS} FROM attempts WHERE call_id = ? ORDER BY number"  # noqa: S608 - only our own names
+_DELETE_LOST = f"DELETE FROM attempts WHERE call_id = ? AND number = ? AND outcome = 'lost' RETURNING {_COLUMNS}"  # noqa: S608 - only our own names
 _RECENT = f"SELECT {_COLUMNS} FROM attempts WHERE started_at < ? ORDER BY started_at DESC, number DESC LIMIT ?"  # noqa: S608 - only our own names
 _RECENT_OF = _RECENT.replace("started_at < ?", "started_at < ? AND client = ?")
 _OF_CALLS = f"""
@@ -148,6 +149,11 @@ def decode(row: Row) -> Attempt:
         baseline_usd=None if row[24] is None else usd_from_nano(whole(row[24])),
         baseline=text(row[25]),
     )
+
+
+def delete_lost(attempt: Attempt) -> Statement:
+    """Delete the row that says that an attempt is lost, and return it."""
+    return Statement(_DELETE_LOST, (clean(attempt.call_id), attempt.number))
 
 
 def read_call(call_id: str) -> Script[list[Attempt]]:

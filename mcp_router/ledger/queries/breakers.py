@@ -12,15 +12,14 @@ from mcp_router.ledger.records import Breaker
 REMEMBERED_SECONDS = 3_600.0
 """After so long a quiet time, earlier failures count no more."""
 
+_LATER = "CASE WHEN excluded.open_until > breakers.open_until THEN excluded.{0} ELSE breakers.{0} END"
 _NOTE = (
-    "INSERT INTO benches (scope, until, reason, failures, noted_at) VALUES (?, ?, ?, ?, ?) "
-    "ON CONFLICT (scope) DO UPDATE SET "
-    "reason = CASE WHEN excluded.until > benches.until THEN excluded.reason ELSE benches.reason END, "
-    "failures = CASE WHEN excluded.failures > benches.failures THEN excluded.failures ELSE benches.failures END, "
-    "noted_at = CASE WHEN excluded.until > benches.until THEN excluded.noted_at ELSE benches.noted_at END, "
-    "until = CASE WHEN excluded.until > benches.until THEN excluded.until ELSE benches.until END"
+    "INSERT INTO breakers (scope, open_until, reason, failures, noted_at) VALUES (?, ?, ?, ?, ?) "  # noqa: S608 - only our own names
+    f"ON CONFLICT (scope) DO UPDATE SET reason = {_LATER.format('reason')}, "
+    "failures = CASE WHEN excluded.failures > breakers.failures THEN excluded.failures ELSE breakers.failures END, "
+    f"noted_at = {_LATER.format('noted_at')}, open_until = {_LATER.format('open_until')}"
 )
-_OF_LATE = "SELECT scope, until, reason, failures, noted_at FROM benches WHERE until > ? ORDER BY scope"
+_OF_LATE = "SELECT scope, open_until, reason, failures, noted_at FROM breakers WHERE open_until > ? ORDER BY scope"
 
 
 def open_breakers(benches: Sequence[Breaker], now: float) -> tuple[Statement, ...]:
@@ -45,7 +44,7 @@ def parse_breakers(rows: Rows, now: float) -> tuple[Breaker, ...]:
 def claim_probe(scope: str, now: float, until: float) -> Script[bool]:
     """Prolong a bench that has ended; only one of those who try finds it ended."""
     rows = yield from ask(
-        "UPDATE benches SET until = ?, noted_at = ? WHERE scope = ? AND until <= ? RETURNING scope",
+        "UPDATE breakers SET open_until = ?, noted_at = ? WHERE scope = ? AND open_until <= ? RETURNING scope",
         float(until),
         now,
         clean(scope),
@@ -56,7 +55,7 @@ def claim_probe(scope: str, now: float, until: float) -> Script[bool]:
 
 def close(scope: str) -> Script[None]:
     """It answered again."""
-    yield from ask("DELETE FROM benches WHERE scope = ?", clean(scope))
+    yield from ask("DELETE FROM breakers WHERE scope = ?", clean(scope))
 
 
 def _bench(row: Row, now: float) -> Breaker:

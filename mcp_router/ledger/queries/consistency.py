@@ -13,7 +13,7 @@ from mcp_router.ledger.queries.rollups import DIMS, SUMS, Key, list_books
 from mcp_router.ledger.queries.statements import Row, Rows, Script, Statement, Value, end, tell, text, whole
 from mcp_router.money import usd_from_nano
 
-_FACTS: Final = "SELECT name, value FROM facts WHERE name IN ('kept_from_day', 'timed_from_day')"
+_FACTS: Final = "SELECT name, value FROM facts WHERE name = 'kept_from_day'"
 _BEFORE_ALL: Final = -(10**9)
 
 
@@ -32,7 +32,7 @@ SELECT session, model, use_case, budget_tier, client, day,
     COUNT(*),
     COUNT(CASE WHEN number = 1 THEN 1 END),
     COUNT(CASE WHEN number = 2 THEN 1 END),
-    COUNT(CASE WHEN outcome = 'failed' THEN 1 END),
+    COUNT(CASE WHEN outcome IN ('failed', 'lost') THEN 1 END),
     COUNT(CASE WHEN outcome = 'answered' THEN 1 END),
     CAST(SUM(COALESCE(input_tokens, 0)) AS BIGINT),
     CAST(SUM(COALESCE(output_tokens, 0)) AS BIGINT),
@@ -41,7 +41,8 @@ SELECT session, model, use_case, budget_tier, client, day,
     CAST(SUM(CASE WHEN cost_source = 'bound' THEN COALESCE(cost_nano, 0) ELSE 0 END) AS BIGINT),
     COUNT(CASE WHEN cost_nano IS NULL THEN 1 END),
     CAST(SUM(CASE WHEN outcome = 'answered' THEN COALESCE(baseline_nano, 0) ELSE 0 END) AS BIGINT),
-    CAST(SUM(CASE WHEN outcome = 'answered' THEN micros ELSE 0 END) AS BIGINT)
+    CAST(SUM(CASE WHEN outcome = 'answered' THEN micros ELSE 0 END) AS BIGINT),
+    COUNT(CASE WHEN outcome = 'lost' THEN 1 END)
 FROM attempts WHERE started_at >= ? AND started_at < ? AND day >= ? AND day <= ?
 GROUP BY 1, 2, 3, 4, 5, 6, 7
 """  # noqa: S608 - only our own names
@@ -59,8 +60,6 @@ class Difference(NamedTuple):
     rows: list[int] | None
     """`SUMS`, and then the histogram, as the attempts have them; None where there is no attempt."""
     kept: list[int]
-    timed: bool
-    """Whether the histogram is to agree too."""
 
     @property
     def day(self) -> int:
@@ -75,7 +74,7 @@ class Difference(NamedTuple):
                 in_rows, in_rollups = _amount(name, wanted), _amount(name, found)
                 yield f"{_where(self.key)}: {name} is {in_rows} in rows, {in_rollups} in rollups"
         moved = sum(map(int.__ne__, rows[len(SUMS) :], self.kept[len(SUMS) :]))
-        if self.timed and moved:
+        if moved:
             timed = sum(self.kept[len(SUMS) :])
             yield (
                 f"{_where(self.key)}: {rows[_ANSWERED]} answered attempts in rows, {timed} timed in rollups, "
@@ -88,7 +87,7 @@ def list_days() -> Script[list[int]]:
     facts, found = yield from end(
         Statement(_FACTS), Statement("SELECT DISTINCT day FROM attempts UNION SELECT DISTINCT day FROM rollups")
     )
-    kept_from, _ = _since(facts)
+    kept_from = _find_first_kept_day(facts)
     return sorted(day for day in (whole(row[0]) for row in found) if day >= kept_from)
 
 
@@ -99,21 +98,19 @@ def compare(first: int, last: int) -> Script[list[Difference]]:
     facts, written, added = yield from tell(
         Statement(_FACTS), Statement(_FROM_ROWS, (*moments, first, last)), Statement(_FROM_ROLLUPS, (first, last))
     )
-    kept_from, timed_from = _since(facts)
+    kept_from = _find_first_kept_day(facts)
     rows = _added_up(written)
     rollups = {_key(row): [whole(value) for value in row[4:]] for row in added}
     found = (
-        Difference(key, rows.get(key), rollups.get(key, _NOTHING), timed=key[3] >= timed_from)
+        Difference(key, rows.get(key), rollups.get(key, _NOTHING))
         for key in rows.keys() | rollups.keys()
         if key[3] >= kept_from and rows.get(key) != rollups.get(key)
     )
     return sorted((one for one in found if any(one.describe())), key=lambda one: (one.day, one.key))
 
 
-def _since(facts: Rows) -> tuple[int, int]:
-    """The first day whose rows are kept, and the first whose histograms were never an older version's."""
-    known = {text(row[0]): whole(row[1]) for row in facts}
-    return known.get("kept_from_day", _BEFORE_ALL), known.get("timed_from_day", _BEFORE_ALL)
+def _find_first_kept_day(facts: Rows) -> int:
+    return max((whole(value) for _, value in facts), default=_BEFORE_ALL)
 
 
 def _added_up(groups: Rows) -> dict[Key, list[int]]:

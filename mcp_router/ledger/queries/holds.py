@@ -14,6 +14,7 @@ from decimal import Decimal
 from functools import cache
 
 from mcp_router.ledger.calendar import DAY_SECONDS, MAX_CLOCK_SKEW_S, day_from_time, find_period
+from mcp_router.ledger.queries import lost
 from mcp_router.ledger.queries.attempts import clean
 from mcp_router.ledger.queries.statements import Rows, Script, Statement, end, real, tell, text, whole
 from mcp_router.ledger.queries.vendor_limits import check_vendor_limits, select_before
@@ -23,12 +24,12 @@ from mcp_router.money import nano_from_hold, nano_from_limit, usd_from_nano
 WINDOW_SECONDS = 60.0
 _EVERYBODY, _CLIENT = "('all', '')", "('client', ?)"
 
-_EXPIRE = "DELETE FROM holds WHERE expires_at <= ?"
 _RESTART = "UPDATE holds SET expires_at = expires_at - made_at + ?, made_at = ? WHERE made_at > ?"
 _FORGET = "DELETE FROM claims WHERE provider = ? AND made_at <= ?"
 _END = "DELETE FROM holds WHERE id = ?"
 _HOLD = (
-    "INSERT INTO holds (id, call_id, client, amount_nano, made_at, expires_at) VALUES (?, ?, ?, ?, ?, ?) "
+    "INSERT INTO holds (id, call_id, client, amount_nano, is_priced, number, session, use_case, budget_tier, "
+    "complexity, inferred, model, why, made_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
     "ON CONFLICT (id) DO NOTHING"
 )
 _CLAIM = "INSERT INTO claims (id, provider, model, made_at, tokens) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"
@@ -51,14 +52,17 @@ def hold(claim: Hold, limits: Sequence[Budget], rate: RateLimit | None) -> Scrip
     amount, now = nano_from_hold(claim.amount_usd), claim.now
     provider = clean(claim.model).partition(":")[0] if rate is None else clean(rate.provider)
     applying = [limit for limit in limits if amount and limit.client in (None, claim.client)]
-    *_, money, asked, said = yield from tell(
-        Statement(_EXPIRE, (now,)),
+    expired, *_, money, asked, said = yield from tell(
+        lost.take(now),
         Statement(_RESTART, (now, now, now + MAX_CLOCK_SKEW_S)),
         Statement(_FORGET, (provider, now - WINDOW_SECONDS)),
-        _purses(applying, now, but_not=clean(claim.id)),
+        _select_money(applying, now, but_not=clean(claim.id)),
         _window(claim, rate),
         select_before(claim, provider),
     )
+    if expired:
+        yield from lost.record(expired)
+        (money,) = yield from tell(_select_money(applying, now, but_not=clean(claim.id)))
     refusal = (
         _over_budget(claim, amount, applying, money)
         or (rate and _over_rate(claim, rate, asked))
@@ -66,7 +70,11 @@ def hold(claim: Hold, limits: Sequence[Budget], rate: RateLimit | None) -> Scrip
     )
     if refusal is not None:
         return refusal
-    held = (clean(claim.id), clean(claim.call_id), clean(claim.client), amount, now, float(claim.expires_at))
+    held = (
+        *(clean(claim.id), clean(claim.call_id), clean(claim.client), amount, int(claim.is_priced), claim.number),
+        *map(clean, (claim.session, claim.use_case, claim.budget_tier, claim.complexity, claim.inferred)),
+        *(clean(claim.model), clean(claim.why), now, float(claim.expires_at)),
+    )
     claimed = (clean(claim.id), provider, clean(claim.model), now, claim.tokens)
     yield from end(Statement(_HOLD, held), Statement(_CLAIM, claimed))
     return None
@@ -89,7 +97,7 @@ def release(hold_id: str) -> Script[None]:
 
 def read_budgets(limits: Sequence[Budget], now: float) -> Script[list[BudgetStatus]]:
     """How each budget stands."""
-    (money,) = yield from end(_purses(limits, now, but_not=""))
+    (money,) = yield from end(_select_money(limits, now, but_not=""))
     return [
         BudgetStatus(
             budget=limit, spent_usd=usd_from_nano(spent), held_usd=usd_from_nano(held), resets_at=_resets_at(limit, now)
@@ -136,7 +144,7 @@ def _over_budget(claim: Hold, amount: int, limits: Sequence[Budget], money: Rows
     return min(refusals, key=lambda refusal: (refusal.left_usd, -refusal.resets_at), default=None)
 
 
-def _purses(limits: Sequence[Budget], now: float, *, but_not: str) -> Statement | None:
+def _select_money(limits: Sequence[Budget], now: float, *, but_not: str) -> Statement | None:
     """Ask what everybody and each client spent today and this month, what is held, and what may be spent beyond a
     budget. In one statement: PostgreSQL shows all as of one moment, so that money on its way from held to spent is
     never missed.
@@ -145,18 +153,18 @@ def _purses(limits: Sequence[Budget], now: float, *, but_not: str) -> Statement 
         return None
     clients = sorted({clean(limit.client) for limit in limits if limit.client is not None})
     first, after = find_period("month", now)
-    return Statement(_purses_of(len(clients)), (day_from_time(now), *clients, first, after, now, but_not, now))
+    return Statement(_select_money_of(len(clients)), (day_from_time(now), *clients, first, after, but_not, now))
 
 
 @cache
-def _purses_of(clients: int) -> str:
-    # CROSS JOIN: SQLite then looks every purse up, instead of reading all rollups there are.
+def _select_money_of(clients: int) -> str:
+    # CROSS JOIN: SQLite then looks every owner up, instead of reading all rollups there are.
     return (
         "SELECT column1, column2, CAST(SUM(CASE WHEN day = ? THEN cost_nano ELSE 0 END) AS BIGINT), "  # noqa: S608 - only question marks
-        f"CAST(SUM(cost_nano) AS BIGINT) FROM (VALUES {', '.join([_EVERYBODY, *[_CLIENT] * clients])}) AS purses "
+        f"CAST(SUM(cost_nano) AS BIGINT) FROM (VALUES {', '.join([_EVERYBODY, *[_CLIENT] * clients])}) AS owners "
         "CROSS JOIN rollups WHERE session = '' AND dim = column1 AND value = column2 AND day >= ? AND day < ? "
         "GROUP BY column1, column2 UNION ALL SELECT 'held', client, 0, CAST(SUM(amount_nano) AS BIGINT) FROM holds "
-        "WHERE expires_at > ? AND id <> ? GROUP BY client "
+        "WHERE id <> ? GROUP BY client "
         "UNION ALL SELECT 'leeway', budget, 0, extra_nano FROM leeway WHERE until > ?"
     )
 

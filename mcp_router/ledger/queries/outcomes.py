@@ -11,14 +11,14 @@ SEASONS = 3
 """So many seasons count, this one included: models change, and one that failed gets another chance."""
 
 _COUNT = (
-    "INSERT INTO lessons (use_case, budget_tier, complexity, model, season, kept, rejected, pinned) "
+    "INSERT INTO outcomes (use_case, budget_tier, complexity, model, season, kept, rejected, pinned) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (use_case, budget_tier, complexity, model, season) DO UPDATE SET "
-    "kept = lessons.kept + excluded.kept, rejected = lessons.rejected + excluded.rejected, "
-    "pinned = lessons.pinned + excluded.pinned"
+    "kept = outcomes.kept + excluded.kept, rejected = outcomes.rejected + excluded.rejected, "
+    "pinned = outcomes.pinned + excluded.pinned"
 )
 _SUMS = ", ".join(f"CAST(SUM({name}) AS BIGINT)" for name in ("kept", "rejected", "pinned"))
 _ALL = (
-    f"SELECT use_case, budget_tier, complexity, model, {_SUMS} FROM lessons WHERE season > ? AND season <= ? "  # noqa: S608 - only our own names
+    f"SELECT use_case, budget_tier, complexity, model, {_SUMS} FROM outcomes WHERE season > ? AND season <= ? "  # noqa: S608 - only our own names
     "GROUP BY use_case, budget_tier, complexity, model ORDER BY use_case, budget_tier, complexity, model"
 )
 
@@ -37,7 +37,7 @@ def read_recent(now: float) -> Script[list[RouteOutcomes]]:
 
 def forget() -> Script[int]:
     """Unlearn everything, and say of how many models in how many cells something was known."""
-    return len((yield from ask("DELETE FROM lessons RETURNING model")))
+    return len((yield from ask("DELETE FROM outcomes RETURNING model")))
 
 
 def _season(at: float) -> int:

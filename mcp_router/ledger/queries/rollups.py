@@ -32,6 +32,7 @@ SUMS = (
     "unpriced",
     "baseline_nano",
     "answered_micros",
+    "lost",
 )
 """What a rollup row adds up, in the order of its columns; its histogram counts the answered attempts."""
 
@@ -63,6 +64,13 @@ def add(attempt: Attempt) -> Statement:
     )
 
 
+def subtract_lost(attempt: Attempt) -> Statement:
+    """Take a lost attempt off its rollups: it was recorded after all."""
+    sessions, values = _books_of(attempt), _values_of(attempt)
+    sums = (-each for each in compute_sums(attempt))
+    return Statement(_upsert(len(sessions), None), (day_from_time(attempt.started_at), *sums, *sessions, *values[1:]))
+
+
 def list_keys(attempt: Attempt) -> Iterator[Key]:
     """Session, dimension, value and day of every rollup that an attempt belongs to."""
     day, values = day_from_time(attempt.started_at), _values_of(attempt)
@@ -92,7 +100,7 @@ def compute_sums(attempt: Attempt) -> tuple[int, ...]:
         1,
         int(attempt.number == 1),
         int(attempt.number == 2),  # noqa: PLR2004 - a call's second attempt makes it a call that fell back
-        int(attempt.outcome == "failed"),
+        int(attempt.outcome in {"failed", "lost"}),
         int(answered),
         attempt.input_tokens or 0,
         attempt.output_tokens or 0,
@@ -102,6 +110,7 @@ def compute_sums(attempt: Attempt) -> tuple[int, ...]:
         int(attempt.cost_usd is None),
         baseline if answered else 0,
         micros_from_seconds(attempt.seconds) if answered else 0,
+        int(attempt.outcome == "lost"),
     )
 
 

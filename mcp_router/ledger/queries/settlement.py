@@ -12,7 +12,9 @@ from mcp_router.ledger.records import Attempt, Breaker, OutcomeCounts
 def settle(
     hold_id: str | None, attempt: Attempt, benched: Sequence[Breaker], lesson: OutcomeCounts | None = None
 ) -> Script[None]:
-    """All of it or nothing, and once: for a call and number that is there already, only the hold ends."""
+    """All of it or nothing, and once: for a call and number that is there already, only the hold ends. It
+    replaces a row that says `lost`.
+    """
     attempt = attempts.correct(attempt)
     known = attempt.input_tokens is not None and attempt.output_tokens is not None
     tokens = (attempt.input_tokens or 0) + (attempt.output_tokens or 0) if known else None
@@ -20,7 +22,10 @@ def settle(
     # The hold goes first: whoever waits for its row then holds no rollup that another is waiting for.
     *_, written = yield from tell(*ended, attempts.insert(attempt))
     if not written:
-        return
+        (lost,) = yield from tell(attempts.delete_lost(attempt))
+        if not lost:
+            return
+        yield from tell(rollups.subtract_lost(attempts.decode(lost[0])), attempts.insert(attempt))
     until = attempt.started_at + attempt.seconds
     cell = (attempts.clean(attempt.use_case), attempts.clean(attempt.budget_tier), attempts.clean(attempt.complexity))
     taught = (outcomes.count(cell, attempts.clean(attempt.model), attempt.started_at, lesson),) if lesson else ()

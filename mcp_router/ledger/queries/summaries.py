@@ -89,6 +89,7 @@ def _totals(rows: Sequence[Sequence[int]]) -> Totals:
         output_tokens=of["output_tokens"],
         cost_usd=usd_from_nano(of["cost_nano"]),
         uncertain_usd=usd_from_nano(of["uncertain_nano"]),
+        lost_attempts=of["lost"],
         unpriced_attempts=of["unpriced"],
         baseline_usd=usd_from_nano(of["baseline_nano"]),
         seconds=of["answered_micros"] / 1_000_000,

@@ -23,17 +23,17 @@ _COLUMNS = (
     "scope, noted_at, requests_limit, requests_left, requests_reset_at, tokens_limit, tokens_left, tokens_reset_at"
 )
 _LEARN = (
-    f"INSERT INTO learned ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (scope) DO UPDATE SET "  # noqa: S608 - only our own names
+    f"INSERT INTO vendor_limits ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (scope) DO UPDATE SET "  # noqa: S608 - only our own names
     + ", ".join(f"{column} = excluded.{column}" for column in _COLUMNS.split(", ")[1:])
 )
-_ALL = f"SELECT {_COLUMNS} FROM learned ORDER BY scope"  # noqa: S608 - only our own names
+_ALL = f"SELECT {_COLUMNS} FROM vendor_limits ORDER BY scope"  # noqa: S608 - only our own names
 _SINCE = (
-    "FROM claims WHERE provider = ? AND (provider = learned.scope OR model = learned.scope) "
-    "AND made_at > learned.noted_at AND id <> ?"
+    "FROM claims WHERE provider = ? AND (provider = vendor_limits.scope OR model = vendor_limits.scope) "
+    "AND made_at > vendor_limits.noted_at AND id <> ?"
 )
 _OF = (
     f"SELECT {_COLUMNS}, (SELECT COUNT(*) {_SINCE}), "  # noqa: S608 - only our own names
-    f"(SELECT CAST(COALESCE(SUM(tokens), 0) AS BIGINT) {_SINCE}) FROM learned "
+    f"(SELECT CAST(COALESCE(SUM(tokens), 0) AS BIGINT) {_SINCE}) FROM vendor_limits "
     "WHERE scope IN (?, ?) AND (requests_reset_at > ? OR tokens_reset_at > ?) ORDER BY scope"
 )
 

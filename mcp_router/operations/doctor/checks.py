@@ -94,7 +94,9 @@ async def _check_ledger(app: App) -> Finding:
     if problems:
         more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
         return Finding(state="wrong", what="ledger", found=f"{'; '.join(problems[:_SHOWN])}{more}. {_MENDING}")
-    return Finding(state="ok", what="ledger", found="rows, sums and budgets agree")
+    lost = (await app.ledger.summarize(since=None, until=None, session=None, group_by=None)).total.lost_attempts
+    more = f"; {lost} lost attempts (their process was killed) are counted at their bound" if lost else ""
+    return Finding(state="ok", what="ledger", found=f"rows, sums and budgets agree{more}")
 
 
 async def _ask_every_provider(app: App) -> list[Finding]:
