@@ -255,7 +255,8 @@ def _worded(sql: str) -> bytes:
 
 
 async def _migrate(connection: _Connection, name: str) -> None:
-    await _rows(connection, _BEGIN["exclusive"])  # of several servers that start together one migrates
+    # Of several servers that start together one migrates; unlike a hold, the tables must be on the disk.
+    await _rows(connection, (Statement("BEGIN"), Statement(f"SELECT pg_advisory_xact_lock({_LOCK})")))
     await connection.execute(b"SET LOCAL lock_timeout = '10s'")  # a backup may keep the tables from being changed
     version = await _version(connection)
     if version > VERSION:
