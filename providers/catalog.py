@@ -220,6 +220,8 @@ class Provider:
     peak: PeakHours | None = None
     cache_write_multiple: Decimal = Decimal(1)
     """Price of a written cache token as a multiple of an input token, unless the model has its own price."""
+    features: frozenset[Feature] = frozenset()
+    """The features of models without their own, such as those that a local server lists."""
     price: Price | None = None
     """The price of models without their own; None: it is unknown."""
     retired: date | None = None

@@ -96,6 +96,7 @@ def provider_from_table(name: str, table: Mapping[str, object]) -> Provider:
         RowError: A key is unknown or a value invalid; the text lists what is valid.
     """
     row = Table(f"providers.{name}", table)
+    features: frozenset[Feature] = frozenset(row.words("features", _FEATURES))
     provider = Provider(
         name=name,
         title=row.text("title", name),
@@ -119,10 +120,11 @@ def provider_from_table(name: str, table: Mapping[str, object]) -> Provider:
         search=_parse_search(row.table("search")),
         peak=_parse_peak_hours(row.table("peak")),
         cache_write_multiple=_or_one(row.number("cache_write_multiple")),
+        features=features,
         price=_parse_dated_price(row.table("price")),
         retired=row.day("retired"),
         successor=row.text("successor", ""),
-        models=tuple(_parse_model(name, model) for model in row.tables("models")),
+        models=tuple(_parse_model(name, features, model) for model in row.tables("models")),
     )
     row.reject_unknown_keys()
     _check_unique_names(row, provider)
@@ -135,7 +137,8 @@ def _parse_server(row: Table) -> LocalServer:
     return server
 
 
-def _parse_model(provider: str, row: Table) -> Model:
+def _parse_model(provider: str, features: frozenset[Feature], row: Table) -> Model:
+    own_features: frozenset[Feature] = frozenset(row.words("features", _FEATURES))
     model = Model(
         provider=provider,
         name=row.text("name"),
@@ -144,7 +147,7 @@ def _parse_model(provider: str, row: Table) -> Model:
         context_window=row.count("context_window"),
         max_input=row.count("max_input"),
         max_output=row.count("max_output"),
-        features=frozenset(row.words("features", _FEATURES)),
+        features=own_features if row.has("features") else features,
         thinking=_parse_thinking(row.table("thinking")),
         prices=_parse_prices(row),
         caches_unasked=row.flag("caches_unasked"),

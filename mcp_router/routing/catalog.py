@@ -168,7 +168,7 @@ def read_user_providers(settings: Settings) -> Iterator[Provider]:
         try:
             _check_address(name, said)
             if name in registry.PROVIDER_NAMES:
-                if said.models or said.search_fee_usd is not None:
+                if said.models or said.features or said.search_fee_usd is not None:
                     yield _merge_row(registry.load_provider(name), said)
             else:
                 yield _read_new_row(name, said)
@@ -186,15 +186,21 @@ def _check_address(name: str, said: ProviderSettings) -> None:
 
 def _merge_row(provider: Provider, said: ProviderSettings) -> Provider:
     """Put the user's models before the shipped ones of the same name."""
-    table = {"wire": provider.wire, "base_url": provider.base_url or "-", "models": list(said.models)}
-    models = registry.provider_from_table(provider.name, table).models
+    table = {
+        "wire": provider.wire,
+        "base_url": provider.base_url or "-",
+        "models": list(said.models),
+        "features": list(said.features),
+    }
+    row = registry.provider_from_table(provider.name, table)
+    models = row.models
     names = {model.name for model in models}
     kept = tuple(model for model in provider.models if model.name not in names)
     search = provider.search
     if search is not None and said.search_fee_usd is not None:
         search = replace(search, fee_usd=said.search_fee_usd)
         kept = tuple(replace(model, search_fee_usd=None) for model in kept)
-    return replace(provider, models=(*models, *kept), search=search)
+    return replace(provider, models=(*models, *kept), features=row.features, search=search)
 
 
 def _read_new_row(name: str, said: ProviderSettings) -> Provider:
@@ -207,7 +213,7 @@ def _read_new_row(name: str, said: ProviderSettings) -> Provider:
             registry.PROVIDER_NAMES,
             hint=f"To add {name}, set wire and base_url in [providers.{name}].",
         )
-    table: dict[str, object] = {"wire": said.wire, "models": list(said.models)}
+    table: dict[str, object] = {"wire": said.wire, "models": list(said.models), "features": list(said.features)}
     if said.base_url is not None:
         table["base_url"] = said.base_url
     if said.api_key_env is not None:

@@ -128,6 +128,8 @@ def fit(
     """Fit a request to a model under a ceiling in US dollars; `unpriced_ok` accepts an unknown price."""
     if missing := _find_missing_feature(provider, model, need):
         return NoFit(kind="feature", reason=missing)
+    if need.max_output_tokens is not None and need.max_output_tokens < provider.min_output_tokens:
+        need = replace(need, max_output_tokens=provider.min_output_tokens)
     likely = need.input_tokens + need.count_attachments(model)
     fitting = _Fitting(
         model=model,

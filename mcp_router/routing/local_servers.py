@@ -19,7 +19,7 @@ import httpx2
 from pydantic import BaseModel
 
 from mcp_router.routing.catalog import Catalog
-from providers.catalog import Model, Provider
+from providers.catalog import Feature, Model, Provider
 from providers.transport.urls import is_http_url
 
 LOOPBACK_TIMEOUT_S = 0.2
@@ -32,6 +32,7 @@ _FRESH_EMPTY_S = 10.0
 """Seconds an empty result is cached: a server may start at any time, and refused connections are fast."""
 _MAX_LIST_BYTES = 1_000_000
 _NO_CHAT = re.compile(r"embed|\bbge\b|rerank|whisper|\btts\b|stable-diffusion", re.IGNORECASE)
+_USUAL_FEATURES: frozenset[Feature] = frozenset({"json_schema"})
 _BILLIONS = re.compile(r"(?<![\d.])(\d+(?:\.\d+)?)b(?![a-z])", re.IGNORECASE)
 _DEFAULT_BILLIONS = 7.0
 
@@ -208,8 +209,8 @@ def _to_model(provider: Provider, row: _ListedModel, url: str, *, guessed: bool)
         name=row.id,
         aliases=(row.id.removesuffix(":latest"),) if row.id.endswith(":latest") else (),
         context_window=row.max_model_len or meta.n_ctx or None,
-        # The programs with a usual port enforce schemas; others may not.
-        features=frozenset({"json_schema"}) if guessed else frozenset(),
+        # The programs with a usual port enforce schemas; for others the configuration says so.
+        features=provider.features or (_USUAL_FEATURES if guessed else frozenset()),
         strength=max(1, min(60, round(9 * math.log2(1 + billions)))),
         base_url=url,
     )

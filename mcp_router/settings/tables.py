@@ -40,6 +40,8 @@ class ProviderSettings(Table):
     timeout_s: Seconds | None = None
     wire: str | None = None
     models: tuple[dict[str, object], ...] = ()
+    features: tuple[str, ...] = ()
+    """Features of its models that have none of their own, such as json_schema for a local server."""
     model_path: str | None = None
     allow_unlisted: bool = False
     """Whether models without a known price can run here."""

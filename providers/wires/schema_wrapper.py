@@ -16,6 +16,7 @@ _KEY = "answer"
 _DEFINITIONS = ("$defs", "definitions")
 _ROOT_COMBINATIONS = {"anyOf", "oneOf", "allOf", "not", "enum", "const", "$ref", "if"}
 """Vendors reject these keywords at the root."""
+_FENCE = re.compile(r"\s*```(?:json)?\s*\n(.*?)\n?```\s*", re.DOTALL)
 _VALUE = re.compile(rf'\s*\{{\s*"{_KEY}"\s*:\s*')
 
 
@@ -46,12 +47,14 @@ def wrap_schema(schema: Mapping[str, object]) -> dict[str, object]:
 
 def unwrap_answer(text: str) -> str:
     """Return the JSON text of the wrapped value, or the text itself if it is not wrapped."""
-    start = _VALUE.match(text)
+    fenced = _FENCE.fullmatch(text)
+    body = text if fenced is None else fenced[1]
+    start = _VALUE.match(body)
     if start is None:
         return text
     try:
-        whole = to_mapping(json.loads(text))
-        _, end = json.JSONDecoder().raw_decode(text, start.end())
+        whole = to_mapping(json.loads(body))
+        _, end = json.JSONDecoder().raw_decode(body, start.end())
     except (ValueError, RecursionError):
         return text
-    return text[start.end() : end] if set(whole) == {_KEY} else text
+    return body[start.end() : end] if set(whole) == {_KEY} else text

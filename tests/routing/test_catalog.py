@@ -216,7 +216,7 @@ GOOD: dict[str, object] = {"wire": "openai_chat", "base_url": "http://127.0.0.1:
             {"wire": "telnet", "base_url": "x"},
             "wire = 'telnet': must be one of openai_chat, openai_responses,",
         ),
-        (GOOD | {"wires": 1}, "providers.mine.wires is unknown. Known keys: title, wire, base_url,"),
+        (GOOD | {"wires": 1}, "providers.mine.wires is unknown. Known keys: features, title, wire,"),
         (GOOD | {"key_env": "KEY"}, "providers.mine.key_env = 'KEY': must be a list."),
         (GOOD | {"models": [{"nam": "q"}]}, "providers.mine.models[0].name is missing: set a string."),
         (GOOD | {"models": [{"name": "q", "input_mtok": 1}]}, "models[0].output_mtok is missing: set a number"),

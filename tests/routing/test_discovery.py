@@ -339,6 +339,18 @@ async def test_a_models_row_of_ones_own_wins_over_what_is_listed(tmp_path: Path)
     assert windows == [("local:qwen3:8b", 4096), ("local:llama3.2:3b", None)]
 
 
+async def test_features_in_the_configuration_hold_for_listed_models(tmp_path: Path) -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "string"}}}
+    async with servers(("qwen3:8b",)) as (ollama,):
+        ollama.says("local", '{"a": "b"}')
+        config = '[providers.local]\nfeatures = ["json_schema"]\n'
+        async with front(tmp_path, {"OLLAMA_HOST": f"127.0.0.1:{ollama.port}"}, config) as house:
+            await house.call("generate", prompt="Fill it.", model="local:qwen3:8b", response_schema=schema)
+
+    formats = [request.body["response_format"]["type"] for request in ollama.requests("local") if request.body]
+    assert formats == ["json_schema"]
+
+
 def findings(capsys: pytest.CaptureFixture[str]) -> dict[str, tuple[str, str]]:
     capsys.readouterr()
     main(["doctor", "--json"])
