@@ -175,7 +175,7 @@ async def test_images_and_documents_travel(row: Provider, vendors: Vendors) -> N
     assert "UERGLUJZVEVT" in sent
 
 
-@pytest.mark.parametrize("kind", NAMED)
+@pytest.mark.parametrize("kind", sorted(set(NAMED) - {"unfinished"}))  # a whole JSON body is complete
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 async def test_a_failure_is_named_and_its_text_can_be_shown(row: Provider, kind: str, vendors: Vendors) -> None:
     adapter = reached(row, vendors)
