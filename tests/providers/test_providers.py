@@ -177,7 +177,7 @@ async def test_images_and_documents_travel(row: Provider, vendors: Vendors) -> N
 
 @pytest.mark.parametrize("kind", sorted(set(NAMED) - {"unfinished"}))  # a whole JSON body is complete
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-async def test_a_failure_is_named_and_its_text_can_be_shown(row: Provider, kind: str, vendors: Vendors) -> None:
+async def test_failures_map_to_errors_with_safe_texts(row: Provider, kind: str, vendors: Vendors) -> None:
     adapter = reached(row, vendors)
     vendors.fail(row.name, kind)
 
@@ -193,7 +193,7 @@ async def test_a_failure_is_named_and_its_text_can_be_shown(row: Provider, kind:
 
 @pytest.mark.parametrize("kind", ["rate_limit", "auth", "cut", "malformed", "unfinished", "cut_stream"])
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-async def test_a_failing_stream_is_named_too(row: Provider, kind: str, vendors: Vendors) -> None:
+async def test_failing_streams_map_to_errors(row: Provider, kind: str, vendors: Vendors) -> None:
     adapter = reached(row, vendors)
     vendors.fail(row.name, kind)
 
@@ -209,7 +209,7 @@ async def test_a_failing_stream_is_named_too(row: Provider, kind: str, vendors: 
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-async def test_a_vendor_says_when_to_come_back(row: Provider, vendors: Vendors) -> None:
+async def test_retry_after_of_every_vendor_is_read(row: Provider, vendors: Vendors) -> None:
     adapter = reached(row, vendors)
     vendors.fail(row.name, status=429, retry_after=30)
 
@@ -234,7 +234,7 @@ async def test_an_empty_answer_is_a_failure_with_its_usage(row: Provider, vendor
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-async def test_usage_that_nobody_counted_is_unknown(row: Provider, vendors: Vendors) -> None:
+async def test_missing_usage_is_unknown(row: Provider, vendors: Vendors) -> None:
     adapter = reached(row, vendors)
     vendors.says(row.name, "Hello.", counted=False)
 
@@ -246,7 +246,7 @@ async def test_usage_that_nobody_counted_is_unknown(row: Provider, vendors: Vend
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-async def test_cancelling_hangs_up_at_once(row: Provider, vendors: Vendors, streamed: bool) -> None:
+async def test_cancelling_closes_the_connection_at_once(row: Provider, vendors: Vendors, streamed: bool) -> None:
     adapter = reached(row, vendors)
     vendors.fail(row.name, "silent")
 
@@ -269,7 +269,7 @@ async def test_cancelling_hangs_up_at_once(row: Provider, vendors: Vendors, stre
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-async def test_a_server_that_is_not_there_has_seen_nothing(row: Provider) -> None:
+async def test_refused_connection_is_unavailable_and_unbilled(row: Provider) -> None:
     adapter = connect(row, key=KEY, base_url="http://127.0.0.1:9/v1")
 
     with pytest.raises(errors.UnavailableError) as caught:

@@ -74,7 +74,7 @@ async def sent(vendors: Vendors, name: str, prompt: Prompt) -> dict[str, Any]:
         ("perplexity", "content_filter", errors.ContentFilterError),
     ],
 )
-async def test_an_answer_that_did_not_end_well_is_a_failure_with_its_usage(
+async def test_answer_with_a_bad_finish_reason_fails_with_its_usage(
     vendors: Vendors, name: str, finish: str, named: type[errors.ProviderError], on_text: OnText | None
 ) -> None:
     vendors.says(name, "Half an", finish=finish)
@@ -89,7 +89,7 @@ async def test_an_answer_that_did_not_end_well_is_a_failure_with_its_usage(
 
 @pytest.mark.parametrize("on_text", [None, hear], ids=["whole", "streamed"])
 @pytest.mark.parametrize("finish", ["stop", "eos", "eos_token", "stop_sequence"])
-async def test_every_hosts_word_for_a_good_end_is_one(vendors: Vendors, finish: str, on_text: OnText | None) -> None:
+async def test_synonyms_of_stop_are_a_good_end(vendors: Vendors, finish: str, on_text: OnText | None) -> None:
     vendors.says("openai", "All of it", finish=finish)
 
     answer = await asked(vendors, "openai", on_text=on_text)
@@ -108,7 +108,7 @@ async def test_every_hosts_word_for_a_good_end_is_one(vendors: Vendors, finish: 
         ("perplexity", "max_output_tokens"),
     ],
 )
-async def test_a_cut_answer_says_so_and_a_cut_thought_is_no_answer(
+async def test_cut_answer_is_marked_and_cut_thinking_is_empty(
     vendors: Vendors, name: str, finish: str, on_text: OnText | None
 ) -> None:
     vendors.says(name, "Half an", finish=finish)
@@ -130,7 +130,7 @@ async def test_a_cut_answer_says_so_and_a_cut_thought_is_no_answer(
         ("MALFORMED_FUNCTION_CALL", errors.BrokenAnswerError),
     ],
 )
-async def test_gemini_natively_ends_in_its_own_words(
+async def test_native_gemini_finish_reasons_are_mapped(
     vendors: Vendors, finish: str, named: type[errors.ProviderError]
 ) -> None:
     vendors.says("gemini", "Half an", finish=finish)
@@ -186,7 +186,7 @@ async def test_groq_reports_the_failure_of_a_stream_in_a_place_of_its_own(vendor
         ("gemini", "quota", errors.ModelQuotaError),
     ],
 )
-async def test_a_code_says_more_than_its_status(
+async def test_error_code_outranks_the_status(
     vendors: Vendors, name: str, kind: str, named: type[errors.ProviderError]
 ) -> None:
     vendors.fail(name, kind)
@@ -223,7 +223,7 @@ async def test_a_code_says_more_than_its_status(
         ("copilot:gpt-6-luna", "off", {"reasoning": {"effort": "none"}}),
     ],
 )
-async def test_thinking_is_set_where_the_vendor_looks_for_it(
+async def test_effort_is_sent_in_the_vendors_field(
     vendors: Vendors, name: str, effort: Any, fields: dict[str, Any]
 ) -> None:
     body = await sent(vendors, name, replace(PROMPT, effort=effort))
@@ -253,14 +253,14 @@ async def test_temperature_is_left_out_where_it_is_refused(
     assert body.get("temperature") == told
 
 
-async def test_a_qwen_model_that_thinks_is_streamed_even_when_nobody_listens(vendors: Vendors) -> None:
+async def test_thinking_qwen_model_is_streamed_without_a_listener(vendors: Vendors) -> None:
     completion = await asked(vendors, "qwen:qwen3.8-flash", replace(PROMPT, effort="low"))
 
     assert completion.text == "Hello from qwen."
     assert vendors.requests("qwen")[-1].body["stream"] is True
 
 
-async def test_claude_is_told_which_beginning_to_keep(vendors: Vendors) -> None:
+async def test_claude_caches_a_shared_beginning(vendors: Vendors) -> None:
     kept = {"cache_control": {"type": "ephemeral"}}
     turn = Message(role="user", content="Shared. Mine.", shared_chars=8)
 
@@ -278,7 +278,7 @@ async def test_claude_is_told_which_beginning_to_keep(vendors: Vendors) -> None:
     assert alone["messages"][0]["content"] == "Shared. Mine."
 
 
-async def test_a_schema_travels_in_the_strongest_way_a_model_has(vendors: Vendors) -> None:
+async def test_schema_uses_the_strongest_field_of_a_model(vendors: Vendors) -> None:
     closed: dict[str, Any] = {"type": "object", "properties": {}, "required": [], "additionalProperties": False}
     loose: dict[str, Any] = {"type": "object", "minProperties": 1}
 
@@ -298,7 +298,7 @@ async def test_a_schema_travels_in_the_strongest_way_a_model_has(vendors: Vendor
     assert perplexity["response_format"]["json_schema"]["schema"] == closed
 
 
-async def test_searches_are_offered_as_each_vendor_names_them(vendors: Vendors) -> None:
+async def test_searches_are_offered_under_each_vendors_name(vendors: Vendors) -> None:
     prompt = replace(PROMPT, max_searches=2)
     tools = {name: (await sent(vendors, name, prompt))["tools"] for name in ("claude", "groq", "openrouter", "gemini")}
     responses = await sent(vendors, "openai", prompt)
@@ -312,14 +312,14 @@ async def test_searches_are_offered_as_each_vendor_names_them(vendors: Vendors) 
     assert (responses["tools"], responses["max_tool_calls"]) == ([{"type": "web_search"}], 2)
 
 
-async def test_a_search_where_there_is_none_is_refused_before_anything_is_sent(vendors: Vendors) -> None:
+async def test_unsupported_search_is_refused_before_the_request(vendors: Vendors) -> None:
     with pytest.raises(errors.InvalidRequestError, match="kimi cannot search the web"):
         await asked(vendors, "kimi", replace(PROMPT, max_searches=1))
 
     assert vendors.requests("kimi") == []
 
 
-async def test_what_the_listener_raises_is_the_listeners_own(vendors: Vendors) -> None:
+async def test_error_of_a_listener_is_raised_unchanged(vendors: Vendors) -> None:
     async def stumble(_text: str) -> None:
         raise OSError("the listener's own trouble")
 
@@ -327,7 +327,7 @@ async def test_what_the_listener_raises_is_the_listeners_own(vendors: Vendors) -
         await asked(vendors, "openai", on_text=stumble)
 
 
-async def test_rates_left_come_with_an_answer_and_with_a_refusal(vendors: Vendors) -> None:
+async def test_rate_limits_come_with_answers_and_errors(vendors: Vendors) -> None:
     vendors.heads("groq", x_ratelimit_limit_tokens="8000", x_ratelimit_remaining_tokens="7000")
     answered = await asked(vendors, "groq")
     vendors.fail("groq", "rate_limit")
@@ -365,7 +365,7 @@ async def test_an_error_text_holds_neither_key_nor_prompt(vendors: Vendors) -> N
         ("the quick brown dog", "the quick brown dog"),
     ],
 )
-def test_only_what_is_secret_is_cut(said: str, shown: str) -> None:
+def test_redaction_removes_only_secrets(said: str, shown: str) -> None:
     prompt = replace(PROMPT, system="Once the quick brown fox jumps over\nthe dog.")
 
     assert redact(said, prompt=prompt) == shown
@@ -384,9 +384,7 @@ def test_only_what_is_secret_is_cut(said: str, shown: str) -> None:
         ({}, {"error": {"message": "wait"}}, None),
     ],
 )
-def test_the_wait_is_read_wherever_a_vendor_writes_it(
-    headers: dict[str, str], body: object, seconds: float | None
-) -> None:
+def test_retry_after_is_read_from_every_place(headers: dict[str, str], body: object, seconds: float | None) -> None:
     assert parse_retry_after(headers, body, now=NOON) == seconds
 
 
@@ -433,11 +431,11 @@ def test_rates_are_read_in_every_spelling(headers: dict[str, str], found: Limits
         ({}, False),
     ],
 )
-def test_strict_schemas_are_told_from_loose_ones(schema: dict[str, Any], fits: bool) -> None:
+def test_strict_schemas_are_recognized(schema: dict[str, Any], fits: bool) -> None:
     assert request_options.is_strict_schema(schema) is fits
 
 
-async def test_a_prompt_that_is_no_text_is_the_callers_mistake(vendors: Vendors) -> None:
+async def test_prompt_that_is_not_text_is_the_callers_mistake(vendors: Vendors) -> None:
     broken = replace(PROMPT, messages=(Message(role="user", content="\ud800"),))
 
     with pytest.raises(errors.InvalidRequestError):
@@ -459,14 +457,14 @@ async def test_a_key_with_odd_characters_is_refused_before_anything_is_sent(vend
     "url", ["http://[::bad", "no address", "ftp://x/v1", "http://a b/v1", "http://127.0.0.1:99999"]
 )
 @pytest.mark.parametrize("name", ["openai", "claude", "mistral", "groq"])
-async def test_an_address_that_is_none_is_told_as_such(name: str, url: str) -> None:
+async def test_invalid_base_url_is_reported(name: str, url: str) -> None:
     adapter = connect(ROWS[name], key=KEY, base_url=url)
 
     with pytest.raises(errors.UnavailableError, match=f"base_url of {name} is not a URL"):
         await adapter.complete(model(name), PROMPT)
 
 
-async def test_what_belongs_to_openai_goes_to_nobody_else(vendors: Vendors, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_openai_environment_reaches_no_other_vendor(vendors: Vendors, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_ORG_ID", "org-mine")
     monkeypatch.setenv("OPENAI_PROJECT_ID", "proj-mine")
     monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "Authorization: Bearer other")

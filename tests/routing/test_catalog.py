@@ -123,7 +123,7 @@ def test_an_unknown_name_is_answered_with_the_names_there_are(name: str, told: s
     assert told in str(caught.value)
 
 
-def test_a_model_nobody_listed_is_let_through_where_one_asks_for_it() -> None:
+def test_unlisted_model_is_accepted_if_it_is_pinned() -> None:
     listed = CATALOG.model_or_unlisted("groq:openai/gpt-oss-20b")
     unlisted = CATALOG.model_or_unlisted("local:llama3.2:3b")
 
@@ -153,7 +153,7 @@ def test_groq_stands_in_for_qwen_but_not_for_kimi_or_glm() -> None:
     assert "groq" not in {model.provider for model in (*for_kimi, *for_glm)}
 
 
-def test_nobody_stands_in_for_itself() -> None:
+def test_model_is_no_substitute_for_itself() -> None:
     own = [model.id for model in MODELS for other in CATALOG.stand_ins(model) if other.provider == model.provider]
 
     assert own == []

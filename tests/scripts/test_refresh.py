@@ -95,7 +95,7 @@ def test_what_was_shown_is_written_and_nothing_else_is_touched(rows: Path, tmp_p
     assert changed(rows, "claude") == []
 
 
-def test_writing_a_row_anew_changes_no_letter_of_it() -> None:
+def test_rewriting_a_row_changes_nothing_else() -> None:
     texts = {path.name: path.read_text("utf-8") for path in refresh_prices.ROWS.glob("*.toml")}
 
     again = {name: tomlkit.dumps(tomlkit.parse(text)) for name, text in texts.items()}
