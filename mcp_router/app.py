@@ -18,7 +18,6 @@ from mcp_router.errors import ConfigError, UnknownNameError
 from mcp_router.execution import tracing
 from mcp_router.execution.adapters import AdapterPool, ProviderConnection
 from mcp_router.execution.attempt import AttemptRunner
-from mcp_router.execution.budget_increase import BudgetIncrease
 from mcp_router.execution.conversations import Conversations, Prefixes
 from mcp_router.execution.router import Router, RouterConfig
 from mcp_router.ledger.connect import open_ledger
@@ -123,11 +122,6 @@ class App:
         """What earlier answers teach; None where the user wants none of it."""
         wanted = self.settings.configuration.learn_from_outcomes
         return Feedback(ledger=self.ledger, clock=time.time) if wanted else None
-
-    @cached_property
-    def budget_increase(self) -> BudgetIncrease:
-        """Hears what a person allows beyond a budget."""
-        return BudgetIncrease(self.ledger, self.settings.limits(), time.time)
 
     @cached_property
     def router(self) -> Router:

@@ -1,8 +1,9 @@
-"""How much of the server one request, and all together, may take up."""
+"""Limits on how much of the server one request, one client and all together can use."""
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 
 import anyio
@@ -12,71 +13,91 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mcp_router.http.responses import error_response
+from mcp_router.server.callers import client_from_scope
 
 _SETTLE_TIMEOUT_S = 5.0
-"""For calls that were cut short to be written down."""
+"""Time for cancelled calls to be recorded."""
 _DISCARD_TIMEOUT_S = 2.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AdmissionLimits:
-    """What a server admits."""
+    """What the server admits at once, and for how long."""
 
     body_bytes: int = 8 * 1024 * 1024
     requests: int = 512
-    """At once; more are told to come back."""
+    """Requests in flight."""
+    streams: int = 512
+    """Open streams that only wait for events; they take no request's place."""
+    client_share: float = 0.5
+    """The part of either that one client with a token can take."""
     connections: int = 2_048
     head_seconds: float = 10.0
-    """For a request's head to arrive, all of it."""
+    """Time for a request's head to arrive."""
     body_seconds: float = 30.0
-    """For its body to arrive, all of it."""
+    """Time for its body to arrive."""
     stalled_seconds: float = 60.0
-    """For a client to take what it is sent."""
+    """Time for a client to take what it is sent."""
     idle_seconds: int = 30
-    """Between requests on one connection."""
+    """Time between requests on one connection."""
     grace_seconds: int = 20
-    """For calls under way to end when the server is stopped."""
+    """Time for calls in flight to end when the server stops."""
 
 
 class AdmissionControl:
-    """ASGI middleware: admits so many requests, reads their bodies, and waits for nobody forever."""
+    """ASGI middleware that admits requests within the limits and reads their bodies."""
 
     def __init__(self, app: ASGIApp, *, limits: AdmissionLimits, free: frozenset[str]) -> None:
-        """`free` are the paths that are answered however busy it is."""
+        """`free` are the paths that are always admitted."""
         self._app = app
         self._limits = limits
         self._free = free
         self._in_flight: dict[CancelScope, Scope] = {}
+        self._places: Counter[tuple[bool, str | None]] = Counter()
         self._drained = anyio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Admit a request, or say when to come back."""
+        """Serve a request, or answer when to try again."""
         if scope["type"] != "http" or scope["path"] in self._free:
             await self._app(scope, receive, send)
             return
-        if len(self._in_flight) >= self._limits.requests:
-            busy = error_response("busy", "Too many requests are under way.", 503, {"Retry-After": "1"})
+        place = (_is_stream(scope), client_from_scope(scope))
+        if (problem := self._find_shortage(*place)) is not None:
+            busy = error_response("busy", problem, 503, {"Retry-After": "1", "Connection": "close"})
             await busy(scope, receive, send)
             return
         cut = CancelScope()
         self._in_flight[cut] = scope
+        self._places[place] += 1
         begun: list[Message] = []
         try:
             with cut:
                 await self._serve_admitted(scope, receive, self._limit_send_time(send, begun, cut))
         finally:
             del self._in_flight[cut]
+            self._places[place] -= 1
             if not self._in_flight:
                 self._drained.set()
         if cut.cancelled_caught and not begun:
-            stopping = error_response("stopping", "The server is being stopped.", 503, {"Retry-After": "1"})
+            stopping = error_response("stopping", "The server is stopping.", 503, {"Retry-After": "1"})
             await stopping(scope, receive, send)
 
+    def _find_shortage(self, stream: bool, client: str | None) -> str | None:
+        """Return why a request finds no place, or None if there is one."""
+        most = self._limits.streams if stream else self._limits.requests
+        what = "open streams" if stream else "requests in flight"
+        if sum(count for (kind, _), count in self._places.items() if kind == stream) >= most:
+            return f"The server has {most} {what}. Try again later."
+        share = max(1, int(most * self._limits.client_share))
+        if client is not None and self._places[stream, client] >= share:
+            return f"Client {client} has {share} {what}. Try again later."
+        return None
+
     async def stop(self) -> None:
-        """Let requests end for a while, then cut those that do not, and wait until they are written down."""
+        """Give requests time to end, cancel the others, and wait until their calls are recorded."""
         for cut, scope in list(self._in_flight.items()):
-            if scope["path"] == "/mcp" and (scope["method"] == "GET" or _is_listening(scope)):
-                cut.cancel()  # a stream that stands open for news: there will be none
+            if scope["path"] != "/sse" and _is_stream(scope):
+                cut.cancel()  # no event will come; the SSE endpoint first sends the answers that are due
         with anyio.move_on_after(self._limits.grace_seconds):
             await self._wait_until_drained()
         for cut in list(self._in_flight):
@@ -104,7 +125,7 @@ class AdmissionControl:
         await self._app(scope, received, send)
 
     def _limit_send_time(self, send: Send, begun: list[Message], cut: CancelScope) -> Send:
-        """Send, but give up on a client that takes nothing."""
+        """Return a `send` that cancels the request if the client takes nothing for too long."""
 
         async def sent(message: Message) -> None:
             if not begun:
@@ -116,7 +137,7 @@ class AdmissionControl:
         return sent
 
     async def _read_body(self, headers: Headers, receive: Receive) -> bytes | Response | None:
-        """Read the whole body; None where the client has gone before it was sent."""
+        """Return the whole body; an error if it is too large or too slow; None if the client disconnected."""
         declared = headers.get("content-length", "0")
         if declared.isdecimal() and int(declared) > self._limits.body_bytes:
             return await self._reject_large_body(receive)
@@ -131,19 +152,21 @@ class AdmissionControl:
                     return await self._reject_large_body(receive)
                 if not message.get("more_body", False):
                     return bytes(body)
-        told = f"The body did not arrive within {self._limits.body_seconds:.0f} s."
-        return error_response("too_slow", told, 408, {"Connection": "close"})
+        problem = f"The body did not arrive within {self._limits.body_seconds:.0f} s."
+        return error_response("too_slow", problem, 408, {"Connection": "close"})
 
     async def _reject_large_body(self, receive: Receive) -> Response:
-        # What is under way is thrown away for a moment: a client hears nothing while it is still sending.
+        # Clients read no answer while they send: discard their bytes for a moment.
         with anyio.move_on_after(_DISCARD_TIMEOUT_S):
             while (await receive()).get("more_body", False):
                 pass
-        told = f"The body is larger than {self._limits.body_bytes:,} bytes."
-        return error_response("too_large", told, 413, {"Connection": "close"})
+        problem = f"The body is larger than {self._limits.body_bytes:,} bytes."
+        return error_response("too_large", problem, 413, {"Connection": "close"})
 
 
-def _is_listening(scope: Scope) -> bool:
-    """Whether a request only waits for news."""
+def _is_stream(scope: Scope) -> bool:
+    """Whether a request only waits for events."""
+    if scope["method"] == "GET":
+        return scope["path"].rstrip("/") in ("/mcp", "/sse")
     # https://modelcontextprotocol.io/specification/2026-07-28: every request names its method in a header.
     return Headers(scope=scope).get("mcp-method") == "subscriptions/listen"

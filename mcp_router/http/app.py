@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from mcp.server.sse import SseServerTransport
-from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -21,6 +20,7 @@ from mcp_router.http import api, dashboard
 from mcp_router.http.admission import AdmissionControl, AdmissionLimits
 from mcp_router.http.auth import ClientTokens
 from mcp_router.http.health import Health
+from mcp_router.http.mcp_endpoint import McpEndpoint
 from mcp_router.http.metrics import Metrics
 from mcp_router.http.request_guard import Address, RequestGuard
 from mcp_router.http.responses import error_response
@@ -42,21 +42,18 @@ class HttpApp:
 def create_http_app(app: App, address: Address, *, tokens: ClientTokens, limits: AdmissionLimits, sse: bool) -> HttpApp:
     """Assemble MCP, the endpoints, health, metrics and the dashboard behind one door."""
     server = create_server(app)
-    # Stateless: any replica can answer any request, so that nothing is lost with one.
-    manager = StreamableHTTPSessionManager(
-        server, stateless=True, security_settings=address.security, max_request_body_size=limits.body_bytes
-    )
+    endpoint = McpEndpoint(server, address.security, max_body_bytes=limits.body_bytes)
 
     @asynccontextmanager
     async def lifespan(_site: Starlette) -> AsyncGenerator[None]:
-        async with manager.run():
+        async with endpoint.run():
             yield
 
     routes: list[BaseRoute] = [
         Route(HEALTH, Health(app).__call__, methods=["GET"]),
         Route("/metrics", Metrics(app).__call__, methods=["GET"]),
-        Route("/mcp", StreamableHTTPASGIApp(manager)),
-        Route("/mcp/", StreamableHTTPASGIApp(manager)),  # many clients' users write it so
+        Route("/mcp", endpoint),
+        Route("/mcp/", endpoint),  # many clients' users write it so
         *api.create_routes(app),
         *dashboard.create_routes(app),
     ]

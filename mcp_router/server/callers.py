@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 from starlette.requests import Request
@@ -17,6 +20,12 @@ def caller_from_request(request: object) -> Caller:
     if not isinstance(user, AuthenticatedUser):
         return LOCAL
     return Caller(name=user.username, sees_all=_SEES_ALL_SCOPE in user.scopes)
+
+
+def client_from_scope(scope: Mapping[str, Any]) -> str | None:
+    """Return the name of the client whose token an ASGI request has, or None without one."""
+    user = scope.get("user")
+    return user.username if isinstance(user, AuthenticatedUser) else None
 
 
 def to_user(caller: Caller) -> AuthenticatedUser:

@@ -1,4 +1,4 @@
-"""Asks the person, through a client that can, whether a call may go over a budget: once, in either protocol era."""
+"""The question, put to the user through a host that shows forms, whether a call can go over a budget."""
 
 from __future__ import annotations
 
@@ -15,31 +15,33 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
 from mcp_router.errors import BudgetExceededError, Shortfall
-from mcp_router.execution.budget_increase import BudgetIncrease
 from mcp_router.money import format_usd, to_number
+from mcp_router.server.budget_increase import BudgetIncrease
 from mcp_router.server.callers import caller_from_request
 
-Context = ServerRequestContext[Any, Any]  # the SDK's own type parameters; nothing of ours rides on them
+Context = ServerRequestContext[Any, Any]  # the SDK's own type parameters
 Json = dict[str, object]
 
 _AMOUNT_FIELD = "extra_usd"
 _MAX_INCREASE_USD = 1_000_000.0
 _SUGGESTED_SHARE = Decimal("0.1")
-"""The part of a budget that is suggested to be added."""
+"""The part of a budget that is suggested as its increase."""
 
 
 async def run_within_budgets(
     increase: BudgetIncrease, ctx: Context, given: types.CallToolRequestParams, run: Callable[[], Awaitable[Json]]
 ) -> Json | types.InputRequiredResult:
-    """Run a tool; where a budget does not admit it, ask the person, and run it again after a yes. Newer clients are
-    handed the question as a result and call again with the answer; older ones are asked while the call waits.
+    """Run a tool. If a budget refuses it, ask the user once, and run it again after a yes.
+
+    Hosts of 2026-07-28 get the question as a result and call again with the answer; older ones are asked while the
+    call waits.
 
     Raises:
-        BudgetExceededError: Nobody can be asked, or the answer was no.
+        BudgetExceededError: The user cannot be asked, said no, or approved less than what is missing.
     """
     settled: set[str] = set()
     while True:
-        said = increase.answers
+        answers = increase.answers
         try:
             return await run()
         except BudgetExceededError as error:
@@ -47,45 +49,53 @@ async def run_within_budgets(
             if short is None or short.budget in settled or not _can_ask(ctx):
                 raise
             settled.add(short.budget)
-            answer = (given.input_responses or {}).get(_request_key(short))
-            if answer is None and not increase.can_ask(short.budget):
-                raise
-            if answer is None and ctx.protocol_version in MODERN_PROTOCOL_VERSIONS:
-                return types.InputRequiredResult(
-                    input_requests={_request_key(short): _build_question(short, str(error))}
-                )
             question = _build_question(short, str(error))
-            if not await _obtain_increase(increase, ctx, short, question=question, answer=answer, said=said):
+            if ctx.protocol_version in MODERN_PROTOCOL_VERSIONS:
+                asked, answer = _find_answer(increase, short, given.input_responses or {})
+                if asked is None:
+                    if not increase.can_ask(short.budget):
+                        raise
+                    return types.InputRequiredResult(input_requests={increase.ask(short.budget): question})
+                approved = await _record_answer(increase, short, answer)
+            else:
+                approved = await _elicit_once(increase, ctx, short, question, answers=answers)
+            if not approved:
                 raise
 
 
-def _request_key(short: Shortfall) -> str:
-    return f"over_budget:{short.budget}"
+def _find_answer(
+    increase: BudgetIncrease, short: Shortfall, responses: types.InputResponses
+) -> tuple[str | None, object]:
+    """Return the key of a question that was asked about this budget, and its answer. Each key is valid once."""
+    for key, answer in responses.items():
+        if increase.take_question(key, short.budget):
+            return key, answer
+    return None, None
 
 
 def _can_ask(ctx: Context) -> bool:
-    """Whether the client shows forms, and the person at it is whoever set the budgets."""
+    """Whether the host shows forms, and its user is the one who set the budgets."""
     declared = ctx.session.client_capabilities
     forms = declared.elicitation if declared is not None else None
     shows = forms is not None and (forms.form is not None or forms.url is None)  # `{}` is older clients' word for forms
     reached = ctx.protocol_version in MODERN_PROTOCOL_VERSIONS or ctx.session.can_send_request
-    return shows and reached and caller_from_request(ctx.request).sees_all
+    return shows and reached and caller_from_request(ctx.request).owns_budgets
 
 
 def _build_question(short: Shortfall, refusal: str) -> types.ElicitRequest:
-    """Put the refusal before the person, and ask for an amount."""
+    """Return the question for an amount, with the refusal as its reason."""
     resets = datetime.fromtimestamp(short.resets_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    what, _, _ = refusal.partition(" Next: ")
+    reason, _, _ = refusal.partition(" Next: ")
     least, suggested = _round_up(short.short_usd), _round_up(max(short.short_usd, short.limit_usd * _SUGGESTED_SHARE))
     return types.ElicitRequest(
         params=types.ElicitRequestFormParams(
-            message=f"{what} May more be spent until then? This call needs {format_usd(least)} more.",
+            message=f"{reason} Approve more until then? This call needs {format_usd(least)} more.",
             requested_schema={
                 "type": "object",
                 "properties": {
                     _AMOUNT_FIELD: {
                         "type": "number",
-                        "title": f"USD that may be spent beyond the {short.budget} budget until {resets}",
+                        "title": f"USD to add to the {short.budget} budget until {resets}",
                         "minimum": to_number(least),
                         "maximum": _MAX_INCREASE_USD,
                         "default": to_number(suggested),
@@ -98,30 +108,33 @@ def _build_question(short: Shortfall, refusal: str) -> types.ElicitRequest:
 
 
 def _round_up(amount: Decimal) -> Decimal:
-    """Write an amount as a person would say it: cents, and below them two digits."""
+    """Round up to cents, or below one cent to two significant digits."""
     digits = 2 if amount >= 1 else 1 - amount.adjusted() if amount else 0
     grain = Decimal(1).scaleb(-digits)
     return (amount / grain).to_integral_value("ROUND_CEILING") * grain
 
 
-async def _obtain_increase(
-    increase: BudgetIncrease,
-    ctx: Context,
-    short: Shortfall,
-    *,
-    question: types.ElicitRequest,
-    answer: object,
-    said: int,
+async def _elicit_once(
+    increase: BudgetIncrease, ctx: Context, short: Shortfall, question: types.ElicitRequest, *, answers: int
 ) -> bool:
-    """Hear the answer, or ask for it; calls that came up against the budget together, after so much was said, share
-    one.
+    """Ask the user, and return whether the call can run again. Calls that reach the budget together share an answer:
+    `answers` is how many there were when this one started.
     """
     async with increase.asking:
-        if answer is None and increase.answers != said:
+        if increase.answers != answers:
             return increase.can_ask(short.budget)
-        extra = _parse_amount(answer if answer is not None else await _elicit(ctx, question))
-        await increase.record_answer(short.budget, extra, short.resets_at)
-        return extra > 0
+        if not increase.can_ask(short.budget):
+            return False
+        return await _record_answer(increase, short, await _elicit(ctx, question))
+
+
+async def _record_answer(increase: BudgetIncrease, short: Shortfall, answer: object) -> bool:
+    """Record a yes or a no, and return whether it approves the call. Less than what is missing approves nothing."""
+    extra = _parse_amount(answer)
+    if 0 < extra < short.short_usd:
+        return False
+    await increase.record_answer(short.budget, extra, short.resets_at)
+    return extra > 0
 
 
 async def _elicit(ctx: Context, question: types.ElicitRequest) -> types.ElicitResult | None:
@@ -131,11 +144,11 @@ async def _elicit(ctx: Context, question: types.ElicitRequest) -> types.ElicitRe
     try:
         return await ctx.session.elicit_form(params.message, params.requested_schema, ctx.request_id)
     except (MCPError, ValidationError):
-        return None  # it cannot, whatever it declared
+        return None  # the host declared forms and cannot show one
 
 
 def _parse_amount(answer: object) -> Decimal:
-    """Read how much was allowed; whatever is not a plain yes with an amount is a no."""
+    """Return the approved amount in USD; 0 for any answer that is not a yes with a valid amount."""
     if not isinstance(answer, types.ElicitResult) or answer.action != "accept":
         return Decimal(0)
     amount = (answer.content or {}).get(_AMOUNT_FIELD)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import mcp_types as types
 from mcp.server.caching import CacheHint
-from mcp.server.context import ServerRequestContext
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel import NotificationOptions, Server
 from mcp.shared.exceptions import MCPError
 
@@ -26,9 +29,10 @@ from mcp_router.operations.arguments import (
     parse_arguments,
 )
 from mcp_router.server import elicitation, prompts, resources
+from mcp_router.server.budget_increase import BudgetIncrease
 from mcp_router.server.callers import caller_from_request
 from mcp_router.server.progress import ProgressReporter, heartbeat
-from mcp_router.server.subscriptions import SubscriptionManager
+from mcp_router.server.subscriptions import CAN_SUBSCRIBE, SubscriptionManager
 from mcp_router.server.tools import GENERATE, TOOLS
 from mcp_router.text import to_compact_json
 
@@ -65,6 +69,8 @@ class _Server(Server[Any]):
         for lists in (can.tools, can.prompts, can.resources):
             if lists is not None:
                 lists.list_changed = False
+        if can.resources is not None and not CAN_SUBSCRIBE.get():
+            can.resources.subscribe = False
         return can
 
 
@@ -90,7 +96,7 @@ def create_server(app: App) -> Server[Any]:
         },
         lifespan=lifespan,
         on_list_tools=_list_tools,
-        on_call_tool=partial(_call_tool, app),
+        on_call_tool=partial(_call_tool, app, BudgetIncrease(app.ledger, app.settings.limits(), time.time)),
         on_list_resources=_list_resources,
         on_list_resource_templates=_list_templates,
         on_read_resource=partial(_read_resource, app),
@@ -101,16 +107,29 @@ def create_server(app: App) -> Server[Any]:
         on_get_prompt=_get_prompt,
         on_completion=partial(_complete, app),
     )
+    server.middleware.append(_parse_argument_text)
     server.extensions = {resources.APPS_EXTENSION: {}}
     return server
 
 
+async def _parse_argument_text(ctx: Context, call_next: CallNext) -> HandlerResult:
+    """Parse a tool's arguments if a host sent the whole object as JSON in a string."""
+    given = (ctx.params or {}).get("arguments")
+    if ctx.method == "tools/call" and isinstance(given, str):
+        try:
+            parsed: object = json.loads(given or "{}")
+        except (ValueError, RecursionError):
+            parsed = given
+        ctx = replace(ctx, params={**(ctx.params or {}), "arguments": parsed})
+    return await call_next(ctx)
+
+
 async def _call_tool(
-    app: App, ctx: Context, params: types.CallToolRequestParams
+    app: App, increase: BudgetIncrease, ctx: Context, params: types.CallToolRequestParams
 ) -> types.CallToolResult | types.InputRequiredResult:
     # Whatever goes wrong is a result by then: an error must not leave a task group, which would wrap it.
     async with heartbeat(ctx.session.report_progress) as progress:
-        return await _run_tool(app, params, ctx, progress)
+        return await _run_tool(app, increase, params, ctx, progress)
 
 
 async def _read_resource(app: App, ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
@@ -154,7 +173,7 @@ async def _get_prompt(_ctx: Context, params: types.GetPromptRequestParams) -> ty
 
 
 async def _run_tool(
-    app: App, params: types.CallToolRequestParams, ctx: Context, progress: ProgressReporter
+    app: App, increase: BudgetIncrease, params: types.CallToolRequestParams, ctx: Context, progress: ProgressReporter
 ) -> types.CallToolResult | types.InputRequiredResult:
     """Run a tool; whatever goes wrong becomes a tool error that the agent can act on."""
     tool = _TOOLS.get(params.name)
@@ -162,7 +181,7 @@ async def _run_tool(
         if tool is None:
             raise UnknownNameError("tool", params.name, _TOOLS)
         run = partial(tool, app, dict(params.arguments or {}), ctx, progress)
-        answer = await elicitation.run_within_budgets(app.budget_increase, ctx, params, run)
+        answer = await elicitation.run_within_budgets(increase, ctx, params, run)
     except BadInputError as error:
         return _to_error_result(f"{error.kind}: {error} Nothing was spent.")
     except RouterError as error:

@@ -10,6 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable, Hashable
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, get_args
 
@@ -29,6 +30,9 @@ PROVIDERS = "router://providers"
 COSTS = tuple(f"router://costs/{period}" for period in get_args(Period))
 _MAX_SUBSCRIPTIONS = 256
 """Subscriptions of earlier clients that are kept: a client that goes without a word is not heard of again."""
+
+CAN_SUBSCRIBE: ContextVar[bool] = ContextVar("CAN_SUBSCRIBE", default=True)
+"""Whether the connection of the current request lasts, so that a subscriber can hear of changes."""
 
 Context = ServerRequestContext[Any, Any]  # the SDK's own type parameters
 

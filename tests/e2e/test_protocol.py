@@ -210,13 +210,20 @@ async def test_changes_come_over_http_too_and_from_other_processes(tmp_path: Pat
 
 
 @OF_THE_HANDSHAKE_ERA
-async def test_a_transport_without_connections_says_that_it_cannot_announce(tmp_path: Path, vendors: Vendors) -> None:
+async def test_session_over_http_hears_of_changes(tmp_path: Path, vendors: Vendors) -> None:
+    updated: list[str] = []
+
+    async def note(message: object) -> None:
+        if isinstance(message, types.ResourceUpdatedNotification):
+            updated.append(str(message.params.uri))
+
     async with (
         site(tmp_path, environment(vendors, "groq")) as there,
-        Client(streamable_http_client(f"{there.url}/mcp"), mode="legacy") as client,
+        Client(streamable_http_client(f"{there.url}/mcp"), mode="legacy", message_handler=note) as client,
     ):
-        with pytest.raises(MCPError, match="subscriptions/listen"):
-            await client.subscribe_resource("router://providers")
+        await client.subscribe_resource("router://costs/today")
+        await client.call_tool("generate", TASK)
+        await _until(lambda: updated == ["router://costs/today"])
 
 
 async def test_who_listens_does_not_keep_the_server_from_stopping(tmp_path: Path, vendors: Vendors) -> None:

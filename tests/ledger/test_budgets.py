@@ -167,13 +167,34 @@ async def test_a_yes_outlives_the_server_and_holds_in_every_other_and_a_no_ends_
     assert (len(no.asked), len(yes.asked), unasked.asked) == (1, 1, [])
 
 
-async def test_a_yes_that_does_not_go_far_enough_refuses_with_the_new_figures(tmp_path: Path, vendors: Vendors) -> None:
+async def test_amount_below_what_is_missing_increases_no_budget(tmp_path: Path, vendors: Vendors) -> None:
     person = Person("accept", 0.000001)
     async with front(tmp_path, environment(vendors, "groq"), SPENT, elicitation_callback=person) as house:
         text = await house.refused("generate", **TASK)
 
-    assert "limit 0.000002 USD" in text
+        (budget,) = (await house.call("cost_summary"))["budgets"]
+
+    assert "limit 0.000001 USD" in text
+    assert budget["limit_usd"] == 0.000001
     assert len(person.asked) == 1
+
+
+async def test_answer_to_a_question_that_was_not_asked_increases_no_budget(tmp_path: Path, vendors: Vendors) -> None:
+    person = Person("accept", 1.0)
+    yes = types.ElicitResult(action="accept", content={"extra_usd": 1.0})
+    async with front(
+        tmp_path, environment(vendors, "groq"), SPENT, mode="2026-07-28", elicitation_callback=person
+    ) as house:
+        unasked = types.CallToolRequest(
+            params=types.CallToolRequestParams(
+                name="generate", arguments=TASK, input_responses={"over_budget:daily": yes, "over_budget:x": yes}
+            )
+        )
+        result = await house.client.session.send_request(unasked, types.InputRequiredResult)
+        (budget,) = (await house.call("cost_summary"))["budgets"]
+
+    assert list(result.input_requests or {}) not in ([], ["over_budget:daily"])
+    assert budget["limit_usd"] == 0.000001
 
 
 async def test_where_nothing_may_be_spent_or_nobody_can_be_asked_nobody_is_asked(

@@ -137,7 +137,7 @@ async def test_many_calls_run_side_by_side_and_others_are_answered_meanwhile(tmp
             for _ in range(32):
                 group.start_soon(one)
             await anyio.sleep(0.1)
-            with anyio.fail_after(0.3):
+            with anyio.fail_after(5):
                 await house.call("list_providers")
         took = anyio.current_time() - began
 
@@ -163,9 +163,9 @@ async def test_a_missing_key_is_made_up_for_by_another_host_of_the_family(tmp_pa
         ({"prompt": "x", "budget_tier": "gold"}, "ultra_economy"),
         ({"prompt": "x", "complexity": "hard"}, "simple"),
         ({"prompt": "  "}, "empty"),
-        ({"prompt": "x", "messages": [{"role": "user", "content": "y"}]}, "not both"),
+        ({"prompt": "x", "messages": [{"role": "user", "content": "y"}]}, "both given"),
         ({}, "prompt"),
-        ({"prompt": "x", "nonsense": 1}, "nonsense"),
+        ({"prompt": "x", "modell": 1}, "Use model."),
         ({"prompt": "x", "max_output_tokens": -1}, "max_output_tokens"),
     ],
 )

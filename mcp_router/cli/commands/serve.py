@@ -6,11 +6,10 @@ import gc
 import sys
 from argparse import Namespace
 
-from mcp.server.stdio import stdio_server
-
 from mcp_router.app import App
 from mcp_router.cli.exit_codes import DONE
 from mcp_router.server import create_server
+from mcp_router.server.stdio import serve_stdio
 
 
 async def run(app: App, given: Namespace) -> int:
@@ -18,8 +17,7 @@ async def run(app: App, given: Namespace) -> int:
     if given.transport == "stdio":
         server = create_server(app)
         _leave_alone_what_stays()
-        async with stdio_server() as (read_stream, write_stream):
-            await server.run(read_stream, write_stream, server.create_initialization_options())
+        await serve_stdio(server)
         return DONE
     # Imported here, not above: hosts start one process a session over stdio, which needs none of it.
     from mcp_router.http.request_guard import Address  # noqa: PLC0415
