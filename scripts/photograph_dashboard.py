@@ -116,9 +116,9 @@ def an_attempt(
 def opened(driver: Chrome, url: str, period: str) -> None:
     """Sign in with a token and choose a period."""
     driver.get(f"{url}/")
-    shown(driver, "document.getElementById('door').open")
+    shown(driver, "document.getElementById('sign-in').open")
     driver.find_element(By.ID, "token").send_keys(TOKEN)
-    driver.find_element(By.CSS_SELECTOR, "#door-form [type=submit], #door-form button").click()
+    driver.find_element(By.CSS_SELECTOR, "#sign-in-form [type=submit], #sign-in-form button").click()
     shown(driver, "document.body.dataset.state === 'shown'")
     run(
         driver,

@@ -1,1 +1,1 @@
-"""The router over HTTP: MCP, four plain endpoints, health, metrics and a dashboard behind one door."""
+"""The router over HTTP: MCP, JSON endpoints, health, metrics and a dashboard."""

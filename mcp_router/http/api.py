@@ -1,4 +1,4 @@
-"""The design's four endpoints: plain JSON over HTTP for callers that speak no MCP."""
+"""The endpoints under `/api/llm`: JSON over HTTP for programs without MCP."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def create_routes(app: App) -> list[Route]:
-    """Publish an app's calls and figures."""
+    """Return the routes of the JSON API."""
 
     async def providers(request: Request) -> Json:
         asked = parse_arguments(ProviderArguments, dict(request.query_params))
@@ -71,7 +71,7 @@ def create_routes(app: App) -> list[Route]:
 
 
 def to_endpoint(view: View) -> Endpoint:
-    """Answer with a view, or with why there is none."""
+    """Return an endpoint that answers with a view, or with its error."""
 
     async def endpoint(request: Request) -> Response:
         try:
@@ -85,7 +85,7 @@ def to_endpoint(view: View) -> Endpoint:
 
 
 class _Generate:
-    """Answers a call. An application of its own: what is wrapped around a plain endpoint would cost every call."""
+    """The endpoint for calls. An ASGI application: Starlette's function wrappers would cost every call time."""
 
     def __init__(self, app: App) -> None:
         self._app = app
@@ -126,7 +126,7 @@ def _wants_events(request: Request) -> bool:
 
 
 class _UnsupportedMediaTypeError(BadInputError):
-    """The body is of a type that is not taken."""
+    """The body has another type than JSON."""
 
 
 async def _parse_body(request: Request) -> dict[str, object]:
@@ -135,12 +135,12 @@ async def _parse_body(request: Request) -> dict[str, object]:
     try:
         body: object = json.loads(await request.body())
     except (ValueError, RecursionError) as exc:
-        raise BadInputError("The body is not JSON.") from exc
+        raise BadInputError("The body is not valid JSON.") from exc
     if not isinstance(body, dict):
-        raise BadInputError('The body must be a JSON object, say {"prompt": "…"}.')
+        raise BadInputError('The body must be a JSON object, for example {"prompt": "…"}.')
     return {str(name): value for name, value in body.items()}  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType] -- it came from JSON
 
 
 def _reject_parameters(request: Request) -> None:
     if request.query_params:
-        raise BadInputError("This takes no parameters.")
+        raise BadInputError("This endpoint takes no parameters.")

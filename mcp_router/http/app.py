@@ -1,4 +1,4 @@
-"""The whole site as one ASGI application."""
+"""The ASGI application: all routes behind the request guard and admission control."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ HEALTH = "/health"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HttpApp:
-    """The application, and what ends its requests when it is to stop."""
+    """The application, and the parts that end its requests when it stops."""
 
     asgi: ASGIApp
     admission: AdmissionControl
@@ -40,7 +40,7 @@ class HttpApp:
 
 
 def create_http_app(app: App, address: Address, *, tokens: ClientTokens, limits: AdmissionLimits, sse: bool) -> HttpApp:
-    """Assemble MCP, the endpoints, health, metrics and the dashboard behind one door."""
+    """Assemble MCP, the endpoints, health, metrics and the dashboard behind one request guard."""
     server = create_server(app)
     endpoint = McpEndpoint(server, address.security, max_body_bytes=limits.body_bytes)
 
@@ -58,9 +58,9 @@ def create_http_app(app: App, address: Address, *, tokens: ClientTokens, limits:
         *dashboard.create_routes(app),
     ]
     transport = SseServerTransport("/messages/", address.security, limits.body_bytes)
-    legacy = SseEndpoint(transport, server)
+    sse_endpoint = SseEndpoint(transport, server)
     if sse:
-        routes += [Route("/sse", legacy, methods=["GET"]), Mount("/messages/", transport.handle_post_message)]
+        routes += [Route("/sse", sse_endpoint, methods=["GET"]), Mount("/messages/", transport.handle_post_message)]
     site = Starlette(
         routes=routes,
         lifespan=lifespan,
@@ -70,8 +70,8 @@ def create_http_app(app: App, address: Address, *, tokens: ClientTokens, limits:
     site.router.redirect_slashes = False
     public = dashboard.PUBLIC | {HEALTH}
     admission = AdmissionControl(_add_tracing(site, app), limits=limits, free=frozenset({HEALTH}))
-    doors = RequestGuard(admission, address=address, tokens=tokens, public=public, probed=frozenset({HEALTH}))
-    return HttpApp(asgi=doors, admission=admission, sse=legacy)
+    guard = RequestGuard(admission, address=address, tokens=tokens, public=public, probed=frozenset({HEALTH}))
+    return HttpApp(asgi=guard, admission=admission, sse=sse_endpoint)
 
 
 def _add_tracing(site: ASGIApp, app: App) -> ASGIApp:
@@ -84,10 +84,10 @@ def _add_tracing(site: ASGIApp, app: App) -> ASGIApp:
 
 async def _handle_http_error(_request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
-    words = {404: ("not_found", "There is nothing here."), 405: ("not_allowed", "This method is not for here.")}
-    kind, message = words.get(status, ("failed", "This cannot be answered."))
+    words = {404: ("not_found", "Not found."), 405: ("not_allowed", "Method not allowed.")}
+    kind, message = words.get(status, ("failed", "The request failed."))
     return error_response(kind, message, status, error.headers if isinstance(error, HTTPException) else None)
 
 
 async def _handle_crash(_request: Request, _error: Exception) -> Response:
-    return error_response("internal", "Something broke here; the log says what.", 500)
+    return error_response("internal", "Internal server error. See the server log.", 500)

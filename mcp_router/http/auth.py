@@ -1,4 +1,4 @@
-"""Clients' tokens: read once as hashes, compared in constant time."""
+"""Clients' tokens, kept as hashes and compared in constant time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 class ClientTokens:
-    """Who may come in, by the SHA-256 of their token."""
+    """Callers by the SHA-256 of their token."""
 
     def __init__(self, callers: Mapping[bytes, Caller]) -> None:
         self._callers = dict(callers)
@@ -29,11 +29,11 @@ class ClientTokens:
         return bool(self._callers)
 
     def find_caller(self, authorization: str | None) -> Caller | None:
-        """Say whose token an `Authorization` header bears; None where it is nobody's."""
+        """Return the caller for an `Authorization` header, or None if the token is unknown."""
         scheme, token = (authorization or "")[: len(_BEARER)], (authorization or "")[len(_BEARER) :]
         given = hashlib.sha256(token.strip().encode()).digest()
         found: Caller | None = None
-        # Every client is compared, found or not, so that time tells nothing about who is there.
+        # Compare every client, so that the time does not reveal which names exist.
         for known, caller in self._callers.items():
             if hmac.compare_digest(known, given):
                 found = caller
@@ -44,7 +44,7 @@ def load_tokens(settings: Settings) -> ClientTokens:
     """Read the clients' tokens.
 
     Raises:
-        ConfigError: A client's token is missing or told twice, or two have the same.
+        ConfigError: A client's token is missing or given twice, or two clients have the same one.
     """
     callers: dict[bytes, Caller] = {}
     for name, client in settings.configuration.clients.items():
@@ -52,35 +52,37 @@ def load_tokens(settings: Settings) -> ClientTokens:
         if known is None:
             continue
         if name in OWNERS:
-            raise ConfigError(f"{settings.path}: clients.{name}: that name is whoever starts the server: take another.")
+            raise ConfigError(
+                f"{settings.path}: clients.{name}: the name is reserved for the server's own user. Choose another."
+            )
         if known in callers:
-            raise ConfigError(f"{settings.path}: clients.{name}: it has the same token as {callers[known].name}.")
+            raise ConfigError(f"{settings.path}: clients.{name}: has the same token as {callers[known].name}.")
         callers[known] = Caller(name=name, sees_all=client.sees_all)
     return ClientTokens(callers)
 
 
 def _hash_token(name: str, client: ClientSettings, settings: Settings) -> bytes | None:
     if client.token_sha256 is not None and client.token_env is not None:
-        raise ConfigError(f"{settings.path}: clients.{name}: it has token_sha256 and token_env: leave one of them out.")
+        raise ConfigError(f"{settings.path}: clients.{name}: has token_sha256 and token_env. Remove one of them.")
     if client.token_sha256 is not None:
         return bytes.fromhex(client.token_sha256)
     if client.token_env is None:
         return None
     token = settings.environ.get(client.token_env, "").strip()
     if not token:
-        raise ConfigError(f"{settings.path}: clients.{name}: its token_env {client.token_env} is not set.")
+        raise ConfigError(f"{settings.path}: clients.{name}: token_env {client.token_env} is not set.")
     if len(token) < _MIN_TOKEN_CHARS:
         logger.warning(
-            "the token of client %s is shorter than %d characters: it may be guessed", name, _MIN_TOKEN_CHARS
+            "the token of client %s is shorter than %d characters and can be guessed", name, _MIN_TOKEN_CHARS
         )
     return hashlib.sha256(token.encode()).digest()
 
 
 def require_tokens(host: str, known: ClientTokens, settings: Settings) -> None:
-    """Serve an address that others can reach only where clients have tokens.
+    """Check that an address which others can reach is served only with clients' tokens.
 
     Raises:
-        ConfigError: They have none.
+        ConfigError: No client has a token.
     """
     if known or is_loopback(host):
         return
@@ -92,7 +94,7 @@ def require_tokens(host: str, known: ClientTokens, settings: Settings) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Say whether only this machine can reach an address."""
+    """Return whether only this machine can reach an address."""
     if host == "localhost":
         return True
     try:

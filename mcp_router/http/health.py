@@ -1,4 +1,4 @@
-"""Whether the process lives, and whether it can be sent calls."""
+"""The endpoint `/health`: whether the process runs, and whether it is ready for calls."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _CACHE_S = 1.0
 
 
 class Health:
-    """Answers `/health`: 200 while the process lives; with `?ready=1`, 503 while the ledger is out of reach.
+    """The endpoint `/health`: 200 while the process runs; with `?ready=1`, 503 while the ledger is unreachable.
 
-    Why it is goes to the log, once: a probe is told no more than that.
+    The reason goes to the log once; a probe does not see it.
     """
 
     def __init__(self, app: App) -> None:
@@ -40,7 +40,7 @@ class Health:
         return json_response(view, 503 if asked and not ready else 200)
 
     async def _is_ready(self) -> bool:
-        # Nobody's token is asked for here, so what it costs the ledger must not grow with who asks.
+        # No token is needed here, so the ledger's work must not grow with the number of probes.
         async with self._check_lock:
             if anyio.current_time() - self._checked_at >= _CACHE_S:
                 before, self._problem = self._problem, await self._find_problem()
@@ -52,7 +52,7 @@ class Health:
             return self._problem is None
 
     async def _find_problem(self) -> str | None:
-        """Say why the ledger cannot be reached, if it cannot."""
+        """Return why the ledger cannot be reached, or None if it can."""
         try:
             with anyio.fail_after(_LEDGER_TIMEOUT_S):
                 await self._app.ledger.read_availability(time.time())

@@ -1,6 +1,6 @@
-"""Figures for Prometheus, read from the ledger at every scrape: replicas and restarts agree on them.
+"""Metrics for Prometheus, read from the ledger at every scrape, so that replicas and restarts agree.
 
-Each replica tells the whole, so take `max`, not `sum`, over them.
+Each replica reports the totals of all, so aggregate with `max`, not `sum`.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from mcp_router.operations.caller import Caller
 from mcp_router.server.callers import caller_from_request
 
 BUCKET_BOUNDS_S = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
-"""Bounds of the histogram, each of which is one of the ledger's."""
+"""Bounds of the histogram; each is also a bound of the ledger's."""
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 _MODEL_LABELS = ("provider", "model")
 _MAX_UNLISTED_MODELS = 20
-"""Of one provider's models that nobody lists: the rest are told together."""
+"""For models of one provider that are in no list; the others are summed."""
 _OTHER = "other"
 _MAX_BREAKERS = 200
 Groups = Mapping[str, Totals]
@@ -52,13 +52,13 @@ _SUMMED = (
 
 
 class Metrics:
-    """Answers `/metrics` with what the caller may see."""
+    """The endpoint `/metrics`, with what the caller can see."""
 
     def __init__(self, app: App) -> None:
         self._app = app
 
     async def __call__(self, request: Request) -> Response:
-        """Answer a scrape."""
+        """Return the metrics."""
         try:
             families = await _collect_families(self._app, caller_from_request(request))
         except LedgerError as error:
@@ -93,7 +93,7 @@ async def _collect_families(app: App, caller: Caller) -> list[Metric]:
 
 
 def _merge_unlisted(by_model: Groups, listed: Container[str]) -> Groups:
-    """Put a provider's models together that nobody lists, but for those asked most: callers choose their names."""
+    """Sum a provider's unlisted models except the most used ones: callers choose their names, without limit."""
     unlisted = sorted((name for name in by_model if name not in listed), key=lambda name: -by_model[name].attempts)
     seen, together = Counter[str](), defaultdict[str, list[Totals]](list)
     for name in unlisted:
@@ -147,15 +147,15 @@ def _create_attempt_metrics(by_model: Groups) -> Iterator[Metric]:
 
 
 def _buckets(totals: Totals) -> list[tuple[str, float]]:
-    """Put the ledger's buckets together into Prometheus' few, whose bounds are among theirs."""
-    told = [(str(bound), count_within(totals.latencies, bound * 1000)) for bound in BUCKET_BOUNDS_S]
-    return [*told, ("+Inf", sum(totals.latencies))]
+    """Return cumulative counts for Prometheus' bounds, which are among the ledger's."""
+    buckets = [(str(bound), count_within(totals.latencies, bound * 1000)) for bound in BUCKET_BOUNDS_S]
+    return [*buckets, ("+Inf", sum(totals.latencies))]
 
 
 def _create_budget_metrics(states: Sequence[BudgetStatus]) -> Iterator[Metric]:
     limit = GaugeMetricFamily("mcp_router_budget_limit_usd", "The most that may be spent", labels=["budget"])
     left = GaugeMetricFamily("mcp_router_budget_left_usd", "What may still be spent", labels=["budget"])
-    held = GaugeMetricFamily("mcp_router_budget_held_usd", "Claimed by calls under way", labels=["budget"])
+    held = GaugeMetricFamily("mcp_router_budget_held_usd", "Held by calls in flight", labels=["budget"])
     for state in states:
         name = [state.budget.name]
         limit.add_metric(name, float(state.budget.limit_usd))
@@ -164,11 +164,13 @@ def _create_budget_metrics(states: Sequence[BudgetStatus]) -> Iterator[Metric]:
     yield from (limit, left, held)
 
 
-def _create_breaker_metric(benches: Sequence[Breaker], now: float) -> Metric:
+def _create_breaker_metric(breakers: Sequence[Breaker], now: float) -> Metric:
     left = GaugeMetricFamily(
-        "mcp_router_benched_seconds", "How long it is still left alone", labels=["scope", "reason"]
+        "mcp_router_benched_seconds", "Time until the circuit breaker half-opens", labels=["scope", "reason"]
     )
-    standing = sorted((bench for bench in benches if bench.open_until > now), key=lambda bench: -bench.open_until)
-    for bench in standing[:_MAX_BREAKERS]:
-        left.add_metric([bench.scope, bench.reason], bench.open_until - now)
+    standing = sorted(
+        (breaker for breaker in breakers if breaker.open_until > now), key=lambda breaker: -breaker.open_until
+    )
+    for breaker in standing[:_MAX_BREAKERS]:
+        left.add_metric([breaker.scope, breaker.reason], breaker.open_until - now)
     return left

@@ -1,4 +1,4 @@
-"""The OpenAPI document: made from the arguments that are checked and the results that tools promise."""
+"""The OpenAPI document, built from the arguments' models and the tools' output schemas."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from mcp_router.server.tools import COST_SUMMARY, EXPLAIN_ROUTE, GENERATE, LIST_
 _REF = "#/components/schemas/{model}"
 _ERRORS = {
     "400": "The request is wrong; nothing was spent",
-    "401": "No client's token",
-    "402": "A budget does not admit the call",
-    "408": "The body came too slowly",
+    "401": "The token is missing or unknown",
+    "402": "A budget would be exceeded",
+    "408": "The body arrived too slowly",
     "413": "The body is too large",
     "415": "The body is not JSON",
-    "429": "Every model is at its limit; see Retry-After",
-    "502": "Every model was asked and failed",
-    "503": "No model may answer, or the ledger is away; see Retry-After",
+    "429": "Every model is at its rate limit; see Retry-After",
+    "502": "Every model failed",
+    "503": "No model is available, or the ledger is unreachable; see Retry-After",
     "504": "The call's deadline has passed",
 }
 _ALWAYS = ("400", "401", "503")
@@ -35,7 +35,7 @@ _ERROR: Json = {
             "required": ["kind", "message"],
             "properties": {
                 "kind": {"type": "string", "description": "One word"},
-                "message": {"type": "string", "description": "What happened, and what to do"},
+                "message": {"type": "string", "description": "What failed, and how to fix it"},
                 "call_id": {"type": "string"},
             },
         }
@@ -51,7 +51,7 @@ def create_document() -> Json:
     schemas: dict[str, Json] = dict(found["$defs"])
     schemas["GenerateArguments"]["properties"] = {
         **schemas["GenerateArguments"]["properties"],  # type: ignore[dict-item]  # a JSON object
-        "stream": {"type": "boolean", "description": "Send the answer as events, as it comes"},
+        "stream": {"type": "boolean", "description": "Send the answer as events while it is generated"},
     }
     schemas |= {
         "Generated": dict(GENERATE.output_schema or {}),
@@ -67,14 +67,16 @@ def create_document() -> Json:
         "paths": _paths(schemas),
         "components": {
             "schemas": schemas,
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "description": "Where clients have one"}},
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer", "description": "Required if clients are configured"}
+            },
         },
         "security": [{"token": []}, {}],
     }
 
 
 def _paths(schemas: dict[str, Json]) -> Json:
-    generate = _operation("generate", "Get a subtask done", "Generated", ("402", "429", "502", "504", *_BODY))
+    generate = _operation("generate", "Run a subtask", "Generated", ("402", "429", "502", "504", *_BODY))
     generate["requestBody"] = _json_body("GenerateArguments")
     answers = generate["responses"]["200"]["content"]  # type: ignore[index]  # a JSON object
     answers["text/event-stream"] = {
@@ -86,9 +88,9 @@ def _paths(schemas: dict[str, Json]) -> Json:
     }
     explain = _operation("explain", "Plan without spending", "Explained", _BODY)
     explain["requestBody"] = _json_body("ExplainArguments")
-    providers = _operation("providers", "Who can be asked", "Providers")
+    providers = _operation("providers", "List providers", "Providers")
     providers["parameters"] = _parameters(schemas["ProviderArguments"])
-    costs = _operation("costSummary", "What calls cost and saved", "Costs")
+    costs = _operation("costSummary", "Summarize costs and savings", "Costs")
     costs["parameters"] = _parameters(schemas["CostArguments"])
     return {
         "/api/llm/generate": {"post": generate},
@@ -125,7 +127,7 @@ def _parameters(schema: Json) -> list[Json]:
 
 
 def _without_null(schema: Json) -> Json:
-    """Drop null from a parameter's type: a query has no way to write it."""
+    """Return a parameter's type without null, which a query cannot express."""
     kinds = schema.get("anyOf")
     if not isinstance(kinds, list):
         return schema

@@ -1,4 +1,4 @@
-"""What every request passes before anything answers it: who it is for, where it comes from, whose token it bears."""
+"""Checks of every request: its host, its origin and its token."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ _SECURITY = [(name.lower().encode(), value.encode()) for name, value in SECURITY
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Address:
-    """Where the site is served, and which other names and pages may speak to it."""
+    """The address of the server, and the other names under which it can be reached."""
 
     host: str
     port: int
     allowed_hosts: tuple[str, ...] = ()
-    """Names it is reached by beside its address, say behind a proxy."""
+    """Other names of the server, for example behind a proxy."""
 
     @property
     def security(self) -> TransportSecuritySettings:
@@ -59,7 +59,7 @@ def _with_any_port(origin: str) -> tuple[str, str]:
 
 
 class RequestGuard:
-    """ASGI middleware: security headers on the way out; host, origin and token on the way in."""
+    """ASGI middleware that checks host, origin and token, and adds security headers."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class RequestGuard:
         self._probed = probed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request in, or say why not."""
+        """Serve a request, or answer why it is rejected."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -99,9 +99,9 @@ class RequestGuard:
             return None
         if (refused := await self._rebinding.validate_request(request)) is not None:
             what = "Host" if refused.status_code == 421 else "Origin"  # noqa: PLR2004 - the SDK's answer to a wrong host
-            return error_response("forbidden", f"This {what} may not speak to this server.", refused.status_code)
+            return error_response("forbidden", f"This {what} is not allowed.", refused.status_code)
         if _is_foreign_origin(request) and not self._rebinding.settings.enable_dns_rebinding_protection:
-            return error_response("forbidden", "This Origin may not speak to this server.", 403)
+            return error_response("forbidden", "This Origin is not allowed.", 403)
         if not self._tokens or path in self._public:
             return None
         caller = self._tokens.find_caller(request.headers.get("authorization"))
@@ -109,7 +109,7 @@ class RequestGuard:
             given = 'error="invalid_token", ' if "authorization" in request.headers else ""
             return error_response(
                 "unauthorized",
-                "This server asks for a client's token: Authorization: Bearer TOKEN.",
+                "A client's token is required: Authorization: Bearer TOKEN.",
                 401,
                 {"WWW-Authenticate": f'Bearer {given}realm="mcp-llm-router"'},
             )
@@ -118,6 +118,6 @@ class RequestGuard:
 
 
 def _is_foreign_origin(request: Request) -> bool:
-    """Say whether another site's page sends it."""
+    """Return whether a page of another site sent the request."""
     origin = request.headers.get("origin")
     return origin is not None and origin.partition("://")[2] != request.headers.get("host")

@@ -1,4 +1,4 @@
-"""Answers as HTTP: JSON, and errors with the status that fits them."""
+"""HTTP responses: JSON, and errors with their status."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LEDGER_RETRY_AFTER_S = 5
 
 
 def json_response(view: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """Answer with JSON that no cache keeps."""
+    """Return a JSON response that no cache keeps."""
     return Response(
         to_compact_json(view),
         status_code=status,
@@ -42,24 +42,24 @@ def json_response(view: object, status: int = 200, headers: Mapping[str, str] | 
 
 
 def error_response(kind: str, message: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
-    """Answer with an error in the one shape that all errors have."""
+    """Return an error response in the shape that all errors have."""
     return json_response({"error": {"kind": kind, "message": message}}, status, headers)
 
 
 def response_from_error(error: RouterError | LedgerError) -> Response:
-    """Answer with what went wrong."""
+    """Return the response for a failed call."""
     status, headers = _status(error)
     return json_response(view_from_error(error), status, headers)
 
 
 def view_from_error(error: RouterError | LedgerError) -> Json:
-    """Tell what went wrong, as JSON."""
+    """Return a failure as JSON."""
     if isinstance(error, LedgerError):
         return {"error": {"kind": "ledger", "message": str(error)}}
-    told: Json = {"kind": error.kind, "message": str(error)}
+    error_fields: Json = {"kind": error.kind, "message": str(error)}
     if error.call_id is not None:
-        told["call_id"] = error.call_id
-    return {"error": told}
+        error_fields["call_id"] = error.call_id
+    return {"error": error_fields}
 
 
 def _status(error: RouterError | LedgerError) -> tuple[int, Mapping[str, str]]:
@@ -69,4 +69,4 @@ def _status(error: RouterError | LedgerError) -> tuple[int, Mapping[str, str]]:
     if error.retry_after is None:
         return status, {}
     waiting = {"Retry-After": str(max(1, math.ceil(error.retry_after)))}
-    return (TOO_MANY_REQUESTS if status == 503 else status), waiting  # noqa: PLR2004 - nobody is broken, it is only too soon
+    return (TOO_MANY_REQUESTS if status == 503 else status), waiting  # noqa: PLR2004 - a wait ends it

@@ -1,4 +1,4 @@
-"""Serves the site: binds the address, answers until it is told to stop, and lets calls under way end."""
+"""The HTTP server: binds the address, serves until a signal, and gives calls in flight time to end."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ async def serve(
     limits: AdmissionLimits | None = None,
     on_listening: Callable[[str], None],
 ) -> None:
-    """Serve until SIGINT or SIGTERM; `on_listening` is told the URL.
+    """Serve until SIGINT or SIGTERM; `on_listening` receives the URL.
 
     Raises:
-        ConfigError: The address is taken, or open to strangers.
+        ConfigError: The address cannot be bound, or others can reach it and no client has a token.
     """
     known = load_tokens(app.settings)
     require_tokens(address.host, known, app.settings)
@@ -59,7 +59,7 @@ async def serve(
 
 
 async def _serve_until_stopped(server: uvicorn.Server, listener: socket.socket) -> None:
-    """Serve until a signal comes or the caller is cancelled; either way calls under way may end."""
+    """Serve until a signal comes or the caller is cancelled; in both cases calls in flight get time to end."""
 
     async def serve_to_the_end() -> None:
         with anyio.CancelScope(shield=True):
@@ -109,8 +109,8 @@ def _bind(address: Address) -> socket.socket:
     except OSError as exc:
         listener.close()
         raise ConfigError(
-            f"--host {address.host} --port {address.port}: it cannot be served ({exc.strerror or exc}). "
-            "Take another address or port."
+            f"--host {address.host} --port {address.port}: cannot bind ({exc.strerror or exc}). "
+            "Choose another address or port."
         ) from exc
     return listener
 
@@ -139,8 +139,8 @@ class TimeoutProtocol(H11Protocol):
             self._cancel_head_timer()
 
     def send_400_response(self, msg: str) -> None:
-        """Say what is wrong with a head, and go on reading for a moment: whoever is still sending when the connection
-        closes never sees the answer.
+        """Answer an invalid head, and read on for a moment: a client that still sends when the connection closes never
+        sees the answer.
         """
         said = f"{msg} A request's head may have {_MAX_HEAD_BYTES // 1024} KiB.\n".encode()
         head = (

@@ -1,4 +1,4 @@
-"""The older of MCP's two transports over HTTP: events go out on one stream, messages come in beside it."""
+"""MCP's older HTTP transport: events go out on one stream, messages come in as separate requests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SEND_TIME_S = 0.5
 
 
 class SseEndpoint:
-    """ASGI application: the stream of one client, which stands open until the client or the server hangs up."""
+    """ASGI application: the stream of one client, open until the client or the server closes it."""
 
     def __init__(self, transport: SseServerTransport, server: Server[object]) -> None:
         self._transport = transport
@@ -40,7 +40,7 @@ class SseEndpoint:
             await self._server.run(read_stream, write_stream, self._server.create_initialization_options())
 
     async def close(self) -> None:
-        """End every stream, once each request has its answer: what is listened for will not come any more."""
+        """End every stream once each request has its answer."""
         await anyio.sleep(_SEND_TIME_S)
         while self._unanswered:
             self._answered = anyio.Event()
@@ -54,7 +54,7 @@ class SseEndpoint:
 
     async def _count_request(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         if ctx.method == "subscriptions/listen":
-            return await call_next(ctx)  # it never has an answer
+            return await call_next(ctx)  # it has no answer
         self._unanswered += 1
         try:
             return await call_next(ctx)

@@ -1,4 +1,4 @@
-"""A call whose answer is sent as it comes, and which ends when its client hangs up."""
+"""Responses that stream a call's answer, and end the call when the client disconnects."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from mcp_router.text import to_compact_json
 from providers.completion import RESTART, OnText
 
 Work = Callable[[OnText | None], Awaitable[Json]]
-"""A call; it tells its text piece by piece to whom it is given."""
+"""A call that passes its text on piece by piece."""
 
 _Item = str | Json | RouterError | LedgerError
 """A piece of text, the result, or why there is none."""
 
 
 class _End:
-    """Nothing more is told."""
+    """The end of a stream."""
 
 
 ON_DISCONNECT = "hung_up"
@@ -31,7 +31,7 @@ ON_DISCONNECT = "hung_up"
 call would take a twentieth of its time.
 """
 KEEPALIVE_S = 10.0
-"""Seconds of silence after which a stream says that it still lives: proxies cut silent ones."""
+"""Seconds of silence after which a stream sends a comment: proxies cut silent streams."""
 _HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
     "Cache-Control": "no-store, no-transform",
@@ -40,10 +40,10 @@ _HEADERS = {
 
 
 class CallResponse(Response):
-    """Runs a call and answers with its result; cancels it when the client hangs up."""
+    """Response with the result of a call, which ends when the client disconnects."""
 
     def __init__(self, work: Work, *, stream: bool) -> None:
-        """With `stream`, its text is sent as events as it comes."""
+        """With `stream`, the text is sent as events as it arrives."""
         super().__init__()
         self._work = work
         self._stream = stream
@@ -66,10 +66,10 @@ async def _run_to_end(work: Work) -> Response:
 
 
 async def _stream(work: Work, scope: Scope, receive: Receive, send: Send) -> None:
-    telling, told = anyio.create_memory_object_stream[_Item](0)
-    async with told, anyio.create_task_group() as group:
-        group.start_soon(_produce, work, telling)
-        first = await _receive(told)
+    sender, items = anyio.create_memory_object_stream[_Item](0)
+    async with items, anyio.create_task_group() as group:
+        group.start_soon(_produce, work, sender)
+        first = await _receive(items)
         if isinstance(first, RouterError | LedgerError):
             # Nothing was sent yet: the error still has its own status.
             await response_from_error(first)(scope, receive, send)
@@ -77,39 +77,39 @@ async def _stream(work: Work, scope: Scope, receive: Receive, send: Send) -> Non
         head = [(name.lower().encode(), value.encode()) for name, value in _HEADERS.items()]
         await send({"type": "http.response.start", "status": 200, "headers": head})
         await send({"type": "http.response.body", "body": _format_event(first), "more_body": True})
-        while not isinstance(told_next := await _receive(told), _End):
-            await send({"type": "http.response.body", "body": _format_event(told_next), "more_body": True})
+        while not isinstance(item := await _receive(items), _End):
+            await send({"type": "http.response.body", "body": _format_event(item), "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _produce(work: Work, telling: MemoryObjectSendStream[_Item]) -> None:
-    async with telling:
+async def _produce(work: Work, sender: MemoryObjectSendStream[_Item]) -> None:
+    async with sender:
         try:
-            await telling.send(await work(telling.send))
+            await sender.send(await work(sender.send))
         except (RouterError, LedgerError) as error:
-            await telling.send(error)
+            await sender.send(error)
 
 
-async def _receive(told: MemoryObjectReceiveStream[_Item]) -> _Item | _End | None:
-    """Take what is told next; None where nothing was for a while."""
+async def _receive(items: MemoryObjectReceiveStream[_Item]) -> _Item | _End | None:
+    """Return the next item, or None after a silence of `KEEPALIVE_S`."""
     with anyio.move_on_after(KEEPALIVE_S):
         try:
-            return await told.receive()
+            return await items.receive()
         except anyio.EndOfStream:
             return _End()
     return None
 
 
-def _format_event(told: _Item | _End | None) -> bytes:
-    match told:
-        case str() if told is RESTART:
+def _format_event(item: _Item | _End | None) -> bytes:
+    match item:
+        case str() if item is RESTART:
             name, data = "restart", {}
         case str():
-            name, data = "text", {"text": told}
+            name, data = "text", {"text": item}
         case dict():
-            name, data = "result", told
+            name, data = "result", item
         case RouterError() | LedgerError():
-            name, data = "error", view_from_error(told)
+            name, data = "error", view_from_error(item)
         case _:
-            return b": still at it\n\n"
+            return b": keep-alive\n\n"
     return f"event: {name}\ndata: {to_compact_json(data)}\n\n".encode()

@@ -1,4 +1,4 @@
-"""A span for every request that asks for something, in its caller's trace where it names one."""
+"""A span for every API request, in the caller's trace if it names one."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _SERVER_ERROR = 500
 _TRACED_PREFIXES = ("/api/llm/", "/mcp", "/sse", "/messages/")
-"""Probes, scrapes and the dashboard's own questions would drown the rest."""
+"""Probes, scrapes and the dashboard's polling are left out."""
 
 
 class TracingMiddleware:
-    """ASGI middleware: what is done for a request hangs below its span, the MCP SDK's own spans too."""
+    """ASGI middleware that makes a span the parent of all spans of its request, also the MCP SDK's."""
 
     def __init__(self, app: ASGIApp, tracer: Tracer) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""Tells a caller how far its call is, and that it still lives, in numbers that only grow."""
+"""Progress notifications of a call, and a heartbeat, in numbers that only grow."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager, suppress
 import anyio
 
 HEARTBEAT_INTERVAL_S = 5.0
-"""Seconds between signs of life: hosts cut a call that is silent for a minute."""
+"""Seconds between notifications: hosts cut a call that is silent for a minute."""
 _STEP = 0.01
-"""What a sign of life adds to the count of things done: the protocol wants every number higher than the last, and what
-is done next must still be higher.
+"""What a heartbeat adds to the count of things done: every number must be higher than the last (MCP), and the next real
+one higher still.
 """
 
 Report = Callable[[float, float | None, str], Awaitable[None]]
@@ -29,12 +29,12 @@ class ProgressReporter:
         self._said = "waiting for the model"
 
     async def report(self, done: float, total: float | None, said: str) -> None:
-        """Say how much is done."""
+        """Report how much is done."""
         self._total, self._said = total, said
         await self._send(done, said)
 
     async def report_alive(self) -> None:
-        """Say that it still runs."""
+        """Report that the call still runs."""
         seconds = anyio.current_time() - self._began
         done = self._last + _STEP
         await self._send(done if self._total is None else min(done, self._total), f"{self._said}, {seconds:.0f} s")
@@ -43,13 +43,13 @@ class ProgressReporter:
         if done <= self._last:
             return
         self._last = done
-        with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):  # nobody listens any more
+        with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):  # the host has disconnected
             await self._report(done, self._total, said)
 
 
 @asynccontextmanager
 async def heartbeat(report: Report) -> AsyncGenerator[ProgressReporter]:
-    """Report every few seconds that a call runs; what it yields tells how far it is."""
+    """Report every few seconds that a call runs, and yield the reporter of its progress."""
     progress = ProgressReporter(report)
 
     async def tick() -> None:

@@ -19,7 +19,7 @@ from mcp_router.text import to_compact_json
 
 _JSON = "application/json"
 APP_MIME_TYPE = "text/html;profile=mcp-app"
-"""What a page of an MCP App is served as: https://modelcontextprotocol.io/specification/draft/extensions/apps"""
+"""Media type of a page of an MCP App: https://modelcontextprotocol.io/specification/draft/extensions/apps"""
 APPS_EXTENSION = "io.modelcontextprotocol/ui"
 _STATIC_TTL_MS = 3_600_000
 _LIVE_TTL_MS = 5_000
@@ -27,7 +27,12 @@ _LIVE_TTL_MS = 5_000
 RESOURCES = (
     types.Resource(uri="router://use-cases", name="use-cases", mime_type=_JSON, description="The eight use cases"),
     types.Resource(uri="router://budget-tiers", name="budget-tiers", mime_type=_JSON, description="Tiers and ceilings"),
-    types.Resource(uri="router://providers", name="providers", mime_type=_JSON, description="Who can be asked now"),
+    types.Resource(
+        uri="router://providers",
+        name="providers",
+        mime_type=_JSON,
+        description="Providers and whether they are available",
+    ),
     types.Resource(uri="router://models", name="models", mime_type=_JSON, description="Every model, with its prices"),
     types.Resource(uri=COSTS_VIEW, name="costs-view", mime_type=APP_MIME_TYPE, description="Draws cost_summary"),
 )
@@ -36,7 +41,7 @@ TEMPLATES = (
         uri_template="router://routes/{use_case}",
         name="routes",
         mime_type=_JSON,
-        description="Which models a use case asks, tier by tier",
+        description="Models of a use case, by tier",
     ),
     types.ResourceTemplate(
         uri_template="router://calls/{call_id}",
@@ -48,7 +53,7 @@ TEMPLATES = (
         uri_template="router://costs/{period}",
         name="costs",
         mime_type=_JSON,
-        description="What a period cost and saved",
+        description="Costs and savings of a period",
     ),
 )
 
@@ -56,7 +61,7 @@ _NAMES = tuple(str(resource.uri) for resource in RESOURCES) + tuple(one.uri_temp
 
 
 async def read_resource(app: App, uri: str, *, caller: Caller = LOCAL) -> types.ReadResourceResult:
-    """Read a resource, as far as it is the caller's to see.
+    """Read a resource, limited to what the caller can see.
 
     Raises:
         UnknownNameError: There is no such resource.
@@ -95,7 +100,7 @@ async def read_resource(app: App, uri: str, *, caller: Caller = LOCAL) -> types.
 
 def _read_costs_view() -> types.ReadResourceResult:
     page = (files("mcp_router.server") / "costs_view.html").read_text("utf-8")
-    # It fetches nothing: without `csp` hosts allow it none, and that is as it should be.
+    # It fetches nothing, so it declares no `csp`, and hosts allow it no connections.
     contents = types.TextResourceContents(
         uri=COSTS_VIEW, mime_type=APP_MIME_TYPE, text=page, _meta={"ui": {"prefersBorder": True}}
     )
@@ -113,7 +118,7 @@ async def complete_argument(
         attempts = await app.ledger.read_recent(_MAX_COMPLETION_VALUES, client=None if caller.sees_all else caller.name)
         values = tuple(dict.fromkeys(attempt.call_id for attempt in attempts))
     begun = params.argument.value.lower()
-    # What begins so comes before what only contains it.
+    # Prefix matches come before other matches.
     matching = [value for value in values if value.lower().startswith(begun)]
     matching += [value for value in values if begun in value.lower() and value not in matching]
     shown = matching[:_MAX_COMPLETION_VALUES]
@@ -121,14 +126,14 @@ async def complete_argument(
 
 
 def _list_model_names(app: App) -> tuple[str, ...]:
-    """Providers and models that can be asked now, then the others."""
+    """Return available providers and models first, then the others."""
     access = app.access()
     names = (*access, *(model.id for model in app.catalog.models()))
     return tuple(sorted(names, key=lambda name: not access[name.partition(":")[0]].available))
 
 
 _MAX_COMPLETION_VALUES = 100
-"""What the protocol lets one completion hold."""
+"""The protocol's limit."""
 _COMPLETIONS: dict[str, tuple[str, ...]] = {
     "use_case": USE_CASES,
     "budget_tier": TIERS,

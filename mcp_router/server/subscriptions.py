@@ -1,7 +1,7 @@
-"""Tells subscribers that costs or providers changed, in both of the protocol's ways.
+"""Notifications to subscribers that costs or providers changed, in both eras of the protocol.
 
-It looks while anybody is subscribed: so it also sees what other processes on the same ledger did, and benches that
-have ended by themselves, and a call pays nothing for it.
+It polls the ledger while there are subscribers. So it also finds what other processes on the same ledger did, and
+breakers that closed by themselves, and a call costs no extra time.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from mcp_router.ledger.ledger import LedgerError
 from mcp_router.operations.arguments import Period
 
 POLL_INTERVAL_S = 1.0
-"""Seconds between two looks."""
+"""Seconds between two polls."""
 PROVIDERS = "router://providers"
 COSTS = tuple(f"router://costs/{period}" for period in get_args(Period))
 _MAX_SUBSCRIPTIONS = 256
-"""Subscriptions of earlier clients that are kept: a client that goes without a word is not heard of again."""
+"""Subscriptions that are kept: clients can disconnect without unsubscribing."""
 
 CAN_SUBSCRIBE: ContextVar[bool] = ContextVar("CAN_SUBSCRIBE", default=True)
 """Whether the connection of the current request lasts, so that a subscriber can hear of changes."""
@@ -38,7 +38,7 @@ Context = ServerRequestContext[Any, Any]  # the SDK's own type parameters
 
 
 class SubscriptionManager:
-    """Who wants to know of changes, and what was last seen."""
+    """The subscribers, and the state that they know."""
 
     def __init__(self, app: App) -> None:
         self._app = app
@@ -57,14 +57,14 @@ class SubscriptionManager:
         return await self._listen(ctx, params)
 
     async def subscribe(self, ctx: Context, params: types.SubscribeRequestParams) -> types.EmptyResult:
-        """Note that a client wants to know of a resource (handshake revisions)."""
+        """Subscribe a client to a resource (handshake revisions)."""
         uri = str(params.uri)
         if uri != PROVIDERS and uri not in COSTS:
             there_are = ", ".join((PROVIDERS, *COSTS))
             raise MCPError(types.INVALID_PARAMS, f"{uri} announces no changes. Those that do: {there_are}")
         if ctx.session.client_params is None:
-            told = "This transport keeps no connection to announce on: use subscriptions/listen (2026-07-28)."
-            raise MCPError(types.INVALID_REQUEST, told)
+            problem = "No session to notify: initialize one, or use subscriptions/listen (2026-07-28)."
+            raise MCPError(types.INVALID_REQUEST, problem)
         await self._record_baseline()
         self._subscribed[_connection_key(ctx), uri] = ctx
         if len(self._subscribed) > _MAX_SUBSCRIPTIONS:
@@ -73,13 +73,13 @@ class SubscriptionManager:
         return types.EmptyResult()
 
     async def unsubscribe(self, ctx: Context, params: types.UnsubscribeRequestParams) -> types.EmptyResult:
-        """Note that it does not any more."""
+        """End a subscription."""
         self._subscribed.pop((_connection_key(ctx), str(params.uri)), None)
         return types.EmptyResult()
 
     @asynccontextmanager
     async def run(self) -> AsyncGenerator[None]:
-        """Look and tell as long as the server runs."""
+        """Poll and notify while the context is open."""
         async with anyio.create_task_group() as group:
             group.start_soon(self._poll_forever)
             yield
@@ -103,23 +103,23 @@ class SubscriptionManager:
         return bool(self._subscribed or self._bus.listeners)
 
     async def _record_baseline(self) -> None:
-        """See how things stand, unless that is looked after already."""
+        """Record the current state unless it is already polled."""
         if not self._has_subscribers:
             await self._find_changes()
 
     async def _find_changes(self) -> list[str]:
-        """See what changed since the last look."""
+        """Return the resources that changed since the last poll."""
         now = time.time()
         try:
             spent = (await self._app.ledger.summarize(since=None, until=None, session=None, group_by=None)).total
             standing = await self._app.ledger.read_availability(now)
         except LedgerError:
-            return []  # it is told when the ledger is back
-        benched = tuple(bench.scope for bench in standing.breakers if bench.open_until > now)
+            return []  # changes are found once the ledger is back
+        open_breakers = tuple(breaker.scope for breaker in standing.breakers if breaker.open_until > now)
         closed = tuple(name for name, access in self._app.access().items() if not access.available)
-        # At midnight a day's costs begin anew.
+        # At midnight the costs of a day start at 0.
         costs = (spent.attempts, spent.cost_usd, datetime.fromtimestamp(now, UTC).date())
-        seen: dict[str, object] = {PROVIDERS: (benched, closed), **dict.fromkeys(COSTS, costs)}
+        seen: dict[str, object] = {PROVIDERS: (open_breakers, closed), **dict.fromkeys(COSTS, costs)}
         changed = [uri for uri in seen if uri in self._seen and self._seen[uri] != seen[uri]]
         self._seen = seen
         return changed
@@ -135,7 +135,7 @@ class SubscriptionManager:
 
 
 class _CountingBus(InMemorySubscriptionBus):
-    """Knows how many listen."""
+    """A bus that counts its listeners."""
 
     def __init__(self, wake: Callable[[], None]) -> None:
         super().__init__()
@@ -158,5 +158,5 @@ class _CountingBus(InMemorySubscriptionBus):
 
 
 def _connection_key(ctx: Context) -> Hashable:
-    """Tell one connection from another: what a client said at the handshake is kept as long as it is connected."""
+    """Return a key of the connection: the handshake's parameters live as long as it does."""
     return id(ctx.session.client_params)

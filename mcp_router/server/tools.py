@@ -1,4 +1,4 @@
-"""What an agent is shown: the four tools, their arguments and their results, in as few words as will do."""
+"""The four tools as agents see them: description, arguments and results, in few tokens."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mcp_router.routing.routes import COMPLEXITIES, TIERS, USE_CASES
 Schema = dict[str, Any]  # JSON Schema, as the SDK types it
 
 COSTS_VIEW = "ui://mcp-llm-router/costs"
-"""The page on which a host that shows MCP Apps draws what `cost_summary` answers."""
+"""The page on which a host with MCP Apps draws the result of `cost_summary`."""
 
 
 def _object(properties: dict[str, Schema], required: tuple[str, ...] = ()) -> Schema:
@@ -84,7 +84,7 @@ GENERATE = types.Tool(
             "temperature": _NUMBER,
             "per_file": {
                 "type": "boolean",
-                "description": "Run the prompt on each of files by itself, side by side; more than a few need save_to",
+                "description": "Run the prompt on each of files by itself, concurrently; more than a few need save_to",
             },
             "save_to": _string(
                 "File the answer is written to; you get path and preview. With per_file a folder (notes: "
@@ -135,7 +135,7 @@ LIST_PROVIDERS = types.Tool(
     name="list_providers",
     title="List model providers",
     description="Which LLM providers and models generate can ask now, and what to do about the others (missing key, "
-    "benched, retired). Name one for its prices, context windows, rate limits left and latency.",
+    "open circuit breaker, retired). Name one for its prices, context windows, rate limits left and latency.",
     input_schema=_object({"provider": _string()}),
     output_schema=_object({"providers": _OBJECTS, "warning": _string()}, ("providers",)),
     annotations=types.ToolAnnotations(read_only_hint=True, open_world_hint=False),

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx2
 import mcp_types as types
 import pytest
 from mcp import Client
@@ -91,9 +93,8 @@ async def test_cost_report_names_period_and_groups(tmp_path: Path, vendors: Vend
     ("name", "arguments", "said"),
     [
         ("delgate", {}, "delegate"),
-        ("delegate", {}, "needs task"),
         ("delegate", {"task": "x", "use_case": "cooking"}, "classification"),
-        ("cost_report", {"period": "yesterday"}, "today"),
+        ("cost_report", {"group_by": "colour"}, "provider"),
         ("cost_report", {"nonsense": "x"}, "group_by"),
     ],
 )
@@ -103,6 +104,31 @@ async def test_a_prompt_that_cannot_be_filled_in_says_why(
     async with front(tmp_path, environment(vendors, "groq")) as house:
         with pytest.raises(MCPError, match=said):
             await house.client.get_prompt(name, arguments)
+
+
+@pytest.mark.parametrize(
+    "words", ["Summarize the readme in three lines", "Compare a.md b.md", "Summarize src/a.py briefly", "Translate it"]
+)
+async def test_sentence_spread_over_prompt_arguments_stays_the_task(
+    tmp_path: Path, vendors: Vendors, words: str
+) -> None:
+    names = ["task", "files", "save_to", "use_case", "budget_tier", "model"]
+    async with front(tmp_path, environment(vendors, "groq")) as house:
+        got = await house.client.get_prompt("delegate", dict(zip(names, words.split(), strict=False)))
+
+    text = got.messages[0].content.text
+    assert words in text
+    assert "save_to:" not in text
+    assert "in files" not in text
+
+
+async def test_prompts_without_arguments_are_complete(tmp_path: Path, vendors: Vendors) -> None:
+    async with front(tmp_path, environment(vendors, "groq")) as house:
+        task = await house.client.get_prompt("delegate", {})
+        week = await house.client.get_prompt("cost_report", {"period": "this", "group_by": "week"})
+
+    assert "ask the user for it" in task.messages[0].content.text
+    assert "this week" in week.messages[0].content.text
 
 
 # Completion
@@ -224,6 +250,34 @@ async def test_session_over_http_hears_of_changes(tmp_path: Path, vendors: Vendo
         await client.subscribe_resource("router://costs/today")
         await client.call_tool("generate", TASK)
         await _until(lambda: updated == ["router://costs/today"])
+
+
+@OF_THE_HANDSHAKE_ERA
+async def test_cancelled_notification_over_http_reaches_the_vendor_call(tmp_path: Path, vendors: Vendors) -> None:
+    vendors.delay("groq", 30)
+    async with site(tmp_path, environment(vendors, "groq")) as there:
+        client = httpx2.AsyncClient(base_url=there.url, headers={"MCP-Protocol-Version": "2025-11-25"})
+        accept = {"Accept": "application/json, text/event-stream"}
+
+        async def post(body: dict[str, Any], **headers: str) -> httpx2.Response:
+            return await client.post("/mcp", json={"jsonrpc": "2.0", **body}, headers=accept | headers, timeout=20)
+
+        async with client, anyio.create_task_group() as group:
+            hello = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
+            session = (await post({"id": 0, "method": "initialize", "params": hello})).headers["mcp-session-id"]
+            own = {"Mcp-Session-Id": session}
+            await post({"method": "notifications/initialized"}, **own)
+            params = {"name": "generate", "arguments": TASK}
+            group.start_soon(partial(post, {"id": 1, "method": "tools/call", "params": params}, **own))
+            await _until(lambda: bool(vendors.requests("groq")))
+            await post({"method": "notifications/cancelled", "params": {"requestId": 1}}, **own)
+            with anyio.fail_after(10):
+                while not (attempts := await there.app.ledger.read_recent(1)):
+                    await anyio.sleep(0.01)
+            elsewhere = await post({"id": 2, "method": "tools/list"}, **{"Mcp-Session-Id": "of another replica"})
+
+    assert attempts[0].outcome == "cancelled"
+    assert elsewhere.status_code == 200
 
 
 async def test_who_listens_does_not_keep_the_server_from_stopping(tmp_path: Path, vendors: Vendors) -> None:

@@ -234,16 +234,16 @@ async def test_a_token_is_asked_for_kept_in_the_tab_and_shows_its_clients_figure
     def look(url: str) -> None:
         with browser() as driver:
             driver.get(f"{url}/")
-            shown(driver, "document.getElementById('door').open")
+            shown(driver, "document.getElementById('sign-in').open")
             driver.find_element(By.ID, "token").send_keys("wrong", Keys.ENTER)
-            shown(driver, "!document.getElementById('door-problem').hidden")
+            shown(driver, "!document.getElementById('sign-in-problem').hidden")
             driver.find_element(By.ID, "token").send_keys(ALICE, Keys.ENTER)
             shown(driver, "document.body.dataset.state === 'shown'")
             assert text(driver, "#who") == "alice, own figures"
             assert "alice" in text(driver, "#calls") or len(driver.find_elements(By.CSS_SELECTOR, ".call")) == 1
             assert driver.execute_script("return [localStorage.length, document.cookie]") == [0, ""]
             driver.find_element(By.ID, "sign-out").click()
-            shown(driver, "document.getElementById('door').open")
+            shown(driver, "document.getElementById('sign-in').open")
 
     async with site(tmp_path, environment(vendors, "groq") | TOKENS, CLIENTS) as there:
         for token in (ALICE, BOB):

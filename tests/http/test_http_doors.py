@@ -181,20 +181,20 @@ async def test_clients_read_files_only_where_the_configuration_says_so(
             "127.0.0.1",
             '[clients.alice]\ntoken_env = "NOWHERE"\n',
             {},
-            "clients.alice: its token_env NOWHERE is not set",
+            "clients.alice: token_env NOWHERE is not set",
         ),
-        ("127.0.0.1", '[clients.cli]\ntoken_env = "T"\n', {"T": ALICE}, "clients.cli: that name is whoever"),
+        ("127.0.0.1", '[clients.cli]\ntoken_env = "T"\n', {"T": ALICE}, "clients.cli: the name is reserved"),
         (
             "127.0.0.1",
             '[clients.a]\ntoken_env = "T"\n[clients.b]\ntoken_env = "T"\n',
             {"T": ALICE},
-            "clients.b: it has the same token as a",
+            "clients.b: has the same token as a",
         ),
         (
             "127.0.0.1",
             f'[clients.a]\ntoken_env = "T"\ntoken_sha256 = "{"0" * 64}"\n',
             {"T": ALICE},
-            "clients.a: it has token_sha256 and token_env: leave one of them out",
+            "clients.a: has token_sha256 and token_env",
         ),
     ],
 )
@@ -318,6 +318,25 @@ async def test_an_oversized_body_is_refused(tmp_path: Path, vendors: Vendors, pa
         response = await there.http.post(path, content=content, headers=headers)
 
     assert response.status_code == 413
+
+
+async def test_one_client_cannot_take_every_place(tmp_path: Path, vendors: Vendors) -> None:
+    vendors.delay("groq", 30)
+    limits = AdmissionLimits(requests=4)
+    environ = environment(vendors, "groq", **TOKENS)
+    async with (
+        site(tmp_path, environ, CLIENTS, limits=limits) as there,
+        anyio.create_task_group() as calls,
+    ):
+        for _ in range(2):
+            calls.start_soon(lambda: there.http.post("/api/llm/generate", json=TASK, headers=bearing(BOB)))
+        await until(lambda: len(vendors.requests("groq")) == 2)
+        refused = await there.http.get("/api/llm/use-cases", headers=bearing(BOB))
+        served = await there.http.get("/api/llm/use-cases", headers=bearing(ALICE))
+        calls.cancel_scope.cancel()
+
+    assert (refused.status_code, served.status_code) == (503, 200)
+    assert "Client bob has 2 requests in flight" in refused.json()["error"]["message"]
 
 
 async def test_more_requests_than_admitted_are_told_to_come_back(tmp_path: Path, vendors: Vendors) -> None:

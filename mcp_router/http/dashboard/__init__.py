@@ -1,4 +1,4 @@
-"""The dashboard: one page, its scripts and styles, and the figures it draws."""
+"""The dashboard: one page with its scripts, styles and data."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _FILES = {
 }
 
 PUBLIC = frozenset(_FILES)
-"""Paths that need no token: they hold no figures, and a browser sends no token with them."""
+"""Paths without a token: they contain no data, and a browser sends no token for them."""
 
 
 def create_routes(app: App) -> list[Route]:
-    """Publish the page and its figures; the page does without what a tree that was never built lacks."""
+    """Return the routes of the page and its data. Files that only a build adds can be missing."""
     there = {path: file for path, file in _FILES.items() if (files(__name__) / file[0]).is_file()}
     pages = [Route(path, _File.read(*file).answer, methods=["GET"]) for path, file in there.items()]
     views = create_views(app)

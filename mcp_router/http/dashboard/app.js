@@ -57,18 +57,18 @@ async function loadAll() {
 }
 
 function askForToken(wrong) {
-  const door = $("door");
-  $("door-problem").hidden = !wrong;
-  $("door-problem").textContent = wrong ? "That token is not known here." : "";
+  const dialog = $("sign-in");
+  $("sign-in-problem").hidden = !wrong;
+  $("sign-in-problem").textContent = wrong ? "Unknown token." : "";
   $("token").value = "";
-  if (!door.open) door.showModal();
+  if (!dialog.open) dialog.showModal();
   $("token").focus();
   return new Promise((come) => {
-    $("door-form").onsubmit = () => { come($("token").value.trim()); };
+    $("sign-in-form").onsubmit = () => { come($("token").value.trim()); };
   });
 }
 
-$("door").addEventListener("cancel", (event) => event.preventDefault());
+$("sign-in").addEventListener("cancel", (event) => event.preventDefault());
 $("refresh").addEventListener("click", async () => { await load(); $("news").textContent = "Figures refreshed."; });
 $("retry").addEventListener("click", load);
 $("period").addEventListener("change", () => { $("overview").classList.add("old"); load(); });
@@ -76,5 +76,5 @@ $("sign-out").addEventListener("click", () => { forgetToken(); location.reload()
 onTokenNeeded(askForToken);
 afterSpending(load);
 document.addEventListener("visibilitychange", () => { if (!document.hidden) load(); });
-setInterval(() => { if (!document.hidden && !$("door").open) load(); }, EVERY_MS);
+setInterval(() => { if (!document.hidden && !$("sign-in").open) load(); }, EVERY_MS);
 load();

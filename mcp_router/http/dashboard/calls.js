@@ -75,12 +75,12 @@ function call(id, of) {
       make("span", {}, usd(cost)),
       make("span", { class: `badge state ${last.outcome}` }, tries)),
     make("p", { class: "hint" }, `Call ${id}, by ${last.client}; complexity ${last.complexity}${last.inferred.length ? `; inferred: ${last.inferred.map(words).join(", ")}` : ""}.`),
-    make("ol", { class: "attempts" }, ...of.map(told)));
+    make("ol", { class: "attempts" }, ...of.map(attemptItem)));
   item.addEventListener("toggle", () => (item.open ? opened.add(id) : opened.delete(id)));
   return item;
 }
 
-function told(attempt) {
+function attemptItem(attempt) {
   const sources = { bound: (cost) => `at most ${cost}`, reported: (cost) => `${cost}, as reported`, priced: (cost) => cost, unknown: () => "cost unknown" };
   const money = sources[attempt.cost_source](usd(attempt.cost_usd));
   const tokens = attempt.input_tokens === null ? null : `${count(attempt.input_tokens)} tokens in, ${count(attempt.output_tokens)} out`;

@@ -13,7 +13,7 @@ if (!drawable) {
   $("by-day").querySelector("details").open = true;
 }
 
-// One picture in its place: drawn anew when its figures, its width or the colours change.
+// One chart in its place, redrawn when its figures, its width or the colours change.
 function picture(place, series, tell) {
   let days = [];
   let rows = [];
@@ -58,13 +58,13 @@ function tip(tell) {
       init: (plot) => plot.over.append(box),
       setCursor: (plot) => {
         const { idx, left } = plot.cursor;
-        const told = idx === null || idx === undefined || left < 0 ? null : tell(idx);
-        box.hidden = told === null;
+        const lines = idx === null || idx === undefined || left < 0 ? null : tell(idx);
+        box.hidden = lines === null;
         if (box.hidden) return;
-        box.replaceChildren(...told);
+        box.replaceChildren(...lines);
         const x = plot.valToPos(plot.data[0][idx], "x");
-        const room = plot.over.clientWidth - box.offsetWidth;
-        box.style.left = `${Math.max(0, x + 10 <= room ? x + 10 : x - 10 - box.offsetWidth)}px`;
+        const space = plot.over.clientWidth - box.offsetWidth;
+        box.style.left = `${Math.max(0, x + 10 <= space ? x + 10 : x - 10 - box.offsetWidth)}px`;
         box.style.top = "6px";
       },
     },

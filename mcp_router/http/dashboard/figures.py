@@ -1,4 +1,4 @@
-"""What the dashboard draws, read from rollups: as fast over a million attempts as over ten."""
+"""Data of the dashboard, read from rollups, so that its cost does not grow with the number of attempts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _MAX_GROUPS = 6
 
 
 class DailyArguments(Arguments):
-    """Which spending by day."""
+    """Arguments of the spending by day."""
 
     tool: ClassVar[str] = "daily"
 
@@ -39,7 +39,7 @@ class DailyArguments(Arguments):
 
 
 class PageArguments(Arguments):
-    """Which page of past attempts."""
+    """Arguments of a page of past attempts."""
 
     tool: ClassVar[str] = "calls"
 
@@ -48,7 +48,7 @@ class PageArguments(Arguments):
 
 
 def create_views(app: App) -> Mapping[str, View]:
-    """Say what can be drawn, by the name it is fetched by."""
+    """Return the views by the last part of their path."""
 
     async def overview(request: Request) -> Json:
         period = parse_arguments(CostArguments, dict(request.query_params)).period
@@ -104,7 +104,7 @@ def _build_days(days: Mapping[str, Totals], since: float | None, today: date) ->
 
 
 def _list_days(days: Iterable[str], since: float | None, today: date) -> list[str]:
-    """Fill in the days on which nothing was asked: a gap in time is a gap in the picture."""
+    """Return every day of the period, also those without calls."""
     first = min((date.fromisoformat(day) for day in days), default=today)
     if since is not None:
         first = datetime.fromtimestamp(since, UTC).date()
@@ -124,7 +124,7 @@ def _build_day(day: str, totals: Totals | None) -> Json:
 
 
 async def _build_daily(app: App, caller: Caller, asked: DailyArguments) -> Json:
-    """Spending by day of those who cost most, and of all the others together."""
+    """Return the spending by day of the most expensive groups, and of all others together."""
     now = datetime.now(UTC)
     since, book = (
         cost_reports.compute_period_start(asked.period, now),
@@ -161,7 +161,7 @@ async def _build_calls(app: App, caller: Caller, page: PageArguments) -> Json:
 
 
 async def _fetch_missing_attempts(app: App, attempts: Sequence[Attempt]) -> list[Attempt]:
-    """Fetch what calls on a page did before it: a page's end must not hide that a call failed first."""
+    """Return the earlier attempts of calls that a page would cut in two."""
     there = {(attempt.call_id, attempt.number) for attempt in attempts}
     begun = [call_id for call_id in dict.fromkeys(attempt.call_id for attempt in attempts) if (call_id, 1) not in there]
     found = [attempt for call_id in begun for attempt in await app.ledger.read_attempts(call_id)]

@@ -23,7 +23,7 @@ export function showOverview(view) {
     tile("Fell back", percent(totals.fallback_rate), empty ? "" : `${count(totals.failed_attempts)} of ${count(totals.attempts)} attempts failed`),
     tile("Half answered in", duration(totals.latency_ms.p50), empty ? "" : `95 % within ${duration(totals.latency_ms.p95)}`));
   $("tiles").setAttribute("aria-busy", "false");
-  $("baseline").textContent = `Savings are told against ${view.baseline}.`;
+  $("baseline").textContent = `Savings are measured against ${view.baseline}.`;
   $("nothing").hidden = !empty;
   $("figures").hidden = empty && view.budgets.length === 0;
   $("by-day").hidden = $("where").hidden = empty;
@@ -74,9 +74,9 @@ export function showProviders(providers, spent) {
   const others = rows.filter((row) => !asked.includes(row));
   const open = asked.length === 0 || $("provider-list").querySelector("details")?.open;
   $("provider-list").replaceChildren(
-    asked.length ? table(columns, asked) : make("p", { class: "hint" }, "Nobody can be asked yet: set one of the keys below."),
-    make("details", { open, hidden: others.length === 0 }, make("summary", {}, `${others.length} more that cannot be asked now, and what to do`), table([columns[0], columns[1], columns.at(-1)], others)));
+    asked.length ? table(columns, asked) : make("p", { class: "hint" }, "No provider is available yet. Set one of the keys below."),
+    make("details", { open, hidden: others.length === 0 }, make("summary", {}, `${others.length} more that are not available, and what to do`), table([columns[0], columns[1], columns.at(-1)], others)));
   $("provider-list").setAttribute("aria-busy", "false");
   const active = rows.filter((row) => row.status === "active").length;
-  $("providers-count").textContent = `${active} of ${rows.length} can be asked now.`;
+  $("providers-count").textContent = `${active} of ${rows.length} available now.`;
 }

@@ -1,7 +1,7 @@
 // Speaks to the server: the token, errors, and answers that come piece by piece.
 
 const KEPT = "mcp-llm-router token";
-let askForToken = () => Promise.reject(new Error("nobody to ask"));
+let askForToken = () => Promise.reject(new Error("no sign-in form"));
 
 export const onTokenNeeded = (ask) => { askForToken = ask; };
 export const hasToken = () => sessionStorage.getItem(KEPT) !== null;

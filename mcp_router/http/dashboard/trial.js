@@ -7,7 +7,7 @@ const form = $("trial");
 let hangUp = null;
 let onSpent = () => {};
 
-export const afterSpending = (told) => { onSpent = told; };
+export const afterSpending = (callback) => { onSpent = callback; };
 
 export function showRoutes(view) {
   const options = (names) => names.map((name) => make("option", { value: name }, words(name)));
@@ -62,7 +62,7 @@ function showPlan(plan, task) {
   say(
     make("h3", {}, "The plan"),
     make("ul", { class: "chips" }, ...chosen, chip("ceiling", usd(plan.ceiling_usd))),
-    first ? make("ol", { class: "plan" }, ...plan.candidates.map(candidate)) : make("p", { class: "problem" }, "Nobody may answer this now."),
+    first ? make("ol", { class: "plan" }, ...plan.candidates.map(candidate)) : make("p", { class: "problem" }, "No model is available for this now."),
     run && make("div", { class: "actions" }, run, make("span", { class: "hint" }, `At most ${usd(plan.ceiling_usd)}, all attempts together.`)),
     plan.rejected.length > 0 && make("details", { open: !first }, make("summary", {}, plan.rejected.length === 1 ? "Why not the other one" : `Why not the other ${plan.rejected.length}`), make("ul", { class: "plan" }, ...plan.rejected.map((one) => make("li", {}, make("span", { class: "mono" }, one.model), make("div", { class: "why" }, one.reason))))) || "");
   run?.focus({ preventScroll: true });
