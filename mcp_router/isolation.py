@@ -9,8 +9,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
+from typing import IO
 
 _POLL_S = 0.05
 _MAX_MEMORY_BYTES = 1_500_000_000
@@ -55,15 +57,15 @@ def _run_child(function: str, data: bytes, timeout_s: float, check_cancelled: Ca
         env={name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ},
     )
     ends = time.monotonic() + timeout_s
-    sent: bytes | None = data
+    stdin, child.stdin = child.stdin, None  # `communicate` forgets its input when it is called again
+    threading.Thread(target=_feed, args=(stdin, data), daemon=True).start()
     with child:
         try:
             while True:
                 try:
-                    found, _ = child.communicate(sent, timeout=_POLL_S)
+                    found, _ = child.communicate(timeout=_POLL_S)
                     break
                 except subprocess.TimeoutExpired:
-                    sent = None
                     check_cancelled()
                     if time.monotonic() > ends:
                         raise IsolatedWorkError(f"it took more than {timeout_s:.0f} s") from None
@@ -72,6 +74,12 @@ def _run_child(function: str, data: bytes, timeout_s: float, check_cancelled: Ca
     if child.returncode != 0:
         raise IsolatedWorkError("it ran out of time or memory")
     return found
+
+
+def _feed(stdin: IO[bytes] | None, data: bytes) -> None:
+    if stdin is not None:
+        with suppress(OSError), stdin:  # the child may have ended first
+            stdin.write(data)
 
 
 def serve() -> None:

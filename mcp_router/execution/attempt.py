@@ -101,7 +101,12 @@ class AttemptRunner:
             with anyio.CancelScope(shield=True):  # it is paid for: nothing may come between the answer and its row
                 await self._record_success(candidate, remembered)
                 await self._share_rate_limit(candidate, completion.limits)
-        judged = call.request.validate(completion) if call.request.validate is not None else completion
+        try:
+            judged = await call.request.validate(completion) if call.request.validate is not None else completion
+        except anyio.get_cancelled_exc_class():
+            error = _CancelledError("the caller hung up")
+            await record.write("cancelled", error=error, usage=completion.usage, completion=completion)
+            raise
         if isinstance(judged, RejectedError):
             attempt = await record.write("failed", error=judged, usage=completion.usage, completion=completion)
             return Failed(error=judged, attempt=attempt, bench=None, completion=completion, feedback=judged.feedback)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -29,7 +29,7 @@ class RejectedError(ProviderError):
         self.broken = broken
 
 
-Validator = Callable[[Completion], Completion | RejectedError]
+Validator = Callable[[Completion], Awaitable[Completion | RejectedError]]
 """Gives an answer back as the caller shall have it, or says what is wrong with it."""
 
 

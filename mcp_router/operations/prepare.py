@@ -10,10 +10,10 @@ from anyio import fail_after
 
 from mcp_router.app import App
 from mcp_router.errors import CallTimeoutError, UnknownNameError
-from mcp_router.execution.answer_schema import AnswerSchema, compile_schema
+from mcp_router.execution.answer_schema import AnswerSchema
 from mcp_router.execution.call import CallRequest
 from mcp_router.execution.conversations import WORTH_CACHING
-from mcp_router.execution.validation import build_validator
+from mcp_router.execution.validation import build_validator, prepare_schema
 from mcp_router.files import FoundFile, ReadResult, Roots, SourceFile, fence_files, read_file, read_files
 from mcp_router.ledger.connect import list_files
 from mcp_router.operations.arguments import GenerateArguments, RouteArguments
@@ -75,7 +75,7 @@ async def prepare_call(app: App, arguments: RouteArguments, *, client: str = "lo
         BadInputError: A file, a name or the schema cannot be used.
         LedgerError: The conversation may be stored, but cannot be read now.
     """
-    ready = _start_draft(arguments, client)
+    ready = await _start_draft(arguments, client)
     if arguments.files:
         reading = await read_files(arguments.files, allowed_roots(app), base=app.settings.working_folder)
         # Files first: calls that ask several things of the same files then share their beginning.
@@ -118,7 +118,7 @@ async def prepare_batch(app: App, arguments: GenerateArguments, *, client: str) 
         BadInputError: A name or the schema cannot be used.
         LedgerError: The conversation may be stored, but cannot be read now.
     """
-    begun = _start_draft(arguments, client)
+    begun = await _start_draft(arguments, client)
     shared = len(begun.system or "") + len(begun.messages[-1].content) > WORTH_CACHING
     begun = await _add_conversation(app, client, arguments.conversation_id, replace(begun, shared_prefix=shared))
     return BatchPrompt(app=app, arguments=arguments, draft=begun)
@@ -162,9 +162,9 @@ class _Draft:
     skipped: tuple[str, ...] = ()
 
 
-def _start_draft(arguments: RouteArguments, client: str) -> _Draft:
+async def _start_draft(arguments: RouteArguments, client: str) -> _Draft:
     system, messages = to_conversation(arguments)
-    schema = compile_schema(arguments.response_schema) if arguments.response_schema is not None else None
+    schema = await prepare_schema(arguments.response_schema) if arguments.response_schema is not None else None
     return _Draft(system=system, messages=messages, schema=schema, client=client)
 
 
