@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Literal
 
 from providers.completion import Effort
@@ -36,6 +37,12 @@ CacheField = Literal["none", "options", "marks"]
 TemperatureRule = Literal["yes", "not_while_thinking", "no"]
 
 EFFORTS: tuple[Effort, ...] = ("off", "minimal", "low", "medium", "high", "xhigh", "max")
+
+
+SERVICE_TIERS: Mapping[str, Decimal] = MappingProxyType(
+    {"flex": Decimal("0.5"), "batch": Decimal("0.5"), "priority": Decimal(2), "fast": Decimal(2)}
+)
+"""OpenAI's multiples, which also bound Gemini's. https://developers.openai.com/api/docs/pricing"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -215,6 +222,10 @@ class Provider:
     """How a request controls the prompt cache on Chat Completions and Responses: `options` switches an unasked cache
     off, `marks` marks what a Claude model caches.
     """
+    service_tiers: Mapping[str, Decimal] = field(default_factory=lambda: SERVICE_TIERS)
+    """Prices of the processing classes that answers report, as multiples of the standard price; others cost 1."""
+    names_standard_tier: bool = False
+    """True if requests name the standard class, so that a setting at the vendor's cannot choose another."""
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     search: Search | None = None
     peak: PeakHours | None = None

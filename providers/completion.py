@@ -76,6 +76,8 @@ class Usage:
     cache_write_tokens: int = 0
     reasoning_tokens: int = 0
     searches: int = 0
+    service_tier: str = ""
+    """The processing class that the vendor reports, for example `flex` or `priority`; empty if it reports none."""
     reported_cost_usd: Decimal | None = None
     """The cost in US dollars if the vendor reports it; it overrides the price list."""
 

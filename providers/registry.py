@@ -12,6 +12,7 @@ from typing import get_args
 
 from providers.catalog import (
     EFFORTS,
+    SERVICE_TIERS,
     CacheField,
     Feature,
     LocalServer,
@@ -84,6 +85,11 @@ def load_provider(name: str) -> Provider:
     return provider_from_table(name, tomllib.loads(read_row(name), parse_float=Decimal))
 
 
+def load_model_tables(name: str) -> tuple[Mapping[str, object], ...]:
+    """Return the tables of a shipped provider's models as they are written."""
+    return tuple(tomllib.loads(read_row(name), parse_float=Decimal)["models"])
+
+
 def read_row(name: str) -> str:
     """Return the TOML text of a shipped provider's row."""
     return (files("providers") / "rows" / f"{name}.toml").read_text("utf-8")
@@ -116,6 +122,7 @@ def provider_from_table(name: str, table: Mapping[str, object]) -> Provider:
         keeps_responses=row.flag("keeps_responses"),
         responses_schema=row.word("responses_schema", _RESPONSES_SCHEMAS, "text"),
         cache_field=row.word("cache_field", _CACHE_FIELDS, "none"),
+        service_tiers=_parse_service_tiers(row.table("service_tiers")),
         headers=row.mapping("headers"),
         search=_parse_search(row.table("search")),
         peak=_parse_peak_hours(row.table("peak")),
@@ -129,6 +136,12 @@ def provider_from_table(name: str, table: Mapping[str, object]) -> Provider:
     row.reject_unknown_keys()
     _check_unique_names(row, provider)
     return provider
+
+
+def _parse_service_tiers(row: Table | None) -> Mapping[str, Decimal]:
+    if row is None:
+        return SERVICE_TIERS
+    return {name: row.required_number(name) for name in row.keys()}  # noqa: SIM118 - a table is no mapping
 
 
 def _parse_server(row: Table) -> LocalServer:

@@ -13,6 +13,7 @@ import anyio
 
 from mcp_router.execution import breaker
 from mcp_router.execution.adapters import AdapterPool
+from mcp_router.execution.billing import compute_bill
 from mcp_router.execution.call import Answered, Call, Failed, RejectedError
 from mcp_router.execution.rate_limits import is_scarce
 from mcp_router.execution.tracing import trace_attempt
@@ -22,7 +23,6 @@ from mcp_router.ledger.records import (
     Breaker,
     Budget,
     BudgetRefusal,
-    CostSource,
     Hold,
     Outcome,
     OutcomeCounts,
@@ -32,7 +32,6 @@ from mcp_router.ledger.records import (
 from mcp_router.routing.baseline import Baseline
 from mcp_router.routing.feedback import Feedback, counts_for
 from mcp_router.routing.fit import Candidate
-from mcp_router.routing.prices import compute_cost
 from providers.completion import RESTART, Completion, Limits, Message, Prompt, Usage
 from providers.errors import BrokenAnswerError, ProviderError
 
@@ -244,7 +243,16 @@ class _Record:
     ) -> Attempt:
         task, model = self.call.request.task, self.candidate.model
         at = datetime.fromtimestamp(self.runner.clock(), UTC)
-        cost, source = self._cost(usage, error, at)
+        bill = compute_bill(
+            self.candidate,
+            usage,
+            text=completion.text if completion is not None else "",
+            maybe_billed=error is None or error.maybe_billed,
+            at=at,
+        )
+        if bill.warning is not None:
+            self.call.warnings.append(bill.warning)
+        usage = bill.usage
         answered = outcome == "answered" and usage is not None
         return Attempt(
             call_id=self.call.id,
@@ -269,21 +277,8 @@ class _Record:
             cache_write_tokens=usage.cache_write_tokens if usage else None,
             reasoning_tokens=usage.reasoning_tokens if usage else None,
             searches=usage.searches if usage else None,
-            cost_usd=cost,
-            cost_source=source,
+            cost_usd=bill.cost_usd,
+            cost_source=bill.source,
             baseline_usd=self.runner.baseline.cost_usd(usage, at) if answered and usage else None,
             baseline=self.runner.baseline.model.id,
         )
-
-    def _cost(
-        self, usage: Usage | None, error: ProviderError | None, at: datetime
-    ) -> tuple[Decimal | None, CostSource]:
-        candidate = self.candidate
-        if usage is not None:
-            return compute_cost(
-                candidate.provider, candidate.model, usage, at=at, thinking=candidate.fit.effort != "off"
-            )
-        if error is not None and not error.maybe_billed:
-            return Decimal(0), "priced"
-        worst = candidate.fit.worst_usd
-        return (worst, "bound") if worst is not None else (None, "unknown")

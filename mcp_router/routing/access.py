@@ -12,6 +12,7 @@ from mcp_router.routing.catalog import Catalog
 from mcp_router.settings import Settings
 from mcp_router.text import hide_password
 from providers.catalog import Provider
+from providers.transport.urls import is_http_url
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,7 +96,10 @@ class AccessRules:
             return "set [providers.local] enabled = true, or OLLAMA_BASE_URL"
         address = self.settings.base_url(provider.name, provider.base_url_env) or ""
         if hide_password(address) == address:
-            return None
+            url = self.base_url(provider)
+            if url is None or is_http_url(url.strip()):
+                return None
+            return f"its address {url!r} is not a URL: write http://host:port/path"
         return (
             f"base_url {hide_password(address)} has a user name and password, which are not sent: take them out, and "
             f"set [providers.{provider.name}] api_key_env to a variable with the server's token"

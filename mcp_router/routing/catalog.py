@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from functools import cached_property
-from typing import Self
+from typing import Self, cast
 
 from mcp_router.errors import ConfigError, UnknownNameError
 from mcp_router.settings import ProviderSettings, Settings
@@ -123,7 +123,7 @@ class Catalog:
 
 
 class _MergedProviders(Mapping[str, Provider]):
-    """Shipped rows and one's own under one roof; a shipped one is read when it is asked for."""
+    """Shipped rows and the user's; a shipped row is read when it is first used."""
 
     def __init__(self, own: Mapping[str, Provider]) -> None:
         self._own = own
@@ -158,64 +158,93 @@ def _list_price(model: Model) -> Decimal:
     return model.prices[0].input_mtok + model.prices[0].output_mtok
 
 
+_PRICE_KEYS = frozenset(
+    {"input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok", "thinking_output_mtok", "steps"}
+)
+
+
 def read_user_providers(settings: Settings) -> Iterator[Provider]:
-    """Give every provider that the configuration adds, or whose row it changes.
+    """Yield every provider that the configuration adds, or whose row it changes.
 
     Raises:
-        ConfigError: A row cannot be; the text names the file, the key and what it may be.
+        ConfigError: A row is wrong; the text names the file, the key and the values it can have.
     """
-    for name, said in settings.configuration.providers.items():
+    for name, configured in settings.configuration.providers.items():
         try:
-            _check_address(name, said)
+            _check_address(name, configured)
             if name in registry.PROVIDER_NAMES:
-                if said.models or said.features or said.search_fee_usd is not None:
-                    yield _merge_row(registry.load_provider(name), said)
+                if configured.models or configured.features or configured.search_fee_usd is not None:
+                    yield _merge_row(registry.load_provider(name), configured)
             else:
-                yield _read_new_row(name, said)
+                yield _read_new_row(name, configured)
         except (registry.RowError, UnknownNameError) as exc:
             raise ConfigError(f"{settings.locate('providers', name)}: {exc}") from exc
 
 
-def _check_address(name: str, said: ProviderSettings) -> None:
-    # A server of one's own may be named by host and port alone.
-    if said.base_url is not None and name != "local" and not is_http_url(said.base_url.strip()):
+def _check_address(name: str, configured: ProviderSettings) -> None:
+    # A local server can be named by host and port alone.
+    if configured.base_url is None:
+        return
+    url = configured.base_url.strip()
+    if name == "local" and "://" not in url:
+        url = f"http://{url}"
+    if not is_http_url(url):
         raise registry.RowError(
-            f"providers.{name}.base_url: {hide_password(said.base_url)} is not an address: write http://host:port/path."
+            f"providers.{name}.base_url = {hide_password(configured.base_url)!r}: must be a URL such as http://host:port/path."
         )
 
 
-def _merge_row(provider: Provider, said: ProviderSettings) -> Provider:
-    """Put the user's models before the shipped ones of the same name."""
+def _merge_row(provider: Provider, configured: ProviderSettings) -> Provider:
+    """Return the shipped row with the user's models: new ones first, changed ones with what they do not change."""
+    shipped = {str(table["name"]): table for table in registry.load_model_tables(provider.name)}
+    changes = [_merge_model(shipped.get(str(table.get("name")), {}), table) for table in configured.models]
     table = {
         "wire": provider.wire,
         "base_url": provider.base_url or "-",
-        "models": list(said.models),
-        "features": list(said.features),
+        "models": changes,
+        "features": list(configured.features),
     }
     row = registry.provider_from_table(provider.name, table)
-    models = row.models
-    names = {model.name for model in models}
-    kept = tuple(model for model in provider.models if model.name not in names)
+    changed = {model.name: model for model in row.models}
+    added = tuple(model for name, model in changed.items() if name not in shipped)
+    kept = provider.models
     search = provider.search
-    if search is not None and said.search_fee_usd is not None:
-        search = replace(search, fee_usd=said.search_fee_usd)
+    if search is not None and configured.search_fee_usd is not None:
+        search = replace(search, fee_usd=configured.search_fee_usd)
         kept = tuple(replace(model, search_fee_usd=None) for model in kept)
-    return replace(provider, models=(*models, *kept), features=row.features, search=search)
+    merged = tuple(changed.get(model.name, model) for model in kept)
+    return replace(provider, models=(*added, *merged), features=row.features, search=search)
 
 
-def _read_new_row(name: str, said: ProviderSettings) -> Provider:
+def _merge_model(shipped: Mapping[str, object], changes: Mapping[str, object]) -> dict[str, object]:
+    """Return a shipped model's table with changes; a price changes in all its dated prices."""
+    if "prices" in changes:
+        return {**{key: value for key, value in shipped.items() if key not in _PRICE_KEYS}, **changes}
+    prices = {key: value for key, value in changes.items() if key in _PRICE_KEYS}
+    if "prices" not in shipped or not prices:
+        return {**shipped, **changes}
+    dated = [{**price, **prices} for price in cast("list[dict[str, object]]", shipped["prices"])]
+    others = {key: value for key, value in changes.items() if key not in _PRICE_KEYS}
+    return {**shipped, "prices": dated, **others}
+
+
+def _read_new_row(name: str, configured: ProviderSettings) -> Provider:
     if ":" in name or not name:
         raise registry.RowError(f"providers.{name!r}: a provider's name has no colon.")
-    if said.wire is None:
+    if configured.wire is None:
         raise UnknownNameError(
             "provider",
             name,
             registry.PROVIDER_NAMES,
             hint=f"To add {name}, set wire and base_url in [providers.{name}].",
         )
-    table: dict[str, object] = {"wire": said.wire, "models": list(said.models), "features": list(said.features)}
-    if said.base_url is not None:
-        table["base_url"] = said.base_url
-    if said.api_key_env is not None:
-        table["key_env"] = [said.api_key_env]
+    table: dict[str, object] = {
+        "wire": configured.wire,
+        "models": list(configured.models),
+        "features": list(configured.features),
+    }
+    if configured.base_url is not None:
+        table["base_url"] = configured.base_url
+    if configured.api_key_env is not None:
+        table["key_env"] = [configured.api_key_env]
     return registry.provider_from_table(name, table)

@@ -74,6 +74,7 @@ def compute_cost(
     fee = _search_fee(provider, model, usage.searches)
     if rates is None or fee is None:
         return None, "unknown"
+    tier = provider.service_tiers.get(usage.service_tier, ONE)
     cached = min(usage.cache_read_tokens, usage.input_tokens)
     written = min(usage.cache_write_tokens, usage.input_tokens - cached)
     tokens = (
@@ -82,7 +83,7 @@ def compute_cost(
         + written * rates.cache_write_mtok
         + usage.output_tokens * rates.output_price(thinking=thinking)
     )
-    return tokens / MTOK + fee, "priced"
+    return tokens * tier / MTOK + fee, "priced"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -23,6 +23,7 @@ from providers.transport.error_mapping import (
 )
 from providers.transport.payload import Json, parse_json, to_list, to_mapping
 from providers.transport.rate_limit_headers import parse_rate_limits
+from providers.transport.service_tier import add_service_tier
 
 _DRAIN_TIMEOUT_S = 0.05
 _MARGIN_BYTES = 8 * 2**20
@@ -109,7 +110,7 @@ class WireAdapter:
         try:
             async with self._send(request) as answer:
                 whole, is_complete = await self._gather(answer, request, on_text)
-            completion = self._dialect.parse_response(self._provider, model, whole, is_complete)
+            completion = self._parse(model, answer, whole, is_complete)
             if isinstance(whole, WholeAnswer) and on_text is not None:
                 await on_text(completion.text)
             left = parse_rate_limits(answer.headers, now=self._clock())
@@ -125,6 +126,14 @@ class WireAdapter:
             if error.limits is None and answer is not None:
                 error.limits = parse_rate_limits(answer.headers, now=self._clock())
             raise
+
+    def _parse(self, model: Model, answer: Answer, whole: Json, is_complete: bool) -> Completion:
+        try:
+            completion = self._dialect.parse_response(self._provider, model, whole, is_complete)
+        except ProviderError as error:
+            error.usage = add_service_tier(error.usage, answer.headers, whole)
+            raise
+        return replace(completion, usage=add_service_tier(completion.usage, answer.headers, whole))
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -34,12 +34,16 @@ def to_text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
+_MAX_COUNT = 10**15
+"""A count beyond this is as wrong as this one, and would take a huge integer."""
+
+
 def to_count(value: object) -> int | None:
     """A number of tokens, or None where none was told."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal | float):
         return None
     number = Decimal(value)
-    return int(number) if number.is_finite() and number >= 0 else None
+    return int(min(number, _MAX_COUNT)) if number.is_finite() and number >= 0 else None
 
 
 def to_amount(value: object) -> Decimal | None:

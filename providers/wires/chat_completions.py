@@ -47,7 +47,7 @@ def parse_response(provider: Provider, model: Model, answer: Json, is_complete: 
 
 def accumulate(whole: dict[str, object], chunk: Json) -> str:
     """Add a chunk to the answer so far; return the visible text it brought."""
-    for name in ("model", "error", "copilot_usage", "citations"):
+    for name in ("model", "error", "copilot_usage", "citations", "service_tier"):
         if chunk.get(name):
             whole[name] = chunk[name]
     choice = to_mapping(get_path(chunk, "choices", 0))

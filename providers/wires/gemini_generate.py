@@ -142,9 +142,12 @@ def parse_response(_provider: Provider, model: Model, answer: Json, is_complete:
 
 def accumulate(whole: dict[str, object], chunk: Json) -> str:
     """Add a chunk to the answer so far; return the visible text it brought."""
-    for name in ("error", "promptFeedback", "usageMetadata", "modelVersion"):
+    for name in ("error", "promptFeedback", "modelVersion"):
         if chunk.get(name):
             whole[name] = chunk[name]
+    counted = to_mapping(chunk.get("usageMetadata"))
+    if counted and _sum_tokens(counted) >= _sum_tokens(to_mapping(whole.get("usageMetadata"))):
+        whole["usageMetadata"] = counted  # a later count of nothing does not clear a good one
     candidate = to_mapping(get_path(chunk, "candidates", 0))
     if not candidate:
         return ""
@@ -169,6 +172,11 @@ def _merge_grounding(before: object, after: object) -> dict[str, object]:
         if len(to_list(value)) >= len(to_list(merged.get(name))):
             merged[name] = value
     return merged
+
+
+def _sum_tokens(counted: Json) -> int:
+    names = ("promptTokenCount", "candidatesTokenCount", "thoughtsTokenCount")
+    return sum(to_count(counted.get(name)) or 0 for name in names)
 
 
 def parse_usage(model: Model, answer: Json) -> Usage | None:

@@ -5,7 +5,9 @@ https://developers.openai.com/api/reference/resources/chat
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import assert_never
+from urllib.parse import urlsplit
 
 from providers.catalog import Model, Provider
 from providers.completion import Attachment, Effort, Message, Prompt
@@ -14,6 +16,10 @@ from providers.wires import request_options
 from providers.wires.chat_completions import accumulate, parse_response
 from providers.wires.request_options import SchemaMode, choose_effort_level
 
+_OPENAI_HOST = "api.openai.com"
+"""The only server that gets OpenAI's own settings; compatible servers refuse some."""
+STANDARD_TIER = "default"
+"""Without it a project's setting can double the price. https://developers.openai.com/api/docs/guides/flex-processing"""
 NO_KEY = "none"
 """SDKs require a key; servers that need none ignore it."""
 
@@ -46,7 +52,7 @@ def create_sdk_adapter(provider: Provider, dialect: Dialect, *, key: str | None,
         # Explicit: an Authorization in OPENAI_CUSTOM_HEADERS must not replace this provider's key.
         default_headers={"Authorization": f"Bearer {bearer}", **provider.headers},
     )
-    if httpx2.URL(base_url).host != "api.openai.com":
+    if not _is_openai(base_url):
         # The SDK reads them from the environment; other vendors must not see them.
         client.organization = client.project = None
     drop_environment_headers(client, provider, owner="openai")
@@ -56,7 +62,18 @@ def create_sdk_adapter(provider: Provider, dialect: Dialect, *, key: str | None,
         cut=(openai.APIError, httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL, OSError),
     )
     send = create_sender(client, response=httpx2.Response, faults=faults)
-    return WireAdapter(provider=provider, dialect=dialect, send=send, close=client.close, secret=key)
+    return WireAdapter(
+        provider=name_standard_tier(provider, base_url), dialect=dialect, send=send, close=client.close, secret=key
+    )
+
+
+def name_standard_tier(provider: Provider, base_url: str) -> Provider:
+    """Return a row whose requests name the standard processing class, if they go to OpenAI itself."""
+    return replace(provider, names_standard_tier=True) if _is_openai(base_url) else provider
+
+
+def _is_openai(base_url: str) -> bool:
+    return urlsplit(base_url).hostname == _OPENAI_HOST
 
 
 def build_request(provider: Provider, model: Model, prompt: Prompt, stream: bool) -> dict[str, object]:
@@ -74,6 +91,8 @@ def build_request(provider: Provider, model: Model, prompt: Prompt, stream: bool
     temperature = request_options.choose_temperature(model, prompt)
     if temperature is not None:
         body["temperature"] = temperature
+    if provider.names_standard_tier:
+        body["service_tier"] = STANDARD_TIER
     search = request_options.choose_search(provider, prompt, "openai_chat")
     if search is not None:
         bound = {"parameters": {"max_uses": prompt.max_searches}} if search.bounded else {}

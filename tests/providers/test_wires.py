@@ -12,12 +12,13 @@ import pytest
 
 from providers import errors
 from providers.catalog import Model, Provider
-from providers.completion import Completion, Limits, Message, OnText, Prompt
+from providers.completion import Completion, Limits, Message, OnText, Prompt, Usage
 from providers.connect import connect
 from providers.registry import load_providers
 from providers.transport.rate_limit_headers import parse_rate_limits, parse_retry_after
 from providers.transport.redaction import redact
-from providers.wires import request_options
+from providers.transport.service_tier import add_service_tier
+from providers.wires import openai_chat, openai_responses, request_options
 from tests.vendors import Vendors, vendor_server
 
 ROWS = {row.name: row for row in load_providers()}
@@ -462,6 +463,40 @@ async def test_invalid_base_url_is_reported(name: str, url: str) -> None:
 
     with pytest.raises(errors.UnavailableError, match=f"base_url of {name} is not a URL"):
         await adapter.complete(model(name), PROMPT)
+
+
+def test_standard_service_tier_is_named_to_openai_only() -> None:
+    for name in ("openai", "qwen", "openrouter"):
+        for dialect in (openai_chat.DIALECT, openai_responses.DIALECT):
+            body = dialect.build_request(ROWS[name], model(name), PROMPT, False)
+            assert "service_tier" not in body
+            named = replace(ROWS[name], names_standard_tier=True)
+            assert dialect.build_request(named, model(name), PROMPT, False)["service_tier"] == "default"
+
+
+def test_only_openais_own_address_gets_its_settings() -> None:
+    for url, is_openai in (
+        ("https://api.openai.com/v1", True),
+        ("https://gateway.example/v1", False),
+        ("https://api.openai.com.example/v1", False),
+    ):
+        assert openai_chat.name_standard_tier(ROWS["openai"], url).names_standard_tier is is_openai
+
+
+def test_service_tier_is_read_wherever_a_vendor_reports_it() -> None:
+    usage = Usage(input_tokens=1, output_tokens=1)
+    reports: list[tuple[dict[str, str], dict[str, object], str]] = [
+        ({}, {"service_tier": "flex"}, "flex"),
+        ({}, {"service_tier": "Priority"}, "priority"),
+        ({"x-gemini-service-tier": "flex"}, {}, "flex"),
+        ({}, {"usageMetadata": {"serviceTier": "SERVICE_TIER_FLEX"}}, "flex"),
+        ({}, {"usage": {"service_tier": "batch"}}, "batch"),
+        ({}, {"service_tier": None, "usage": {"service_tier": 7}}, ""),
+    ]
+
+    for headers, answer, tier in reports:
+        found = add_service_tier(usage, headers, answer)
+        assert found == replace(usage, service_tier=tier)
 
 
 async def test_openai_environment_reaches_no_other_vendor(vendors: Vendors, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
-from mcp_router.errors import UnknownNameError
-from mcp_router.routing.catalog import Catalog
+from mcp_router.errors import ConfigError, UnknownNameError
+from mcp_router.routing.access import AccessRules
+from mcp_router.routing.catalog import Catalog, read_user_providers
+from mcp_router.settings import Settings, load
 from providers import registry
 from providers.catalog import Model, Price, Provider, Thinking
 from providers.registry import RowError, provider_from_table
@@ -271,3 +275,54 @@ def test_a_model_gets_the_nearest_effort_it_has(thinking: Thinking, wanted: str,
     model = Model(provider="p", name="m", thinking=thinking)
 
     assert model.choose_effort(wanted) == given  # pyright: ignore[reportArgumentType] -- the parameters are plain strings
+
+
+def configure(tmp_path: Path, text: str, **environ: str) -> Settings:
+    path = tmp_path / "config.toml"
+    path.write_text(text, "utf-8")
+    return load(path, environ={"HOME": str(tmp_path), **environ})
+
+
+def test_override_of_one_price_keeps_the_rest_of_the_row(tmp_path: Path) -> None:
+    settings = configure(
+        tmp_path,
+        '[providers.groq]\nmodels = [{ name = "openai/gpt-oss-20b", output_mtok = 0.2 }]\n'
+        '[providers.claude]\nmodels = [{ name = "claude-haiku-5-5", input_mtok = 0.05 }]\n',
+    )
+
+    changed = Catalog.with_shipped(read_user_providers(settings))
+
+    for name, price in (
+        ("groq:openai/gpt-oss-20b", {"output_mtok": Decimal("0.2")}),
+        ("claude:claude-haiku-5-5", {"input_mtok": Decimal("0.05")}),
+    ):
+        shipped = CATALOG.model(name)
+        expected = replace(shipped, prices=tuple(replace(each, **price) for each in shipped.prices))
+        assert changed.model(name) == expected
+    assert [model.name for model in changed.provider("groq").models] == [
+        model.name for model in CATALOG.provider("groq").models
+    ]
+
+
+def test_override_of_dated_prices_keeps_their_days(tmp_path: Path) -> None:
+    model = next(model for model in MODELS if len(model.prices) > 1)
+    settings = configure(
+        tmp_path, f'[providers.{model.provider}]\nmodels = [{{ name = "{model.name}", output_mtok = 1.5 }}]\n'
+    )
+
+    changed = Catalog.with_shipped(read_user_providers(settings)).model(model.id)
+
+    assert changed.prices == tuple(replace(each, output_mtok=Decimal("1.5")) for each in model.prices)
+
+
+def test_address_without_a_port_number_is_refused(tmp_path: Path) -> None:
+    for address in ("localhost:evil", "http://localhost:evil", "localhost:99999", "http://"):
+        settings = configure(tmp_path, f'[providers.local]\nbase_url = "{address}"\n')
+        with pytest.raises(ConfigError, match="must be a URL such as"):
+            list(read_user_providers(settings))
+
+    settings = configure(tmp_path, "", OLLAMA_BASE_URL="localhost:evil")
+    rules = AccessRules(settings=settings, catalog=CATALOG)
+    assert rules.find_access(date(2026, 11, 30))["local"].reason == (
+        "its address 'localhost:evil' is not a URL: write http://host:port/path"
+    )
