@@ -57,6 +57,9 @@ class BadInputError(RouterError):
     kind = "bad_input"
 
 
+_MAX_SHOWN_NAME = 200
+
+
 class UnknownNameError(BadInputError):
     """A name that nobody has."""
 
@@ -64,7 +67,7 @@ class UnknownNameError(BadInputError):
 
     def __init__(self, what: str, name: str, known: Iterable[str], *, hint: str = "") -> None:
         """`what` says what kind of name it is, `known` are the names there are."""
-        names = list(known)
+        names, name = list(known), name if len(name) <= _MAX_SHOWN_NAME else name[:_MAX_SHOWN_NAME] + "…"
         close = get_close_matches(name, names, n=3)
         guess = f" Did you mean {' or '.join(close)}?" if close else ""
         there_are = f" There are: {', '.join(names)}." if names else ""

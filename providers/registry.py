@@ -87,7 +87,7 @@ def load_provider(name: str) -> Provider:
 
 def load_model_tables(name: str) -> tuple[Mapping[str, object], ...]:
     """Return the tables of a shipped provider's models as they are written."""
-    return tuple(tomllib.loads(read_row(name), parse_float=Decimal)["models"])
+    return tuple(tomllib.loads(read_row(name), parse_float=Decimal).get("models", ()))
 
 
 def read_row(name: str) -> str:

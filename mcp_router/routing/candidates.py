@@ -110,7 +110,7 @@ def find_model(entry: RouteEntry, state: RoutingState) -> Model:
         provider = state.catalog.provider(entry.provider)
         if provider.price is None and provider.name not in state.unlisted:
             raise
-        return Model(provider=provider.name, name=entry.name)
+        return state.catalog.model_or_unlisted(entry.model)
 
 
 def is_callers_choice(why: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
@@ -17,6 +18,18 @@ from providers.transport.urls import is_http_url
 
 _MAX_STRENGTH_DISTANCE = 25
 """How far apart in strength two models of one lineage may be to stand in for each other."""
+
+
+_NAME = re.compile(r"[A-Za-z0-9./_][A-Za-z0-9./\\_:@+~=,()#-]{0,199}")
+_NAME_HINT = "A model's name has no spaces and at most 200 letters, digits and ./_:@+~=,()#-"
+
+
+def is_model_name(name: str) -> bool:
+    """Return whether a name can be a model's: no spaces, no control characters, no start of a formula.
+
+    Servers list any names, which reach terminals, tables and agents.
+    """
+    return _NAME.fullmatch(name) is not None
 
 
 class Catalog:
@@ -63,14 +76,18 @@ class Catalog:
         return found
 
     def model_or_unlisted(self, id: str) -> Model:  # noqa: A002 -- the house's word
-        """The same, but a name that its provider may well serve and we do not know is let through:
-        its price is unknown unless the provider has one for everything.
+        """Return the same, or a model of an unknown price for a name that its provider can well serve.
 
         Raises:
             UnknownNameError: The provider is unknown, or no model is named.
         """
         provider = self._provider_of(id)
-        return self._find(provider, id) or Model(provider=provider.name, name=id.partition(":")[2])
+        if (found := self._find(provider, id)) is not None:
+            return found
+        name = id.partition(":")[2]
+        if not is_model_name(name):
+            raise UnknownNameError("model", id, [model.id for model in provider.models], hint=_NAME_HINT)
+        return Model(provider=provider.name, name=name)
 
     def models(self) -> Iterator[Model]:
         """Every model, provider by provider."""

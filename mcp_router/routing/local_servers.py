@@ -18,7 +18,7 @@ import anyio
 import httpx2
 from pydantic import BaseModel
 
-from mcp_router.routing.catalog import Catalog
+from mcp_router.routing.catalog import Catalog, is_model_name
 from providers.catalog import Feature, Model, Provider
 from providers.transport.urls import is_http_url
 
@@ -198,7 +198,8 @@ async def _list_models(client: httpx2.AsyncClient, provider: Provider, url: str,
             if len(content) > _MAX_LIST_BYTES:
                 raise ValueError(f"the list of models has more than {_MAX_LIST_BYTES:,} bytes")
     listed = _ModelList.model_validate_json(content).data or ()
-    return (_to_model(provider, row, url, guessed=guessed) for row in listed if not _NO_CHAT.search(row.id))
+    chat = (row for row in listed if is_model_name(row.id) and not _NO_CHAT.search(row.id))
+    return (_to_model(provider, row, url, guessed=guessed) for row in chat)
 
 
 def _to_model(provider: Provider, row: _ListedModel, url: str, *, guessed: bool) -> Model:

@@ -66,7 +66,7 @@ def test_pdf_of_many_pages_is_over_the_ceiling_of_premium() -> None:
         return fit(
             CATALOG.provider("claude"),
             model,
-            effort=model.effort_for("off"),
+            effort=model.choose_effort("off"),
             need=Requirements(input_tokens=20, attachments=(pdf,), typical_usage=typical),
             ceiling_usd=Decimal("0.05"),
             now=datetime(2026, 11, 30, tzinfo=UTC),
