@@ -1,12 +1,12 @@
-"""What the caller can be told instead of an answer. Each text is written for the agent that reads it.
+"""Errors that a caller can get instead of an answer; their texts are for agents.
 
 RouterError
-├── ConfigError                at start-up only: which file, which key, which values there are
-├── BadInputError              the request itself is wrong; nothing was spent
-│   └── UnknownNameError       a name nobody has; says the names there are
-├── NoCandidateError           no model may answer; says why for each
-├── BudgetExceededError        the money is not there; says limit, spent, held, when it resets
-├── AllCandidatesFailedError   every model was asked and failed; lists the attempts
+├── ConfigError                at start-up only: file, line, key and possible values
+├── BadInputError              the request is wrong; nothing was spent
+│   └── UnknownNameError       an unknown name; lists the known ones
+├── NoCandidateError           no model can answer; gives the reason for each
+├── BudgetExceededError        a budget is used up; gives limit, spent, held and reset
+├── AllCandidatesFailedError   every attempt failed; lists them
 └── CallTimeoutError           the whole call's deadline has passed
 """
 
@@ -21,15 +21,16 @@ from typing import ClassVar
 
 
 class RouterError(Exception):
-    """A call that ends without an answer; `kind` is one word, `call_id` is set once there is one.
-    `retry_after` says in how many seconds it may be worth asking again, where that is known;
-    `cost_usd` is what was spent in vain, None where nobody knows.
+    """A call that ends without an answer.
+
+    `kind` is one word, and `call_id` is set once there is one. `retry_after` is the number of seconds after which a
+    retry can succeed, if known. `cost_usd` is what the failed attempts cost, or None if unknown.
     """
 
     kind: ClassVar[str] = "failed"
 
     def __init__(self, message: str, *, call_id: str | None = None, retry_after: float | None = None) -> None:
-        """The message says what happened to what, with the number, and what to do."""
+        """`message` says what failed, with the value, and how to fix it."""
         super().__init__(message)
         self.call_id = call_id
         self.retry_after = retry_after
@@ -52,7 +53,7 @@ class ConfigError(RouterError):
 
 
 class BadInputError(RouterError):
-    """The request cannot be carried out as it stands."""
+    """A request that cannot be carried out."""
 
     kind = "bad_input"
 
@@ -61,33 +62,36 @@ _MAX_SHOWN_NAME = 200
 
 
 class UnknownNameError(BadInputError):
-    """A name that nobody has."""
+    """An unknown name."""
 
     kind = "unknown_name"
 
     def __init__(self, what: str, name: str, known: Iterable[str], *, hint: str = "") -> None:
-        """`what` says what kind of name it is, `known` are the names there are."""
+        """`what` is the kind of name, `known` are the names of that kind."""
         names, name = list(known), name if len(name) <= _MAX_SHOWN_NAME else name[:_MAX_SHOWN_NAME] + "…"
         close = get_close_matches(name, names, n=3)
         guess = f" Did you mean {' or '.join(close)}?" if close else ""
         there_are = f" There are: {', '.join(names)}." if names else ""
         super().__init__(f"Unknown {what}: {name!r}.{guess}{there_are}{' ' + hint if hint else ''}")
+        self.what = what
+        self.name = name
+        self.known = tuple(names)
 
 
 class NoCandidateError(RouterError):
-    """No model may answer this now."""
+    """A call that no model can answer now."""
 
     kind = "no_candidate"
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
-        """`retry_after` says in how many seconds one may, where waiting helps."""
+        """`retry_after` is the number of seconds after which one can, if waiting helps."""
         super().__init__(message)
         self.retry_after = retry_after
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shortfall:
-    """By how much a budget was too small."""
+    """The amount by which a budget was too small."""
 
     budget: str
     limit_usd: Decimal
@@ -97,23 +101,23 @@ class Shortfall:
 
 
 class BudgetExceededError(RouterError):
-    """A budget does not admit the call."""
+    """A call that does not fit a budget."""
 
     kind = "budget_exceeded"
 
     def __init__(self, message: str, *, shortfall: Shortfall | None = None) -> None:
-        """`shortfall` says of which budget; None where it is a limit that the caller itself gave."""
+        """`shortfall` names the budget; it is None if the caller gave the limit."""
         super().__init__(message)
         self.shortfall = shortfall
 
 
 class AllCandidatesFailedError(RouterError):
-    """Every candidate was asked and none answered."""
+    """A call whose every attempt failed."""
 
     kind = "all_failed"
 
 
 class CallTimeoutError(RouterError):
-    """The call's deadline passed before any model answered."""
+    """A call whose deadline passed before a model answered."""
 
     kind = "deadline"

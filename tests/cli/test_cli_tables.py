@@ -73,7 +73,7 @@ def test_a_configuration_may_be_named_before_the_command(
     assert main([*(part.format(config) for part in option), "providers"]) == 2
 
     told = capsys.readouterr().err
-    assert f"{config}: providers.groq.base_url = 'not an address': must be a URL such as http://host:port/path." in told
+    assert "providers.groq.base_url: not an address is not an address: write http://host:port/path." in told
 
 
 @pytest.mark.parametrize("columns", ["60", "80", "200"])

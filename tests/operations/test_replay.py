@@ -115,8 +115,8 @@ async def test_a_call_that_nobody_answered_is_counted_and_not_priced(tmp_path: P
         ('[routes.analysis]\nstandard = ["groq:x"]\n', "table.toml: routes.analysis.standard[0]: Unknown model"),
         ("[routes.analysis]\nstandard = []\n", "routes.analysis.standard: it is empty"),
         ("[providers.groq]\nrpm = 3\n", "providers: there is no such key. The keys here are: routes."),
-        ("", "table.toml: routes: field required."),
-        ("routes = ", "table.toml: it is not valid TOML"),
+        ("", "table.toml: routes: must be set."),
+        ("routes = ", "table.toml, last line: not valid TOML"),
     ],
 )
 def test_a_table_that_cannot_be_used_is_named_with_what_it_may_be(

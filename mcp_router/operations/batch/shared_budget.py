@@ -1,4 +1,4 @@
-"""Shares what a caller allows for many calls among those under way, so that none overruns it or is refused in vain."""
+"""The cost limit of a batch, divided among its concurrent calls."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mcp_router.errors import BudgetExceededError
 from mcp_router.money import format_usd
 
 _MAX_COST_MULTIPLE = 10
-"""Times the dearest call so far: enough for one more of the kind, where its whole ceiling is not free."""
+"""Times the most expensive call so far: enough for one more of the kind if its whole ceiling is not available."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -22,16 +22,16 @@ class Allotment:
 
     usd: Decimal
     ended_before: int
-    """Calls that had ended when it was granted."""
+    """Calls that had ended when it was allotted."""
     spent_usd: Decimal | None = None
-    """What the call cost, once it has ended; None counts as all of it."""
+    """The cost of the call once it has ended; None counts as all of it."""
 
 
 class SharedBudget:
-    """What many calls may spend together."""
+    """The most that the calls of a batch can spend together."""
 
     def __init__(self, most_usd: Decimal | None) -> None:
-        """`most_usd` is the caller's limit; None where each call has only its own."""
+        """`most_usd` is the caller's limit, or None if each call has only its own."""
         self._limit_usd = most_usd
         self._spent_usd = Decimal(0)
         self._allotted_usd = Decimal(0)
@@ -41,17 +41,17 @@ class SharedBudget:
         self._call_ended = anyio.Event()
 
     async def wait_until_available(self, wanted_usd: Decimal, *, alone: bool = False) -> None:
-        """Wait until `grant` has what one call wants; `alone` waits for all that is left.
+        """Wait until `allot` has what one call wants; `alone` waits for all that is left.
 
         Raises:
-            BudgetExceededError: Nothing is left, and nobody is under way who may leave something.
+            BudgetExceededError: Nothing is left, and no call in flight can leave something.
         """
         while self._available_usd(wanted_usd, alone=alone) is None:
             await self._call_ended.wait()
 
     @contextmanager
     def allot(self, wanted_usd: Decimal, *, alone: bool = False) -> Generator[Allotment]:
-        """Hand out what `wait_for` waited for; nothing may be awaited in between."""
+        """Allot what `wait_until_available` waited for; nothing can be awaited in between."""
         granted = Allotment(usd=self._available_usd(wanted_usd, alone=alone) or Decimal(0), ended_before=self._ended)
         self._allotted_usd += granted.usd
         self._in_flight += 1
@@ -68,8 +68,9 @@ class SharedBudget:
             self._call_ended = anyio.Event()
 
     async def wait_for_another_end(self, since: Allotment) -> bool:
-        """Wait for a call to end that was under way beside one that has ended, which frees what was held for it;
-        False where there is none.
+        """Wait until a call ends that was in flight beside `since`, which frees what was held for it.
+
+        Return whether there was one.
         """
         if self._ended > since.ended_before + 1:
             return True
@@ -81,14 +82,14 @@ class SharedBudget:
     def _available_usd(self, wanted: Decimal, *, alone: bool) -> Decimal | None:
         if self._limit_usd is None:
             return wanted
-        room = self._limit_usd - self._spent_usd - self._allotted_usd
+        left = self._limit_usd - self._spent_usd - self._allotted_usd
         modest = min(wanted, self._max_cost_usd * _MAX_COST_MULTIPLE)
-        if not alone and room >= wanted:
+        if not alone and left >= wanted:
             return wanted
-        if not alone and 0 < modest <= room:
+        if not alone and 0 < modest <= left:
             return modest
         if self._in_flight:
             return None
-        if room <= 0:
+        if left <= 0:
             raise BudgetExceededError(f"max_cost_usd of {format_usd(self._limit_usd)} is spent")
-        return min(room, wanted)
+        return min(left, wanted)
