@@ -46,7 +46,7 @@ def is_project_folder(folder: Path, environ: Mapping[str, str]) -> bool:
     """Whether a folder can be a project: not a disk, a home folder, the system's or one of keys."""
     real = Path(os.path.realpath(folder))
     homes = _find_homes(environ)
-    if real == Path(real.anchor) or any(home.is_relative_to(real) for home in homes):
+    if real == Path(real.anchor) or real in homes:
         return False
     if any(real == home / inner for home in homes for inner in _HOME_FOLDERS):
         return False
