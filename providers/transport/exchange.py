@@ -23,6 +23,7 @@ from providers.transport.error_mapping import (
 )
 from providers.transport.payload import Json, parse_json, to_list, to_mapping
 from providers.transport.rate_limit_headers import parse_rate_limits
+from providers.transport.redaction import redact
 from providers.transport.service_tier import add_service_tier
 
 _DRAIN_TIMEOUT_S = 0.05
@@ -123,6 +124,7 @@ class WireAdapter:
         except ConnectionLost as lost:
             raise error_from_lost_connection(lost) from None
         except ProviderError as error:
+            error.args = (redact(str(error), secret=self._secret),)  # it can quote a finish reason
             if error.limits is None and answer is not None:
                 error.limits = parse_rate_limits(answer.headers, now=self._clock())
             raise

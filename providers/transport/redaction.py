@@ -1,9 +1,13 @@
-"""What a vendor said, made fit to be shown: no key, no prompt, one line."""
+"""Redacts vendors' texts for display: no key, no prompt, one line."""
 
 from __future__ import annotations
 
+import html
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from urllib.parse import unquote
 
 from providers.completion import Prompt
 
@@ -12,8 +16,10 @@ REDACTED = "[...]"
 
 _PROMPT_PIECE = 20
 _KEY_PIECE = 8
-_CONSIDERED = 2000
-"""A longer text is cut before it is searched: nobody is shown more of it anyway."""
+_MAX_SEARCHED_CHARS = 2000
+"""A longer text is cut before the search; less than this is shown anyway."""
+_MIN_SECRET_CHARS = 6
+"""A shorter key, such as `none`, would match words when spaced out."""
 
 _KEY_SHAPED = (
     re.compile(r"(?i)\bbearer\s+[^\s\"',]+"),
@@ -21,6 +27,7 @@ _KEY_SHAPED = (
     re.compile(r"\b(?:sk|gsk|xai|pplx|hf|ghp|gho|ghu|ghs|github_pat|AIza|rk|pk)[-_]?[A-Za-z0-9][\w*.-]{7,}"),
 )
 _WORD = re.compile(r"[A-Za-z0-9_+/=-]{20,}")
+_UNICODE_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 _ESCAPES = re.compile(r"\\[nrt]")
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]+")
 
@@ -29,9 +36,11 @@ def redact(
     said: str, *, secret: str | None = None, prompt: Prompt | None = None, max_length: int | None = MAX_LENGTH
 ) -> str:
     """Return one line without the key, anything shaped like a key, or pieces of the prompt."""
-    line = _one_line(said[:_CONSIDERED])
+    line = _one_line(_decode(said[:_MAX_SEARCHED_CHARS]))
     if secret:
-        line = _remove_pieces(line, secret, _KEY_PIECE)
+        line = _pattern_of(secret).sub(REDACTED, line)
+        for spelling in (secret, secret[::-1]):
+            line = _remove_pieces(line, spelling, _KEY_PIECE)
     for words in _prompt_texts(prompt):
         line = _remove_pieces(line, _one_line(words), _PROMPT_PIECE)
     for shape in _KEY_SHAPED:
@@ -43,6 +52,22 @@ def redact(
 def shorten(line: str, max_length: int = MAX_LENGTH) -> str:
     """Cut a line to a length, ending in three dots."""
     return line if len(line) <= max_length else line[: max_length - 3] + "..."
+
+
+def _decode(said: str) -> str:
+    """Undo the escapes a reader could undo: %XX, entities, backslash-u escapes and full-width letters."""
+    said = _UNICODE_ESCAPE.sub(lambda found: chr(int(found[1], 16)), said)
+    return unicodedata.normalize("NFKC", html.unescape(unquote(said)))
+
+
+@lru_cache(maxsize=64)
+def _pattern_of(secret: str) -> re.Pattern[str]:
+    """Return a pattern for a key in any case, forwards or backwards, with spaces or signs between its letters."""
+    letters = [re.escape(letter) for letter in secret if letter.isalnum()]
+    if len(letters) < _MIN_SECRET_CHARS:
+        return re.compile(re.escape(secret))
+    between = r"[\W_]{0,3}"
+    return re.compile(f"{between.join(letters)}|{between.join(reversed(letters))}", re.IGNORECASE)
 
 
 def _one_line(said: str) -> str:

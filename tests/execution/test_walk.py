@@ -137,3 +137,53 @@ models = [{{ name = "model", context_window = 32000, input_mtok = 0.1, output_mt
         answer = await house.call("generate", **TASK, budget_tier="standard")
 
     assert (answer["model"], answer["fallbacks"]) == ("second:model", 1)
+
+
+THREE = (
+    '[routes.conversation]\nstandard = ["groq:openai/gpt-oss-120b", "openai:gpt-6-luna", "deepseek:deepseek-flash"]\n'
+)
+
+
+async def test_unexplained_400_is_tried_once_at_another_provider(tmp_path: Path, vendors: Vendors) -> None:
+    vendors.fail("groq", "invalid")
+    async with front(tmp_path, environment(vendors, "groq", "openai", "deepseek"), THREE) as served:
+        answer = await served.call("generate", **TASK, budget_tier="standard")
+        vendors.fail("openai", "invalid")
+        text = await served.refused("generate", **TASK, budget_tier="standard")
+
+    assert (answer["model"], answer["fallbacks"]) == ("openai:gpt-6-luna", 1)
+    assert "correct the request" in text
+    assert vendors.requests("deepseek") == []
+
+
+async def test_callers_mistake_falls_back_nowhere(tmp_path: Path, vendors: Vendors) -> None:
+    vendors.fail("groq", status=400, body={"error": {"message": "Could not process image", "code": "invalid_image"}})
+    async with front(tmp_path, environment(vendors, "groq", "openai", "deepseek"), THREE) as served:
+        text = await served.refused("generate", **TASK, budget_tier="standard")
+
+    assert "invalid_request" in text
+    assert "correct the request; no other model would accept it" in text
+    assert vendors.requests("openai") == vendors.requests("deepseek") == []
+
+
+async def test_refused_keys_are_named_when_every_provider_fails(tmp_path: Path, vendors: Vendors) -> None:
+    for name in ("groq", "openai"):
+        vendors.fail(name, "auth")
+    route = '[routes.conversation]\nstandard = ["groq:openai/gpt-oss-120b", "openai:gpt-6-luna"]\n'
+    async with front(tmp_path, environment(vendors, "groq", "openai"), route) as served:
+        text = await served.refused("generate", **TASK, budget_tier="standard")
+
+    assert "401 from groq and openai: check the keys" in text
+
+
+async def test_refused_model_closes_the_model_and_not_the_key(tmp_path: Path, vendors: Vendors) -> None:
+    blocked = {"error": {"message": "Blocked at the organization level", "code": "model_permission_blocked_org"}}
+    vendors.fail("groq", status=403, body=blocked, times=1)
+    route = '[routes.conversation]\nstandard = ["groq:openai/gpt-oss-120b", "groq:openai/gpt-oss-20b"]\n'
+    async with front(tmp_path, environment(vendors, "groq"), route) as served:
+        first = await served.call("generate", **TASK, budget_tier="standard")
+        second = await served.call("generate", **TASK, budget_tier="standard")
+
+    assert (first["model"], first["fallbacks"]) == ("groq:openai/gpt-oss-20b", 1)
+    assert second["model"] == "groq:openai/gpt-oss-20b"
+    assert "fallbacks" not in second

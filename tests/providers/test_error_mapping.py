@@ -8,6 +8,7 @@ import pytest
 from providers import errors
 from providers.completion import Message, Prompt
 from providers.transport.error_mapping import ErrorResponse, error_from_response
+from providers.transport.redaction import redact
 
 NOW = 1_795_000_000.0
 Body = dict[str, Any] | list[Any] | str
@@ -335,3 +336,21 @@ def test_retry_after_wins_over_a_longer_reset() -> None:
 @pytest.mark.parametrize("value", [str(int(NOW) + 3), str((int(NOW) + 3) * 1000), "3", "3s"])
 def test_retry_after_is_seconds_or_a_moment(value: str) -> None:
     assert mapped(429, {}, retry_after=value).retry_after == 3
+
+
+def test_key_is_redacted_in_every_spelling() -> None:
+    key = "sk-test-4f9c1b7d2e8a6035"
+    spellings = (
+        " ".join(key),
+        "\u200b".join(key),
+        "".join(f"%{ord(letter):02X}" for letter in key),
+        "".join(f"&#{ord(letter)};" for letter in key),
+        "".join(f"\\u{ord(letter):04x}" for letter in key),
+        "".join(chr(ord(letter) + 0xFEE0) for letter in key),
+        key[::-1],
+        key.upper(),
+        f"{key[:10]}\n{key[10:]}",
+    )
+    shown = {spelling: redact(f"Bad key {spelling} given", secret=key) for spelling in spellings}
+
+    assert {spelling: text for spelling, text in shown.items() if text != "Bad key [...] given"} == {}
