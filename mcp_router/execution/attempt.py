@@ -1,4 +1,4 @@
-"""One attempt: hold the money, ask the model, write down what came of it."""
+"""Runs one attempt: holds the worst-case cost, sends the request, settles and records the outcome."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class AttemptRunner:
     feedback: Feedback | None = None
     """None where outcomes shall teach nothing."""
     tracer: Tracer | None = None
-    """Makes a span of every attempt; None where nobody asks for traces."""
+    """Makes a span of every attempt; None if tracing is off."""
 
     async def run(
         self, call: Call, candidate: Candidate, messages: tuple[Message, ...], remembered: dict[str, Breaker]
@@ -89,12 +89,12 @@ class AttemptRunner:
         try:
             completion = await self._send(call, candidate, messages)
         except ProviderError as error:
-            bench = self._bench(error, candidate, remembered)
-            attempt = await record.write("failed", error=error, usage=error.usage, bench=bench)
+            opened = self._record_failure(error, candidate, remembered)
+            attempt = await record.write("failed", error=error, usage=error.usage, opened=opened)
             await self._share_rate_limit(candidate, error.limits)
-            return Failed(error=error, attempt=attempt, bench=bench)
+            return Failed(error=error, attempt=attempt, opened=opened)
         except anyio.get_cancelled_exc_class():
-            await record.write("cancelled", error=_CancelledError("the caller hung up"), usage=None, bench=None)
+            await record.write("cancelled", error=_CancelledError("the caller cancelled"), usage=None, opened=None)
             raise
         if remembered or completion.limits is not None:
             with anyio.CancelScope(shield=True):  # it is paid for: nothing may come between the answer and its row
@@ -108,7 +108,7 @@ class AttemptRunner:
             raise
         if isinstance(judged, RejectedError):
             attempt = await record.write("failed", error=judged, usage=completion.usage, completion=completion)
-            return Failed(error=judged, attempt=attempt, bench=None, completion=completion, feedback=judged.feedback)
+            return Failed(error=judged, attempt=attempt, opened=None, completion=completion, feedback=judged.feedback)
         attempt = await record.write("answered", usage=completion.usage, completion=completion)
         return Answered(completion=judged, attempt=attempt)
 
@@ -161,14 +161,16 @@ class AttemptRunner:
     def _budgets_for(self, call: Call) -> tuple[Budget, ...]:
         return tuple(limit for limit in self.budgets if limit.client in (None, call.request.client))
 
-    def _bench(self, error: ProviderError, candidate: Candidate, remembered: dict[str, Breaker]) -> Breaker | None:
+    def _record_failure(
+        self, error: ProviderError, candidate: Candidate, remembered: dict[str, Breaker]
+    ) -> Breaker | None:
         model = candidate.model
-        scope = breaker.scope_of(error, model=model.id, key_scope=self.key_scope(model.provider))
+        scope = breaker.find_scope(error, model=model.id, key_scope=self.key_scope(model.provider))
         if scope is None:
             return None
-        bench = breaker.after(error, scope=scope, before=remembered.get(scope), now=self.clock())
-        remembered[scope] = bench
-        return bench
+        opened = breaker.count_failure(error, scope=scope, before=remembered.get(scope), now=self.clock())
+        remembered[scope] = opened
+        return opened
 
     async def _record_success(self, candidate: Candidate, remembered: dict[str, Breaker]) -> None:
         model = candidate.model
@@ -212,16 +214,16 @@ class _Record:
         *,
         usage: Usage | None,
         error: ProviderError | None = None,
-        bench: Breaker | None = None,
+        opened: Breaker | None = None,
         completion: Completion | None = None,
     ) -> Attempt:
         attempt = self._attempt(outcome, usage, error, completion)
-        lesson = self._lesson(attempt)
+        counts = self._count_outcome(attempt)
         self.call.attempts.append(attempt)
-        benched = () if bench is None else (bench,)
+        breakers = () if opened is None else (opened,)
         try:
-            # Whoever has hung up still pays: a ledger writes this to its end.
-            written = await self.runner.ledger.settle(self.hold.id, attempt, benched, lesson)
+            # A caller that hung up still pays: the ledger finishes this write.
+            written = await self.runner.ledger.settle(self.hold.id, attempt, breakers, counts)
         except LedgerError as lost:
             self.call.warnings.append(f"not in the ledger: {lost}")
         else:
@@ -231,7 +233,7 @@ class _Record:
                 self.call.warnings.append(_UNSAVED)
         return attempt
 
-    def _lesson(self, attempt: Attempt) -> OutcomeCounts | None:
+    def _count_outcome(self, attempt: Attempt) -> OutcomeCounts | None:
         if self.runner.feedback is None or attempt.outcome == "cancelled":
             return None
         ask = self.call.request

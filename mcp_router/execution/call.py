@@ -21,7 +21,7 @@ class RejectedError(ProviderError):
     def __init__(
         self, message: str, *, usage: Usage | None, feedback: str | None = None, broken: tuple[str, ...] = ()
     ) -> None:
-        """`again` is what the model is told so that it may do better; None where it is not asked again.
+        """`feedback` goes to the model with the re-ask; None if it is not asked again.
         `broken` is which of the caller's rules: words of the caller, for the caller, written down nowhere.
         """
         super().__init__(message, usage=usage)
@@ -51,7 +51,7 @@ class CallRequest:
 
 
 def new_call_id() -> str:
-    """Make an id that is short to read and nobody else's."""
+    """Return a new call id: 10 hexadecimal digits."""
     return secrets.token_hex(5)
 
 
@@ -68,7 +68,7 @@ class Call:
 
     @property
     def spent_usd(self) -> Decimal:
-        """What it has cost so far, upper bounds where nobody knows better."""
+        """Return the cost so far in USD, with upper bounds for unknown costs."""
         return sum((attempt.cost_usd or Decimal(0) for attempt in self.attempts), Decimal(0))
 
 
@@ -90,7 +90,7 @@ class Failed:
 
     error: ProviderError
     attempt: Attempt
-    bench: Breaker | None
+    opened: Breaker | None
     completion: Completion | None = None
     """What the model said, where it answered but the answer was no good."""
     feedback: str | None = None

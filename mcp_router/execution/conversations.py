@@ -57,7 +57,7 @@ class Conversations:
         return self._ledger is not None
 
     async def keep(self, client: str, call_id: str, conversation: Conversation) -> None:
-        """Remember a conversation; the oldest ones make room.
+        """Remember a conversation; the oldest ones are dropped if there are too many.
 
         Raises:
             LedgerError: It could not be stored, and is in memory only.

@@ -1,4 +1,4 @@
-"""Failure texts for an agent: what happened to which model, with the number, and what to do next."""
+"""Failure texts for agents: which model failed, why, and what to do next."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _AT_MOST = 8
 
 
 def format_no_candidate(plan: Plan, refusals: Sequence[SkipReason]) -> str:
-    """Tell why nobody may answer."""
+    """Return why no model is available, and what to do."""
     task = plan.task
     passed_over = [refusal for refusal in refusals if isinstance(refusal, Rejection)]
     reasons = [f"{rejection.model}: {rejection.reason}" for rejection in (*passed_over, *plan.rejected)]
@@ -53,16 +53,16 @@ def format_all_failed(
     refusals: Sequence[SkipReason],
     plan: Plan,
 ) -> str:
-    """Tell what became of each attempt, and what to do."""
+    """Return what happened to each attempt, and what to do."""
     spent = sum((attempt.cost_usd or Decimal(0) for attempt in attempts), Decimal(0))
-    told = [f"{attempt.model}: {attempt.error} ({attempt.detail})" for attempt in attempts]
-    told += [
+    lines = [f"{attempt.model}: {attempt.error} ({attempt.detail})" for attempt in attempts]
+    lines += [
         f"budget {refusal.budget.name}: too little left" for refusal in refusals if isinstance(refusal, BudgetRefusal)
     ]
-    told += _format_broken_rules(failures)
+    lines += _format_broken_rules(failures)
     count = "1 attempt" if len(attempts) == 1 else f"{len(attempts)} attempts"
     return (
-        f"No model answered: {count}, {format_usd(spent)} spent. {_format_list(told)} "
+        f"No model answered: {count}, {format_usd(spent)} spent. {_format_list(lines)} "
         f"Next: {_advise_after_failures([failed for _, failed in failures], plan)}."
     )
 
@@ -94,9 +94,9 @@ def _advise_within_budget(refusal: BudgetRefusal) -> str:
 
 def format_deadline(attempts: Sequence[Attempt], seconds: float) -> str:
     """Tell that time is up, and what it was spent on."""
-    told = [f"{attempt.model}: {attempt.error} after {attempt.seconds:.1f} s" for attempt in attempts]
+    lines = [f"{attempt.model}: {attempt.error} after {attempt.seconds:.1f} s" for attempt in attempts]
     return (
-        f"The call's deadline of {seconds:.0f} s has passed. {_format_list(told)} "
+        f"The call's deadline of {seconds:.0f} s has passed. {_format_list(lines)} "
         "Next: ask for less output, or raise deadline_s in the configuration."
     )
 

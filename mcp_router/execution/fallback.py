@@ -1,4 +1,4 @@
-"""Walks one call down its plan: asks, falls back, asks again, waits only where nobody else is left."""
+"""Executes a plan: tries candidates in order, with fallback, one re-ask and one bounded wait."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from providers.catalog import Model
 from providers.completion import Completion, Message
 from providers.errors import ContextLengthError, ProviderError
 
-_LONGEST_WAIT = 20.0
-"""Seconds a call waits for a rate limit when nobody else is left to ask."""
-_LONGEST_RETRY_WAIT = 5.0
-_SHORTEST_RETRY_WAIT = 0.25
-_MADE_READY = 2
-"""So many of those who come next are made ready while one is asked."""
-_TIMES_ASKED_AGAIN = 1
+_MAX_RATE_LIMIT_WAIT_S = 20.0
+"""Seconds a call waits for a rate limit when no other candidate is left."""
+_MAX_RETRY_WAIT_S = 5.0
+_MIN_RETRY_WAIT_S = 0.25
+_PRELOADED_CANDIDATES = 2
+"""Candidates whose SDKs are loaded while one is asked."""
+_MAX_REASKS = 1
 """How often a model is asked again with what was wrong with its answer."""
 
 
 @dataclass(kw_only=True, slots=True)
 class FallbackExecutor:
-    """Walks one call down its plan."""
+    """Executes the plan of one call."""
 
     runner: AttemptRunner
     deadline_seconds: float
@@ -59,7 +59,7 @@ class FallbackExecutor:
         """Ask the candidates in order until one answers.
 
         Raises:
-            RouterError: Nobody did.
+            RouterError: No candidate answered.
         """
         queue = list(self.plan.candidates) or await self._waited_for(self.plan.waiting)
         connections = self.runner.adapters
@@ -67,7 +67,7 @@ class FallbackExecutor:
         while queue:
             self._check_deadline()
             candidate = queue.pop(0)
-            connections.preload([other.model for other in queue[:_MADE_READY]])
+            connections.preload([other.model for other in queue[:_PRELOADED_CANDIDATES]])
             outcome = await self._try(candidate)
             if isinstance(outcome, Answered):
                 return self._generation(candidate, outcome.completion)
@@ -82,7 +82,7 @@ class FallbackExecutor:
         return self._cut_answer()
 
     async def _second_chance(self, candidate: Candidate, outcome: Failed | SkipReason) -> list[Candidate]:
-        """Choose whom to ask again now that nobody else is left."""
+        """Return the candidate to try again, now that no other is left."""
         if isinstance(outcome, RateRefusal) and not self.failures:
             return await self._waited_for([(candidate, outcome.wait_seconds)])
         if isinstance(outcome, Failed) and len(self.failures) == 1:
@@ -90,7 +90,7 @@ class FallbackExecutor:
         return []
 
     def _cut_answer(self) -> Generation:
-        """Hand back an answer that was cut, since nobody gave a whole one."""
+        """Return an answer that was cut, since no candidate gave a whole one."""
         for candidate, failed in self.failures:
             if failed.error.kind == "truncated" and failed.completion is not None:
                 self.call.warnings.append(
@@ -107,9 +107,9 @@ class FallbackExecutor:
                 model=candidate.model.id, kind=fitted.kind, reason=f"after what was spent, {fitted.reason}"
             )
         scope = f"provider:{candidate.model.provider}"
-        bench = self.remembered.get(scope)
+        opened = self.remembered.get(scope)
         now = self.runner.clock()
-        probing = bench is not None and breaker.on_probation(bench, now)
+        probing = opened is not None and breaker.needs_probe(opened, now)
         if probing and not await self.runner.ledger.claim_probe(scope, now, now + breaker.PROBE_LEASE):
             reason, wait = "breaker open: another call is probing it", breaker.PROBE_LEASE
             return Rejection(model=candidate.model.id, kind="breaker_open", reason=reason, wait_seconds=wait)
@@ -118,7 +118,7 @@ class FallbackExecutor:
     async def _ask(self, candidate: Candidate) -> Answered | Failed | SkipReason:
         messages = self.call.request.messages
         outcome = await self.runner.run(self.call, candidate, messages, self.remembered)
-        for _ in range(_TIMES_ASKED_AGAIN):
+        for _ in range(_MAX_REASKS):
             if not isinstance(outcome, Failed) or outcome.completion is None or outcome.feedback is None:
                 break
             fitted = self._refitted(candidate, added=(outcome.completion.text, outcome.feedback))
@@ -186,26 +186,26 @@ class FallbackExecutor:
 
     async def _once_more(self, candidate: Candidate, failed: Failed) -> list[Candidate]:
         """Give the only candidate a second chance where that may help; sleeps before, never after."""
-        bench = failed.bench
-        wait = max(_SHORTEST_RETRY_WAIT, failed.error.retry_after or 0.0)
-        benched = bench is not None and failed.error.retry_after is None and bench.open_until > self.runner.clock()
+        opened = failed.opened
+        wait = max(_MIN_RETRY_WAIT_S, failed.error.retry_after or 0.0)
+        is_open = opened is not None and failed.error.retry_after is None and opened.open_until > self.runner.clock()
         left = self.call.deadline - anyio.current_time()
         if (
             not failed.error.retryable
             or failed.completion is not None
-            or benched
-            or wait > min(_LONGEST_RETRY_WAIT, left)
+            or is_open
+            or wait > min(_MAX_RETRY_WAIT_S, left)
         ):
             return []
         await anyio.sleep(wait)
         return [candidate]
 
     async def _waited_for(self, late: Iterable[tuple[Candidate, float]]) -> list[Candidate]:
-        """Wait for the first rate limit to let somebody through, as long as that is worth it."""
-        left = min(_LONGEST_WAIT, self.deadline_seconds / 2) - self.waited
+        """Wait for the first rate limit to end, if that is soon enough."""
+        left = min(_MAX_RATE_LIMIT_WAIT_S, self.deadline_seconds / 2) - self.waited
         for candidate, seconds in late:
             if seconds <= left and _is_rate(candidate, self.world):
-                self.waited += max(seconds, _SHORTEST_RETRY_WAIT)
+                self.waited += max(seconds, _MIN_RETRY_WAIT_S)
                 await anyio.sleep(seconds)
                 return [candidate]
         return []
@@ -258,7 +258,7 @@ def _is_kin(one: Model, other: Model) -> bool:
 
 
 def _is_rate(candidate: Candidate, world: RoutingState) -> bool:
-    bench = world.benches.get(f"model:{candidate.model.id}")
+    opened = world.benches.get(f"model:{candidate.model.id}")
     if f"provider:{candidate.model.provider}" in world.benches:
         return False
-    return bench is None or bench.reason == "rate_limit"
+    return opened is None or opened.reason == "rate_limit"

@@ -1,4 +1,4 @@
-"""Says who is at a rate limit, and when others must be told that one is near."""
+"""Rate limits in force, and when one is close enough to share with other processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gets a task answered: choose, ask, fall back, write down."""
+"""Entry point of execution: reads the state, plans a call and executes the plan."""
 
 from __future__ import annotations
 
@@ -49,18 +49,18 @@ class Router:
         return self.runner.ledger
 
     async def read_state(self, task: RoutingRequest | None = None) -> tuple[RoutingState, dict[str, Breaker]]:
-        """Look around: who is benched or busy now, what was learnt of a task's cell, which benches are remembered."""
+        """Return the state to plan in, and every breaker that still counts, by scope."""
         now = self.runner.clock()
         catalog = await self.config.catalog()
         limited = [name for name in catalog.providers if name in self.runner.rate_limits]
         standing = await self.ledger.read_availability(now, limited)
-        remembered = {bench.scope: bench for bench in standing.breakers}
+        remembered = {breaker.scope: breaker for breaker in standing.breakers}
         world = RoutingState(
             catalog=catalog,
             routes=self.config.routes,
             now=datetime.fromtimestamp(now, UTC),
             access=self.config.access(),
-            benches={scope: bench for scope, bench in remembered.items() if bench.open_until > now},
+            benches={scope: breaker for scope, breaker in remembered.items() if breaker.open_until > now},
             busy=rate_limits.find_rate_limited(standing, self.runner.rate_limits, now),
             unlisted=self.config.unlisted,
             baseline=self.runner.baseline,
@@ -72,7 +72,7 @@ class Router:
         """Plan a task as `generate` would at this moment; spends nothing.
 
         Raises:
-            UnknownNameError: The pin names a provider or model that nobody has.
+            UnknownNameError: The pin names an unknown provider or model.
         """
         world, _ = await self.read_state(task)
         return plan(task, world)
@@ -81,7 +81,7 @@ class Router:
         """Get an answer.
 
         Raises:
-            RouterError: Nobody may answer, the budget does not admit it, or everybody failed; each text
+            RouterError: No model is available, a budget is exceeded, or every candidate failed; each text
                 says what to do. `call_id` leads to the attempts.
         """
         deadline = anyio.current_time() + self.config.deadline_seconds

@@ -44,7 +44,7 @@ def is_tracing_enabled(environ: Mapping[str, str]) -> bool:
 
 
 def create_tracer(environ: Mapping[str, str]) -> Tracer | None:
-    """What makes spans; None, and nothing imported, where nobody asks for traces."""
+    """Return a tracer, or None without any import if tracing is off."""
     if not is_tracing_enabled(environ):
         return None
     from opentelemetry.trace import get_tracer  # noqa: PLC0415 - only who asks for traces waits for it
@@ -84,7 +84,7 @@ def _provider(environ: Mapping[str, str]) -> TracerProvider | None:
         )
         return None
     if not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
-        return None  # whoever started us sends them already, say `opentelemetry-instrument`
+        return None  # the parent sends them already, for example `opentelemetry-instrument`
     named = "OTEL_SERVICE_NAME" in environ or "service.name=" in environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
     about = {"service.version": __version__} | ({} if named else {"service.name": NAME})
     provider = TracerProvider(resource=Resource.create(about), shutdown_on_exit=False)
@@ -113,7 +113,7 @@ def trace_attempt(maker: Tracer | None, candidate: Candidate, attempts: Sequence
         f"chat {model.name}",
         kind=SpanKind.CLIENT,
         attributes=asked,
-        # An exception's text is the vendor's, and may quote the prompt: its kind is told instead.
+        # An exception's text is the vendor's, and can quote the prompt: the span has its kind instead.
         record_exception=False,
         set_status_on_exception=False,
     ) as span:
@@ -127,7 +127,7 @@ def trace_attempt(maker: Tracer | None, candidate: Candidate, attempts: Sequence
 def _record_outcome(span: Span, attempt: Attempt) -> None:
     from opentelemetry.trace import StatusCode  # noqa: PLC0415
 
-    told = {
+    attributes = {
         "gen_ai.usage.input_tokens": attempt.input_tokens,
         "gen_ai.usage.output_tokens": attempt.output_tokens,
         "gen_ai.usage.cache_read.input_tokens": attempt.cache_read_tokens,
@@ -143,6 +143,6 @@ def _record_outcome(span: Span, attempt: Attempt) -> None:
         "mcp_router.cost_usd": None if attempt.cost_usd is None else float(attempt.cost_usd),
         "mcp_router.cost_source": attempt.cost_source,
     }
-    span.set_attributes({name: value for name, value in told.items() if value is not None})
+    span.set_attributes({name: value for name, value in attributes.items() if value is not None})
     if attempt.error is not None:
         span.set_status(StatusCode.ERROR)

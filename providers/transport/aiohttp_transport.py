@@ -13,7 +13,7 @@ import httpx2
 from yarl import URL
 
 _IDLE_TIMEOUT_S = 4.0
-"""For a connection that nobody uses: servers such as uvicorn and Node.js close theirs after five."""
+"""For an idle connection: servers such as uvicorn and Node.js close theirs after five."""
 _MAX_HEADER_BYTES = 64 * 1024
 _MAX_ERROR_BYTES = 2**20
 _MAX_ANSWER_BYTES = 128 * 2**20

@@ -1,4 +1,4 @@
-"""What a vendor sent, taken apart without trusting its shape."""
+"""Accessors for vendors' JSON that do not trust its shape."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Json = Mapping[str, object]
 
 
 def parse_json(content: str | bytes) -> object:
-    """The JSON in it; numbers with a fraction stay exact, because some of them are money.
+    """Return the parsed JSON; numbers with a fraction stay exact, since some are money.
 
     Raises:
         ValueError: It is not JSON.
@@ -20,17 +20,17 @@ def parse_json(content: str | bytes) -> object:
 
 
 def to_mapping(value: object) -> Json:
-    """The object, or an empty one where something else came."""
+    """Return an object, or an empty one in place of anything else."""
     return cast("Json", value) if isinstance(value, dict | Mapping) else {}
 
 
 def to_list(value: object) -> list[object]:
-    """The array, or an empty one where something else came."""
+    """Return an array, or an empty one in place of anything else."""
     return cast("list[object]", value) if isinstance(value, list) else []
 
 
 def to_text(value: object) -> str:
-    """The string, or an empty one where something else came."""
+    """Return a string, or an empty one in place of anything else."""
     return value if isinstance(value, str) else ""
 
 
@@ -39,7 +39,7 @@ _MAX_COUNT = 10**15
 
 
 def to_count(value: object) -> int | None:
-    """A number of tokens, or None where none was told."""
+    """Return a number of tokens, or None if there is none."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal | float):
         return None
     number = Decimal(value)
@@ -47,7 +47,7 @@ def to_count(value: object) -> int | None:
 
 
 def to_amount(value: object) -> Decimal | None:
-    """An amount, or None where none was told; a negative one is none."""
+    """Return an amount, or None if there is none; a negative one counts as none."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal | float | str):
         return None
     try:
@@ -58,7 +58,7 @@ def to_amount(value: object) -> Decimal | None:
 
 
 def get_path(value: object, *path: str | int) -> object:
-    """What lies under a path of names and positions, or None."""
+    """Return what is under a path of names and positions, or None."""
     for step in path:
         if isinstance(step, int):
             entries = to_list(value)
@@ -69,5 +69,5 @@ def get_path(value: object, *path: str | int) -> object:
 
 
 def deduplicate(values: list[str]) -> tuple[str, ...]:
-    """Each once, in order, without empty ones."""
+    """Return each value once, in order, without empty ones."""
     return tuple(dict.fromkeys(value for value in values if value))

@@ -161,12 +161,12 @@ async def test_a_call_can_tighten_what_it_may_cost_and_never_raise_it(tmp_path: 
 
 
 def test_what_a_vendor_asks_for_is_the_least_and_the_longest_wait_wins() -> None:
-    asked = breaker.after(RateLimitError("", retry_after=90), scope="model:a:b", before=None, now=0)
-    brief = breaker.after(RateLimitError("", retry_after=1), scope="model:a:b", before=None, now=0)
+    asked = breaker.count_failure(RateLimitError("", retry_after=90), scope="model:a:b", before=None, now=0)
+    brief = breaker.count_failure(RateLimitError("", retry_after=1), scope="model:a:b", before=None, now=0)
     before = Breaker(scope="model:a:b", open_until=500, reason="rate_limit", failures=1)
-    mad = breaker.after(RateLimitError("", retry_after=1e12), scope="model:a:b", before=None, now=0)
-    longest = breaker.after(RateLimitError("", retry_after=1), scope="model:a:b", before=before, now=0)
-    patient = breaker.after(UnavailableError("", retry_after=None), scope="provider:a", before=None, now=0)
+    mad = breaker.count_failure(RateLimitError("", retry_after=1e12), scope="model:a:b", before=None, now=0)
+    longest = breaker.count_failure(RateLimitError("", retry_after=1), scope="model:a:b", before=before, now=0)
+    patient = breaker.count_failure(UnavailableError("", retry_after=None), scope="provider:a", before=None, now=0)
 
     assert (asked.open_until, brief.open_until, longest.open_until, patient.open_until) == (90, 10, 500, 0)
     assert mad.open_until == 86_400

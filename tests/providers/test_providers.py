@@ -35,7 +35,7 @@ SCHEMA = {
 }
 NAMED: dict[str, type[errors.ProviderError]] = {
     "auth": errors.AuthenticationError,
-    "forbidden": errors.ModelNotFoundError,
+    "forbidden": errors.AuthenticationError,
     "quota": errors.QuotaError,
     "rate_limit": errors.RateLimitError,
     "overloaded": errors.UnavailableError,
