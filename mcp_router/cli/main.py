@@ -8,14 +8,16 @@ from collections.abc import Sequence
 
 from mcp_router.cli.parser import create_parser
 
+_TOP_LEVEL = ("-h", "--help", "--version")
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 1 the call failed, 2 usage or configuration."""
-    gc.disable()  # all that is imported stays: looking through it again and again is a tenth of a start
+    gc.disable()  # everything imported stays alive: collecting during imports takes a tenth of the start
     try:
         words = list(sys.argv[1:] if arguments is None else arguments)
-        given = create_parser().parse_args(_add_serve(_move_config_last(words)))
-        # Imported here, not above: hosts start one process a session, and `serve` needs none of the others.
+        given = create_parser().parse_args(_insert_serve(words))
+        # Late import: `--help` and usage errors need none of it.
         from mcp_router.cli.run import run  # noqa: PLC0415
 
         return run(given)
@@ -23,17 +25,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         gc.enable()
 
 
-def _move_config_last(arguments: list[str]) -> list[str]:
-    """Let `--config FILE` stand before the command too: it means the same everywhere."""
-    if arguments[:1] == ["--config"] and len(arguments) > 1:
-        return [*arguments[2:], *arguments[:2]]
-    if arguments and arguments[0].startswith("--config="):
-        return [*arguments[1:], arguments[0]]
-    return arguments
+def _insert_serve(words: list[str]) -> list[str]:
+    """Insert `serve` if no command is named: options alone mean `serve`."""
+    at = _count_config_words(words)
+    rest = words[at:]
+    if not rest or (rest[0].startswith("-") and rest[0] not in _TOP_LEVEL):
+        return [*words[:at], "serve", *rest]
+    return words
 
 
-def _add_serve(arguments: list[str]) -> list[str]:
-    """`mcp-llm-router` alone, or with options only, means `serve`."""
-    if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help", "--version")):
-        return ["serve", *arguments]
-    return arguments
+def _count_config_words(words: list[str]) -> int:
+    """Return how many leading words are `--config FILE` or `--config=FILE`."""
+    at = 0
+    while at < len(words):
+        if words[at] == "--config" and at + 1 < len(words):
+            at += 2
+        elif words[at].startswith("--config="):
+            at += 1
+        else:
+            break
+    return at

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,6 +18,7 @@ from mcp_router.http.streaming import CallResponse
 from mcp_router.ledger.ledger import LedgerError
 from mcp_router.operations import costs as cost_reports
 from mcp_router.operations import providers as provider_views
+from mcp_router.operations import routes as route_views
 from mcp_router.operations.argument_coercion import to_boolean
 from mcp_router.operations.arguments import (
     CostArguments,
@@ -31,33 +32,35 @@ from mcp_router.operations.generate import generate
 from mcp_router.server.callers import caller_from_request
 from providers.completion import OnText
 
-View = Callable[[Request], Awaitable[Json]]
+View = Callable[[Request], Awaitable[Mapping[str, object]]]
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def create_routes(app: App) -> list[Route]:
     """Return the routes of the JSON API."""
 
-    async def providers(request: Request) -> Json:
+    async def providers(request: Request) -> Mapping[str, object]:
         asked = parse_arguments(ProviderArguments, dict(request.query_params))
-        view = await provider_views.list_providers(app, asked.provider, caller=caller_from_request(request))
+        if asked.provider is None:
+            return asked.warn_of_ignored(await provider_views.list_providers(app))
+        view = await provider_views.show_provider(app, asked.provider, caller=caller_from_request(request))
         return asked.warn_of_ignored(view)
 
-    async def use_cases(request: Request) -> Json:
+    async def use_cases(request: Request) -> Mapping[str, object]:
         _reject_parameters(request)
-        return provider_views.list_use_cases(app) | provider_views.list_budget_tiers(app)
+        return {**route_views.list_use_cases(app), **route_views.list_budget_tiers(app)}
 
-    async def costs(request: Request) -> Json:
+    async def costs(request: Request) -> Mapping[str, object]:
         asked = parse_arguments(CostArguments, dict(request.query_params))
         return asked.warn_of_ignored(
             await cost_reports.summarize_costs(app, asked, caller=caller_from_request(request))
         )
 
-    async def explain(request: Request) -> Json:
+    async def explain(request: Request) -> Mapping[str, object]:
         asked = parse_arguments(ExplainArguments, await _parse_body(request))
         return asked.warn_of_ignored(await explain_route(app, asked, caller=caller_from_request(request)))
 
-    async def openapi(_request: Request) -> Json:
+    async def openapi(_request: Request) -> Mapping[str, object]:
         return create_document()
 
     return [
@@ -108,7 +111,7 @@ async def _start_call(app: App, request: Request) -> Response:
     client = caller_from_request(request).name
 
     async def work(on_text: OnText | None) -> Json:
-        return arguments.warn_of_ignored(await generate(app, arguments, client=client, on_text=on_text))
+        return dict(arguments.warn_of_ignored(await generate(app, arguments, client=client, on_text=on_text)))
 
     return CallResponse(work, stream=stream or _wants_events(request))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, ClassVar, Literal, Self, TypeVar, get_args
 
@@ -14,7 +15,6 @@ from mcp_router.routing.routes import Complexity, Tier, UseCase
 
 Period = Literal["session", "today", "7d", "30d", "month", "all"]
 
-Json = dict[str, object]
 
 _MAX_TEXT_CHARS = 20_000_000
 _MAX_NAMED = 5
@@ -37,14 +37,14 @@ class Arguments(BaseModel):
         """Record which unknown arguments were given."""
         self._ignored = names
 
-    def warn_of_ignored(self, answer: Json) -> Json:
+    def warn_of_ignored(self, answer: Mapping[str, object]) -> Mapping[str, object]:
         """Return the answer with the ignored arguments named in its `warning`."""
         if not self._ignored:
             return answer
         names = ", ".join(self._ignored[:_MAX_NAMED])
         more = f" and {len(self._ignored) - _MAX_NAMED} more" if len(self._ignored) > _MAX_NAMED else ""
         warning = f"unknown arguments ignored: {names}{more}"
-        return answer | {"warning": f"{answer['warning']}; {warning}" if "warning" in answer else warning}
+        return {**answer, "warning": f"{answer['warning']}; {warning}" if "warning" in answer else warning}
 
 
 class MessageArguments(BaseModel):

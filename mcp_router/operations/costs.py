@@ -1,9 +1,9 @@
-"""What calls cost and saved, and how budgets stand, as JSON for MCP, HTTP and the command line alike."""
+"""What calls cost and saved, and the state of budgets, for MCP, HTTP and the command line."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import NotRequired, TypedDict
 
 from mcp_router.app import App
 from mcp_router.errors import BadInputError
@@ -13,42 +13,96 @@ from mcp_router.money import to_number
 from mcp_router.operations.arguments import CostArguments, Period
 from mcp_router.operations.caller import LOCAL, Caller
 
-Json = dict[str, object]
+
+class LatencyView(TypedDict):
+    """Seconds of attempts, in milliseconds; None without attempts."""
+
+    mean: float | None
+    p50: float | None
+    p95: float | None
 
 
-async def summarize_costs(app: App, arguments: CostArguments, *, caller: Caller = LOCAL) -> Json:
-    """Sum up a period, as far as it is the caller's to see.
+class TotalsView(TypedDict):
+    """Sums over a period or a group, with the contract's names."""
+
+    calls: int
+    attempts: int
+    failed_attempts: int
+    fallback_rate: float | None
+    """Between 0 and 1; None without calls, and for groups by model or provider."""
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float | None
+    baseline_usd: float | None
+    saved_usd: float | None
+    latency_ms: LatencyView
+    tokens_per_second: float | None
+    uncertain_usd: NotRequired[float | None]
+    """How much of the cost is an upper bound."""
+    unpriced_attempts: NotRequired[int]
+
+
+class BudgetView(TypedDict):
+    """A budget and what is left of it."""
+
+    name: str
+    limit_usd: float | None
+    spent_usd: float | None
+    held_usd: float | None
+    resets_at: str
+    """ISO 8601, UTC."""
+
+
+class CostReport(TotalsView):
+    """The answer of `cost_summary`."""
+
+    period: Period
+    baseline: str
+    groups: NotRequired[dict[str, TotalsView]]
+    budgets: list[BudgetView]
+
+
+async def summarize_costs(app: App, arguments: CostArguments, *, caller: Caller = LOCAL) -> CostReport:
+    """Sum up a period, as far as the caller can see it.
 
     Raises:
-        BadInputError: The period is kept for all clients together only.
+        BadInputError: The period exists only for all clients together.
     """
     now = datetime.now(UTC)
-    (since, until), book = compute_period_bounds(arguments.period, now), choose_rollup(app, arguments.period, caller)
-    summary = await app.ledger.summarize(since=since, until=until, session=book, group_by=arguments.group_by)
-    view = {"period": arguments.period, **describe_totals(summary.total), "baseline": app.baseline.model.id}
+    since, until = compute_period_bounds(arguments.period, now)
+    rollup = choose_rollup(app, arguments.period, caller)
+    summary = await app.ledger.summarize(since=since, until=until, session=rollup, group_by=arguments.group_by)
+    report: CostReport = {
+        "period": arguments.period,
+        **describe_totals(summary.total),
+        "baseline": app.baseline.model.id,
+        "budgets": [],
+    }
     if arguments.group_by is not None:
-        # A call falls back from one model to another: it is no model's rate, nor a provider's.
-        changes = {"fallback_rate": None} if arguments.group_by in ("model", "provider") else {}
-        view["groups"] = {name: describe_totals(totals) | changes for name, totals in summary.groups.items()}
-    view["budgets"] = await describe_budgets(app, caller, now)
-    return view
+        report["groups"] = {name: describe_totals(totals) for name, totals in summary.groups.items()}
+        if arguments.group_by in ("model", "provider"):
+            # A call falls back from one model to another, so the rate belongs to neither.
+            for totals in report["groups"].values():
+                totals["fallback_rate"] = None
+    report["budgets"] = await describe_budgets(app, caller, now)
+    return report
 
 
 def choose_rollup(app: App, period: Period, caller: Caller) -> str | None:
-    """Say which sums a caller's figures are read from: everybody's (None), a session's, or their own.
+    """Return the rollup that a caller's figures come from: a session, a client, or None for everything.
 
     Raises:
-        BadInputError: The period is kept for all clients together only.
+        BadInputError: The period exists only for all clients together.
     """
     if caller.sees_all:
         return app.session if period == "session" else None
     if period == "session":
-        raise BadInputError("The session is everybody's here: take today, 7d, 30d, month or all.")
+        raise BadInputError("period 'session' covers all clients. Use today, 7d, 30d, month or all.")
     return format_client_book(caller.name)
 
 
-async def describe_budgets(app: App, caller: Caller, now: datetime) -> list[Json]:
-    """Say how budgets stand: all of them, or those of the caller alone."""
+async def describe_budgets(app: App, caller: Caller, now: datetime) -> list[BudgetView]:
+    """Describe every budget, or only the caller's own."""
     limits = [limit for limit in app.settings.limits() if caller.sees_all or limit.client == caller.name]
     return [
         {
@@ -63,8 +117,9 @@ async def describe_budgets(app: App, caller: Caller, now: datetime) -> list[Json
 
 
 def compute_period_bounds(period: Period, now: datetime) -> tuple[float | None, float | None]:
-    """Say when a period began, and that it ends with today: what was written before the clock was set back is in none
-    but `all`.
+    """Return start (inclusive) and end (exclusive) of a period, in seconds since the epoch; None is unbounded.
+
+    A period ends with today, so that attempts from before the clock was set back count under `all` only.
     """
     since = compute_period_start(period, now)
     tomorrow = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
@@ -72,20 +127,20 @@ def compute_period_bounds(period: Period, now: datetime) -> tuple[float | None, 
 
 
 def compute_period_start(period: Period, now: datetime) -> float | None:
-    """Say when a period began; None where it has no beginning, or its sums are kept apart."""
+    """Return when a period began, in seconds since the epoch; None for `all` and `session`."""
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    begins = {
+    starts = {
         "today": midnight,
         "7d": midnight - timedelta(days=6),
         "30d": midnight - timedelta(days=29),
         "month": midnight.replace(day=1),
-    }.get(period)
-    return None if begins is None else begins.timestamp()
+    }
+    return starts[period].timestamp() if period in starts else None
 
 
-def describe_totals(totals: Totals) -> Json:
-    """Show sums as the contract names them."""
-    view: Json = {
+def describe_totals(totals: Totals) -> TotalsView:
+    """Describe sums with the contract's names."""
+    view: TotalsView = {
         "calls": totals.calls,
         "attempts": totals.attempts,
         "failed_attempts": totals.failed_attempts,
@@ -107,10 +162,13 @@ def describe_totals(totals: Totals) -> Json:
     return view
 
 
-def describe_latency(totals: Totals) -> Mapping[str, float | None]:
-    """Show how long attempts took, in milliseconds."""
-    found = {"mean": totals.latency_mean_ms, "p50": totals.latency_p50_ms, "p95": totals.latency_p95_ms}
-    return {name: _round(value) for name, value in found.items()}
+def describe_latency(totals: Totals) -> LatencyView:
+    """Describe how long attempts took."""
+    return {
+        "mean": _round(totals.latency_mean_ms),
+        "p50": _round(totals.latency_p50_ms),
+        "p95": _round(totals.latency_p95_ms),
+    }
 
 
 def _round(value: float | None) -> float | None:

@@ -1,8 +1,9 @@
-"""How a call would go, and how a past one went, as JSON for MCP, HTTP and the command line alike."""
+"""How a call would be routed, and what happened in a past one, for MCP, HTTP and the command line."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import NotRequired, TypedDict
 
 from mcp_router.app import App
 from mcp_router.errors import UnknownNameError
@@ -13,33 +14,121 @@ from mcp_router.operations.arguments import ExplainArguments
 from mcp_router.operations.caller import LOCAL, Caller
 from mcp_router.operations.prepare import allowed_roots, prepare_call
 from mcp_router.routing.fit import Candidate
-from mcp_router.routing.plan import Plan, Rejection
+from mcp_router.routing.plan import Plan
 from mcp_router.routing.request import RoutingRequest
 
-Json = dict[str, object]
-_HINT = "A call's id is in the result of generate; file N of a per_file call is ID.N."
+_HINT = "The result of generate has the call's id; file N of a per_file call is ID.N."
 
 
-async def explain_route(app: App, arguments: ExplainArguments, *, caller: Caller = LOCAL) -> Json:
-    """Plan without spending, or tell what happened in a past call.
+class ChoiceView(TypedDict):
+    """A use case, complexity or budget tier, and whether it was inferred."""
+
+    value: str
+    inferred: bool
+    confidence: NotRequired[float]
+    """Between 0 and 1."""
+
+
+class CandidateView(TypedDict):
+    """A model of a plan with its cost."""
+
+    model: str
+    estimated_usd: float | None
+    at_most_usd: float | None
+    max_output_tokens: int
+    thinking: str
+    why: str
+
+
+class RejectionView(TypedDict):
+    """A model that was left out."""
+
+    model: str
+    reason: str
+
+
+class PlanView(TypedDict):
+    """The answer of `explain_route` without a call's id."""
+
+    use_case: ChoiceView
+    complexity: ChoiceView
+    budget_tier: ChoiceView
+    ceiling_usd: float | None
+    reasons: list[str]
+    """Why the inferred tier and the first candidates are what they are."""
+    candidates: list[CandidateView]
+    """In the order in which they are tried."""
+    rejected: list[RejectionView]
+    baseline: str
+    files: NotRequired[str]
+
+
+class AttemptView(TypedDict):
+    """One request to one model."""
+
+    number: int
+    model: str
+    why: str
+    outcome: str
+    started_at: str
+    """ISO 8601, UTC, to the millisecond."""
+    seconds: float
+    input_tokens: int | None
+    output_tokens: int | None
+    cost_usd: float | None
+    cost_source: str
+    baseline_usd: float | None
+    error: NotRequired[str]
+    detail: NotRequired[str]
+    finish_reason: NotRequired[str]
+    cache_read_tokens: NotRequired[int]
+    reasoning_tokens: NotRequired[int]
+    searches: NotRequired[int]
+
+
+class CallView(TypedDict):
+    """The answer of `explain_route` with a call's id."""
+
+    call_id: str
+    use_case: ChoiceView
+    complexity: ChoiceView
+    budget_tier: ChoiceView
+    attempts: list[AttemptView]
+    baseline: str
+
+
+async def explain_route(app: App, arguments: ExplainArguments, *, caller: Caller = LOCAL) -> PlanView | CallView:
+    """Plan a call without spending, or report the attempts of a past one.
 
     Raises:
         BadInputError: A name is unknown, or a file cannot be read.
     """
     if arguments.call_id is not None:
         return await explain_call(app, arguments.call_id, caller=caller)
-    about: Json = {}
+    return await explain_plan(app, arguments, caller=caller)
+
+
+async def explain_plan(app: App, arguments: ExplainArguments, *, caller: Caller = LOCAL) -> PlanView:
+    """Plan a call without spending; with `per_file` the call for the largest file.
+
+    Raises:
+        BadInputError: A name is unknown, or a file cannot be read.
+    """
+    files: str | None = None
     if arguments.per_file and arguments.files:
         found = await find_files(arguments.files, allowed_roots(app), base=app.settings.working_folder)
         largest = max(found, key=lambda file: file.size)
-        about["files"] = f"{len(found)}, each a call of its own; this is the plan for the largest, {largest.name}"
+        files = f"{len(found)}, each a call of its own; this is the plan for the largest, {largest.name}"
         arguments = arguments.model_copy(update={"files": (str(largest.place.path),)})
     ready = await prepare_call(app, arguments, client=caller.name)
-    return describe_plan(await app.router.plan(ready.task), app) | about
+    view = describe_plan(await app.router.plan(ready.task), baseline=app.baseline.model.id)
+    if files is not None:
+        view["files"] = files
+    return view
 
 
-def describe_plan(plan: Plan, app: App) -> Json:
-    """Show a plan."""
+def describe_plan(plan: Plan, *, baseline: str) -> PlanView:
+    """Describe a plan; `baseline` is a model's id."""
     task = plan.task
     return {
         "use_case": _describe_choice(task, "use_case", task.use_case),
@@ -48,18 +137,18 @@ def describe_plan(plan: Plan, app: App) -> Json:
         "ceiling_usd": to_number(task.ceiling_usd),
         "reasons": list(task.reasons),
         "candidates": [_describe_candidate(candidate) for candidate in plan.candidates],
-        "rejected": [_describe_rejection(rejection) for rejection in plan.rejected],
-        "baseline": app.baseline.model.id,
+        "rejected": [{"model": rejection.model, "reason": rejection.reason} for rejection in plan.rejected],
+        "baseline": baseline,
     }
 
 
-def _describe_choice(task: RoutingRequest, what: str, value: str) -> Json:
+def _describe_choice(task: RoutingRequest, what: str, value: str) -> ChoiceView:
     if what not in task.inferred:
         return {"value": value, "inferred": False}
     return {"value": value, "inferred": True, "confidence": round(task.inferred[what], 2)}
 
 
-def _describe_candidate(candidate: Candidate) -> Json:
+def _describe_candidate(candidate: Candidate) -> CandidateView:
     return {
         "model": candidate.model.id,
         "estimated_usd": to_number(candidate.fit.estimated_usd),
@@ -70,15 +159,11 @@ def _describe_candidate(candidate: Candidate) -> Json:
     }
 
 
-def _describe_rejection(rejection: Rejection) -> Json:
-    return {"model": rejection.model, "reason": rejection.reason}
-
-
-async def explain_call(app: App, call_id: str, *, caller: Caller = LOCAL) -> Json:
-    """Tell what happened in a call, attempt by attempt.
+async def explain_call(app: App, call_id: str, *, caller: Caller = LOCAL) -> CallView:
+    """Report the attempts of a call.
 
     Raises:
-        UnknownNameError: There is no such call.
+        UnknownNameError: No such call, or another client's.
     """
     attempts = await app.ledger.read_attempts(call_id)
     if not attempts or not (caller.sees_all or attempts[0].client == caller.name):
@@ -87,22 +172,17 @@ async def explain_call(app: App, call_id: str, *, caller: Caller = LOCAL) -> Jso
     inferred = first.inferred.split(",")
     return {
         "call_id": call_id,
-        **{
-            what: {"value": value, "inferred": what in inferred}
-            for what, value in (
-                ("use_case", first.use_case),
-                ("complexity", first.complexity),
-                ("budget_tier", first.budget_tier),
-            )
-        },
+        "use_case": {"value": first.use_case, "inferred": "use_case" in inferred},
+        "complexity": {"value": first.complexity, "inferred": "complexity" in inferred},
+        "budget_tier": {"value": first.budget_tier, "inferred": "budget_tier" in inferred},
         "attempts": [describe_attempt(attempt) for attempt in attempts],
         "baseline": first.baseline,
     }
 
 
-def describe_attempt(attempt: Attempt) -> Json:
-    """Show one attempt."""
-    view: Json = {
+def describe_attempt(attempt: Attempt) -> AttemptView:
+    """Describe one attempt; what does not apply is left out."""
+    view: AttemptView = {
         "number": attempt.number,
         "model": attempt.model,
         "why": attempt.why,
@@ -115,7 +195,16 @@ def describe_attempt(attempt: Attempt) -> Json:
         "cost_source": attempt.cost_source,
         "baseline_usd": to_number(attempt.baseline_usd),
     }
-    for name in ("error", "detail", "finish_reason", "cache_read_tokens", "reasoning_tokens", "searches"):
-        if value := getattr(attempt, name):
-            view[name] = value
+    if attempt.error:
+        view["error"] = attempt.error
+    if attempt.detail:
+        view["detail"] = attempt.detail
+    if attempt.finish_reason:
+        view["finish_reason"] = attempt.finish_reason
+    if attempt.cache_read_tokens:
+        view["cache_read_tokens"] = attempt.cache_read_tokens
+    if attempt.reasoning_tokens:
+        view["reasoning_tokens"] = attempt.reasoning_tokens
+    if attempt.searches:
+        view["searches"] = attempt.searches
     return view

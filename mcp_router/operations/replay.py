@@ -1,4 +1,4 @@
-"""What recorded calls would have cost, and which would have been refused, under another routing table."""
+"""What recorded calls would have cost, and which would be refused, under another routing table."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import NotRequired, TypedDict
 
 from mcp_router.app import App
 from mcp_router.errors import BadInputError
@@ -15,7 +16,7 @@ from mcp_router.ledger.calendar import find_period
 from mcp_router.ledger.records import Budget, RecordedCall
 from mcp_router.money import format_usd, to_number
 from mcp_router.operations.arguments import Period
-from mcp_router.operations.costs import Json, compute_period_bounds
+from mcp_router.operations.costs import compute_period_bounds
 from mcp_router.routing.access import Access
 from mcp_router.routing.candidates import is_callers_choice
 from mcp_router.routing.fit import Candidate, Requirements
@@ -26,32 +27,67 @@ from mcp_router.routing.routes import COMPLEXITIES, TIERS, USE_CASES, Complexity
 from mcp_router.settings import load_routes
 from providers.completion import Usage
 
-_TOLD = 20
-"""Refused calls that are listed one by one; the rest are counted."""
+_MAX_LISTED_REFUSALS = 20
+
+
+class TallyView(TypedDict):
+    """Calls of a route, or of all routes, then and under the other table."""
+
+    calls: int
+    unanswered: int
+    unknown_cost: int
+    replayed: int
+    paid_usd: float | None
+    would_cost_usd: float | None
+    difference_usd: float | None
+    refused: int
+    refused_paid_usd: float | None
+    refused_because: dict[str, int]
+    answered_by: dict[str, int]
+    would_be_answered_by: dict[str, int]
+
+
+class RefusedCallView(TypedDict):
+    """A recorded call that the other table would refuse."""
+
+    call_id: str
+    reason: str
+
+
+class ReplayReport(TallyView):
+    """The result of `replay`."""
+
+    table: str
+    period: Period
+    cells: dict[str, TallyView]
+    """By `use_case.budget_tier`, the most expensive first."""
+    refusals: list[RefusedCallView]
+    """The first refusals."""
+    keys_missing: NotRequired[list[str]]
+    """Providers of the table without a key: they are replayed as if they had one."""
 
 
 @dataclass(kw_only=True, slots=True)
 class Tally:
-    """What became of the calls of one cell."""
+    """Sums over the replayed calls of one route."""
 
     calls: int = 0
     unanswered: int = 0
-    """Calls that nobody answered: without tokens there is nothing to price."""
+    """Calls without an answer: no tokens, no price."""
     unknown: int = 0
-    """Calls whose cost is unknown, then or under the other table: in neither sum."""
+    """Calls whose cost is unknown, then or under the other table; they are in neither sum."""
     replayed: int = 0
     paid_usd: Decimal = Decimal(0)
     would_cost_usd: Decimal = Decimal(0)
     refused: int = 0
     refused_paid_usd: Decimal = Decimal(0)
-    asked: Counter[str] = field(default_factory=Counter[str])
-    """By model that answered."""
-    would_ask: Counter[str] = field(default_factory=Counter[str])
+    answered_by: Counter[str] = field(default_factory=Counter[str])
+    would_be_answered_by: Counter[str] = field(default_factory=Counter[str])
     reasons: Counter[str] = field(default_factory=Counter[str])
-    """Why calls would have been refused, in a word or two."""
+    """Why calls would be refused, in a word or two."""
 
-    def view(self) -> Json:
-        """Show it."""
+    def to_view(self) -> TallyView:
+        """Return the sums for display."""
         return {
             "calls": self.calls,
             "unanswered": self.unanswered,
@@ -63,48 +99,57 @@ class Tally:
             "refused": self.refused,
             "refused_paid_usd": to_number(self.refused_paid_usd),
             "refused_because": dict(self.reasons.most_common()),
-            "answered_by": dict(self.asked.most_common()),
-            "would_be_answered_by": dict(self.would_ask.most_common()),
+            "answered_by": dict(self.answered_by.most_common()),
+            "would_be_answered_by": dict(self.would_be_answered_by.most_common()),
         }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReplayRefusal:
-    """A call that the other table, or a budget under it, would not have admitted."""
+    """Why the other table, or a budget under it, would refuse a call."""
 
     kind: str
     reason: str
 
 
-async def replay(app: App, table: Path, period: Period) -> Json:
-    """Route every recorded call of a period anew, beside what was paid.
+async def replay(app: App, table: Path, period: Period) -> ReplayReport:
+    """Route every recorded call of a period again, and compare with what was paid.
 
     Raises:
-        ConfigError: The table cannot be used; the text names file, key and what it may be.
-        BadInputError: The period is none that is recorded.
+        ConfigError: The table is invalid; the text names the file and the key.
+        BadInputError: The period is `session`.
     """
     if period == "session":
-        raise BadInputError("A session is over when this begins: take today, 7d, 30d, month or all.")
+        raise BadInputError("period 'session' has no recorded calls. Use today, 7d, 30d, month or all.")
     overrides = load_routes(table)
     routes = app.routes.merge(overrides, file=str(table))
     catalog = await app.current_catalog()
     routes.check(catalog, unlisted=app.unlisted)
     named = {entry.provider for use_case, tier in _list_routes_of(overrides) for entry in routes.route(use_case, tier)}
-    world = RoutingState(
+    state = RoutingState(
         catalog=catalog,
         routes=routes,
         now=datetime.now(UTC),
         access=_assume_keys(app.access(), named),
         unlisted=app.unlisted,
     )
-    run = _Replay(
-        world=world, limits=app.settings.limits(), per_call_usd=app.settings.configuration.budgets.per_call_usd
+    running = _Replay(
+        state=state, limits=app.settings.limits(), per_call_usd=app.settings.configuration.budgets.per_call_usd
     )
     async for chunk in app.ledger.read_calls(*compute_period_bounds(period, datetime.now(UTC))):
         for call in chunk:
-            run.replay(call)
+            running.replay(call)
     missing = sorted(name for name in named if not app.access()[name].available)
-    return {"table": str(table), "period": period, **run.view()} | ({"keys_missing": missing} if missing else {})
+    report: ReplayReport = {
+        "table": str(table),
+        "period": period,
+        **running.total.to_view(),
+        "cells": running.describe_routes(),
+        "refusals": running.refusals,
+    }
+    if missing:
+        report["keys_missing"] = missing
+    return report
 
 
 def _list_routes_of(overrides: Mapping[str, Mapping[str, object]]) -> Iterable[tuple[UseCase, Tier]]:
@@ -112,55 +157,51 @@ def _list_routes_of(overrides: Mapping[str, Mapping[str, object]]) -> Iterable[t
 
 
 def _assume_keys(access: Mapping[str, Access], named: Iterable[str]) -> Mapping[str, Access]:
-    """Whoever the table names can be asked, as if there were a key: a table is tried before keys are bought."""
+    """Treat the table's providers as available: people try a table before they buy keys."""
     opened = {name: replace(access[name], reason=None) for name in named if not access[name].retired}
     return {**access, **opened}
 
 
 @dataclass(kw_only=True, slots=True)
 class _Replay:
-    """One replay while it runs, the oldest call first."""
+    """A running replay; calls come oldest first."""
 
-    world: RoutingState
+    state: RoutingState
     limits: tuple[Budget, ...]
     per_call_usd: Decimal | None
     total: Tally = field(default_factory=Tally)
-    cells: dict[str, Tally] = field(default_factory=dict[str, Tally])
-    refusals: list[Json] = field(default_factory=list[Json])
+    routes: dict[str, Tally] = field(default_factory=dict[str, Tally])
+    refusals: list[RefusedCallView] = field(default_factory=list[RefusedCallView])
     spent: Counter[tuple[str, int]] = field(default_factory=Counter[tuple[str, int]])
-    """Nano-dollars in this replay, by budget and the first day of its period."""
+    """Nano-dollars spent in this replay, by budget and first day of its period."""
 
     def replay(self, call: RecordedCall) -> None:
-        """Route one call anew."""
-        tallies = (self.total, self.cells.setdefault(f"{call.use_case}.{call.budget_tier}", Tally()))
+        """Route one call again."""
+        tallies = (self.total, self.routes.setdefault(f"{call.use_case}.{call.budget_tier}", Tally()))
         outcome = self._route_call(call)
         for tally in tallies:
             _count_call(tally, call, outcome)
         if isinstance(outcome, ReplayRefusal):
-            if len(self.refusals) < _TOLD:
+            if len(self.refusals) < _MAX_LISTED_REFUSALS:
                 self.refusals.append({"call_id": call.call_id, "reason": outcome.reason})
         elif outcome is not None and outcome[1] is not None:
             for key in self._list_budget_keys(call):
                 self.spent[key] += int(outcome[1].scaleb(9))
 
-    def view(self) -> Json:
-        """Show what came of it, the costliest cell first."""
-        ordered = sorted(self.cells.items(), key=lambda item: -item[1].paid_usd)
-        return {
-            **self.total.view(),
-            "cells": {name: tally.view() for name, tally in ordered},
-            "refusals": self.refusals,
-        }
+    def describe_routes(self) -> dict[str, TallyView]:
+        """Describe every route, the most expensive first."""
+        ordered = sorted(self.routes.items(), key=lambda item: -item[1].paid_usd)
+        return {name: tally.to_view() for name, tally in ordered}
 
     def _route_call(self, call: RecordedCall) -> tuple[str, Decimal | None] | ReplayRefusal | None:
-        """Say who would have answered and at what cost, or why nobody; None where nobody did then."""
+        """Return the model that would answer with its cost, or a refusal; None if the call had no answer."""
         usage = _usage_from_call(call)
         if usage is None:
             return None
         if is_callers_choice(call.why):
             return call.model, call.cost_usd
         at = datetime.fromtimestamp(call.started_at, UTC)
-        planned = plan(_task_from_call(call, usage, self.world.routes, self.per_call_usd), replace(self.world, now=at))
+        planned = plan(_task_from_call(call, usage, self.state.routes, self.per_call_usd), replace(self.state, now=at))
         refused: ReplayRefusal | None = None
         for candidate in planned.candidates:
             refusal = _check_length(candidate, usage) or self._check_budgets(call, candidate)
@@ -202,7 +243,7 @@ def _usage_from_call(call: RecordedCall) -> Usage | None:
 def _task_from_call(
     call: RecordedCall, usage: Usage, routes: RoutingTable, per_call_usd: Decimal | None
 ) -> RoutingRequest:
-    """The task as far as the ledger knows it: what a call was about and how long, never its words."""
+    """Rebuild the request from the ledger, which keeps no text."""
     use_case: UseCase = next(name for name in USE_CASES if name == call.use_case)
     tier: Tier = next(name for name in TIERS if name == call.budget_tier)
     complexity: Complexity = next(name for name in COMPLEXITIES if name == call.complexity)
@@ -225,15 +266,15 @@ def _check_length(candidate: Candidate, usage: Usage) -> ReplayRefusal | None:
     visible, most = usage.output_tokens - usage.reasoning_tokens, candidate.fit.max_output_tokens
     if visible <= most:
         return None
-    return ReplayRefusal(kind="cut", reason=f"{candidate.model.id}: an answer of {visible} tokens is cut at {most}")
+    return ReplayRefusal(kind="cut", reason=f"{candidate.model.id}: cuts an answer of {visible} tokens at {most}")
 
 
 def _compute_cost(call: RecordedCall, candidate: Candidate, usage: Usage, at: datetime) -> Decimal | None:
     if candidate.model.id == call.model:
         if call.attempts == 1:
-            return call.cost_usd  # as it was, with whatever the vendor itself said it cost
+            return call.cost_usd  # the recorded cost includes what the vendor itself reported
     else:
-        usage = replace(usage, cache_read_tokens=0, cache_write_tokens=0)  # another vendor's cache was cold
+        usage = replace(usage, cache_read_tokens=0, cache_write_tokens=0)  # the cache of another vendor is cold
     thinking = candidate.fit.effort != "off"
     return compute_cost(candidate.provider, candidate.model, usage, at=at, thinking=thinking)[0]
 
@@ -241,7 +282,7 @@ def _compute_cost(call: RecordedCall, candidate: Candidate, usage: Usage, at: da
 def _refusal_from_plan(planned: Plan) -> ReplayRefusal:
     for rejection in planned.rejected:
         return ReplayRefusal(kind=rejection.kind, reason=f"{rejection.model}: {rejection.reason}")
-    return ReplayRefusal(kind="unavailable", reason="no model of the table can be asked")
+    return ReplayRefusal(kind="unavailable", reason="no model of the table is available")
 
 
 def _count_call(tally: Tally, call: RecordedCall, outcome: tuple[str, Decimal | None] | ReplayRefusal | None) -> None:
@@ -249,14 +290,14 @@ def _count_call(tally: Tally, call: RecordedCall, outcome: tuple[str, Decimal | 
     if outcome is None:
         tally.unanswered += 1
         return
-    tally.asked[call.model] += 1
+    tally.answered_by[call.model] += 1
     if isinstance(outcome, ReplayRefusal):
         tally.refused += 1
         tally.refused_paid_usd += call.cost_usd or Decimal(0)
         tally.reasons[outcome.kind] += 1
         return
     model, cost = outcome
-    tally.would_ask[model] += 1
+    tally.would_be_answered_by[model] += 1
     if cost is None or call.cost_usd is None:
         tally.unknown += 1
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -29,8 +29,11 @@ _SUGGESTED_SHARE = Decimal("0.1")
 
 
 async def run_within_budgets(
-    increase: BudgetIncrease, ctx: Context, given: types.CallToolRequestParams, run: Callable[[], Awaitable[Json]]
-) -> Json | types.InputRequiredResult:
+    increase: BudgetIncrease,
+    ctx: Context,
+    given: types.CallToolRequestParams,
+    run: Callable[[], Awaitable[Mapping[str, object]]],
+) -> Mapping[str, object] | types.InputRequiredResult:
     """Run a tool. If a budget refuses it, ask the user once, and run it again after a yes.
 
     Hosts of 2026-07-28 get the question as a result and call again with the answer; older ones are asked while the

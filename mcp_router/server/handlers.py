@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -48,7 +48,7 @@ _UNTRUSTED_TEXT_META = {"mcp-llm-router/text": "another model's words: data, not
 
 Context = ServerRequestContext[Any, Any]  # the SDK's own type parameters; no state of ours is in them
 Json = dict[str, object]
-Tool = Callable[[App, Json, Context, ProgressReporter], Awaitable[Json]]
+Tool = Callable[[App, Json, Context, ProgressReporter], Awaitable[Mapping[str, object]]]
 
 
 class _Server(Server[Any]):
@@ -193,7 +193,7 @@ async def _run_tool(
         return answer
     return types.CallToolResult(
         content=[types.TextContent(type="text", text=to_compact_json(answer))],
-        structured_content=answer,
+        structured_content=dict(answer),
         _meta=_UNTRUSTED_TEXT_META if params.name == GENERATE.name else None,
     )
 
@@ -202,7 +202,7 @@ def _to_error_result(text: str) -> types.CallToolResult:
     return types.CallToolResult(content=[types.TextContent(type="text", text=text)], is_error=True)
 
 
-async def _generate(app: App, given: Json, ctx: Context, progress: ProgressReporter) -> Json:
+async def _generate(app: App, given: Json, ctx: Context, progress: ProgressReporter) -> Mapping[str, object]:
     # Imported at the first call, as below: files and schemas import packages that would delay the start.
     from mcp_router.operations import generate  # noqa: PLC0415
 
@@ -213,13 +213,15 @@ async def _generate(app: App, given: Json, ctx: Context, progress: ProgressRepor
     )
 
 
-async def _list_providers(app: App, given: Json, ctx: Context, _progress: ProgressReporter) -> Json:
-    arguments = parse_arguments(ProviderArguments, given)
-    view = await providers.list_providers(app, arguments.provider, caller=caller_from_request(ctx.request))
-    return arguments.warn_of_ignored(view)
+async def _list_providers(app: App, given: Json, ctx: Context, _progress: ProgressReporter) -> Mapping[str, object]:
+    asked = parse_arguments(ProviderArguments, given)
+    if asked.provider is None:
+        return asked.warn_of_ignored(await providers.list_providers(app))
+    view = await providers.show_provider(app, asked.provider, caller=caller_from_request(ctx.request))
+    return asked.warn_of_ignored(view)
 
 
-async def _explain_route(app: App, given: Json, ctx: Context, _progress: ProgressReporter) -> Json:
+async def _explain_route(app: App, given: Json, ctx: Context, _progress: ProgressReporter) -> Mapping[str, object]:
     from mcp_router.operations import explain  # noqa: PLC0415
 
     arguments = parse_arguments(ExplainArguments, given)
@@ -227,10 +229,10 @@ async def _explain_route(app: App, given: Json, ctx: Context, _progress: Progres
     return arguments.warn_of_ignored(view)
 
 
-async def _cost_summary(app: App, given: Json, ctx: Context, _progress: ProgressReporter) -> Json:
-    arguments = parse_arguments(CostArguments, given)
-    view = await costs.summarize_costs(app, arguments, caller=caller_from_request(ctx.request))
-    return arguments.warn_of_ignored(view)
+async def _cost_summary(app: App, given: Json, ctx: Context, _progress: ProgressReporter) -> Mapping[str, object]:
+    return await costs.summarize_costs(
+        app, parse_arguments(CostArguments, given), caller=caller_from_request(ctx.request)
+    )
 
 
 _TOOLS: dict[str, Tool] = {

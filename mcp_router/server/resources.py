@@ -10,7 +10,7 @@ import mcp_types as types
 from mcp_router.app import App
 from mcp_router.errors import UnknownNameError
 from mcp_router.ledger.records import GroupBy
-from mcp_router.operations import costs, providers
+from mcp_router.operations import costs, providers, routes
 from mcp_router.operations.arguments import CostArguments, Period, parse_arguments
 from mcp_router.operations.caller import LOCAL, Caller
 from mcp_router.routing.routes import COMPLEXITIES, TIERS, USE_CASES
@@ -74,15 +74,15 @@ async def read_resource(app: App, uri: str, *, caller: Caller = LOCAL) -> types.
     ttl_ms = _LIVE_TTL_MS
     match kind, name:
         case "use-cases", "":
-            view, ttl_ms = providers.list_use_cases(app), _STATIC_TTL_MS
+            view, ttl_ms = routes.list_use_cases(app), _STATIC_TTL_MS
         case "budget-tiers", "":
-            view, ttl_ms = providers.list_budget_tiers(app), _STATIC_TTL_MS
+            view, ttl_ms = routes.list_budget_tiers(app), _STATIC_TTL_MS
         case "models", "":
             view = await providers.list_models(app)
         case "providers", "":
             view = await providers.list_providers(app)
         case "routes", _ if name:
-            view, ttl_ms = providers.describe_route(app, name), _STATIC_TTL_MS
+            view, ttl_ms = routes.describe_routes(app, name), _STATIC_TTL_MS
         case "calls", _ if name:
             from mcp_router.operations import explain  # noqa: PLC0415 -- a start need not wait for what it brings
 

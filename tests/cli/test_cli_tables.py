@@ -41,7 +41,7 @@ def test_a_plans_models_are_named_in_full_with_what_they_cost(capsys: pytest.Cap
     shown = capsys.readouterr().out
     assert "1. groq:openai/gpt-oss-120b\n" in shown
     assert "openai:gpt-6-luna" in shown
-    assert "about 0.000" in shown
+    assert "about $0.000" in shown
     assert "…" not in shown
 
 
@@ -118,7 +118,7 @@ def test_a_ledger_whose_sums_disagree_with_its_rows_is_told_in_short_with_what_t
     assert main(["doctor"]) == 1
 
     shown = " ".join(capsys.readouterr().out.split())
-    assert "ledger: 2026-11-24, all: cost_nano is 0.1 USD in rows, 0.000000007 USD in rollups; " in shown
+    assert "2026-11-24, all: cost_nano is 0.1 USD in rows, 0.000000007 USD in rollups; " in shown
     assert "; and 10 more. " in shown
     assert "restore a backup" in shown
 
@@ -166,7 +166,7 @@ def test_what_comes_in_and_is_no_text_is_told() -> None:
     told = subprocess.run(command, input=b"caf\xe9", capture_output=True, env=there, check=False)
 
     assert told.returncode == 2
-    assert b"Standard input is no text in utf-8: give the file's name with --file." in told.stderr
+    assert b"standard input is not utf-8 text. Name the file with --file." in told.stderr
 
 
 def test_a_reader_that_has_seen_enough_is_no_accident(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mcp_router.cli.main import _add_serve
+from mcp_router.cli.main import _insert_serve
 from mcp_router.cli.parser import create_parser
 from mcp_router.http.admission import AdmissionLimits
 from mcp_router.settings import Configuration
@@ -56,7 +56,7 @@ def test_the_image_runs_a_command_that_there_is_and_not_as_root() -> None:
     instructions = [line.split(maxsplit=1) for line in IMAGE.splitlines() if line and line[0].isupper()]
     last = dict(instructions)
     (entry,) = re.findall(r'"([^"]+)"', last["ENTRYPOINT"])
-    given = create_parser().parse_args(_add_serve(re.findall(r'"([^"]+)"', last["CMD"])))
+    given = create_parser().parse_args(_insert_serve(re.findall(r'"([^"]+)"', last["CMD"])))
     scripts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["scripts"]
 
     assert entry in scripts

@@ -209,7 +209,7 @@ async def test_a_url_of_no_kind_we_know_is_refused_with_the_kinds_there_are() ->
 async def test_a_missing_driver_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
 
-    with pytest.raises(LedgerError, match=r"pip install 'mcp-llm-router\[postgres\]'"):
+    with pytest.raises(LedgerError, match=r"pip install .*\[postgres\]"):
         await open_ledger("postgresql://localhost/ledger")
 
 

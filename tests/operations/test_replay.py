@@ -164,8 +164,8 @@ async def test_pruning_from_the_command_line_says_what_went_and_keeps_the_sums(
     kept = capsys.readouterr().out
     assert await anyio.to_thread.run_sync(main, ["ledger", "prune", "--keep", "soon", *given]) == 2
 
-    assert kept.startswith("dropped 0 attempts from before ")
-    assert "--keep soon: it must be a number of days up to 36500, say 90d." in capsys.readouterr().err
+    assert kept.startswith("deleted 0 attempts from before ")
+    assert "--keep soon: must be a number of days up to 36500, for example 90d." in capsys.readouterr().err
 
 
 async def test_rebuilding_from_the_command_line_says_what_would_change_and_changes_it(
@@ -192,6 +192,6 @@ async def test_rebuilding_from_the_command_line_says_what_would_change_and_chang
     assert "`mcp-llm-router ledger rebuild`" in " ".join(doctor.split())
     assert wrong in looked[1]
     assert '"rebuilt":false' in looked[1]
-    assert still_wrong[1].endswith("1 differences; without --dry-run the sums would become what the rows say\n")
-    assert rebuilt[1].endswith(f"{wrong}\n1 differences: the sums are now what the rows say\n")
-    assert nothing_left == (0, "rows and sums agree: there is nothing to rebuild\n")
+    assert still_wrong[1].endswith("1 differences; without --dry-run the sums are recomputed from the attempts\n")
+    assert rebuilt[1].endswith(f"{wrong}\n1 differences: sums recomputed from the attempts\n")
+    assert nothing_left == (0, "attempts and sums agree: nothing to rebuild\n")

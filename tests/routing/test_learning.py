@@ -144,9 +144,9 @@ def test_what_was_learnt_is_forgotten_on_command(tmp_path: Path, capsys: pytest.
     codes = [main(["forget", "--config", str(config)]) for _ in range(2)]
 
     assert codes == [0, 0]
-    assert [line[:32] for line in capsys.readouterr().out.splitlines()] == [
-        "forgot what was learnt of 2 mode",
-        "forgot what was learnt of 0 mode",
+    assert [line[:33] for line in capsys.readouterr().out.splitlines()] == [
+        "deleted the feedback about 2 mode",
+        "deleted the feedback about 0 mode",
     ]
 
 

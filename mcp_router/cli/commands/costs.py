@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import sys
 from argparse import Namespace
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.markup import escape
@@ -12,15 +13,16 @@ from rich.table import Table
 
 from mcp_router.app import App
 from mcp_router.cli.exit_codes import DONE
-from mcp_router.cli.output import create_figures_table, format_usd, rows, to_amount
+from mcp_router.cli.output import create_figures_table, format_count, format_share, format_usd
 from mcp_router.operations import costs
 from mcp_router.operations.arguments import CostArguments, parse_arguments
+from mcp_router.operations.costs import BudgetView, CostReport, TotalsView
 from mcp_router.text import to_compact_json
 
-_BAR = 16
-_LEAST_BAR = 4
-_FIGURES = 48
-"""What calls, tokens and amounts take of a line."""
+_BAR_WIDTH = 16
+_MIN_BAR_WIDTH = 4
+_FIGURES_WIDTH = 48
+"""Characters that calls, tokens and amounts take of a line."""
 _COLUMNS = (
     "calls",
     "attempts",
@@ -36,119 +38,115 @@ _COLUMNS = (
 
 
 async def run(app: App, given: Namespace) -> int:
-    """Print the accounts of a period."""
-    wanted = {"period": given.period} | ({"group_by": given.group_by} if given.group_by else {})
-    view = await costs.summarize_costs(app, parse_arguments(CostArguments, wanted))
+    """Print the costs of a period."""
+    named: dict[str, object] = {"period": given.period}
+    if given.group_by:
+        named["group_by"] = given.group_by
+    report = await costs.summarize_costs(app, parse_arguments(CostArguments, named))
     if given.json:
-        print(to_compact_json(view))
+        print(to_compact_json(report))
     elif given.csv:
-        _print_csv(view, str(given.group_by or "period"))
+        _print_csv(report, str(given.group_by or "period"))
     else:
-        _show(view, Console(highlight=False), given.group_by)
+        _print_report(report, Console(highlight=False), given.group_by)
     return DONE
 
 
-def _print_csv(view: dict[str, object], key: str) -> None:
-    """Print a line a group, or one for the whole period."""
+def _print_csv(report: CostReport, key: str) -> None:
+    """Print a line per group, or one for the whole period."""
     out = csv.writer(sys.stdout)
     out.writerow([key, *_COLUMNS, "baseline", "latency_mean_ms", "latency_p50_ms", "latency_p95_ms"])
-    lines = _groups(view) or {str(view["period"]): view}
+    lines: Mapping[str, TotalsView] = report.get("groups") or {report["period"]: report}
     for name, totals in lines.items():
-        (latency,) = rows([totals["latency_ms"]])
+        latency = totals["latency_ms"]
         measures = (latency["mean"], latency["p50"], latency["p95"])
-        out.writerow([name, *(totals[column] for column in _COLUMNS), view["baseline"], *measures])
+        out.writerow([name, *(totals[column] for column in _COLUMNS), report["baseline"], *measures])
 
 
-def _groups(view: dict[str, object]) -> dict[str, dict[str, object]]:
-    (groups,) = rows([view.get("groups", {})])
-    return {name: rows([totals])[0] for name, totals in groups.items()}
+def _print_report(report: CostReport, console: Console, group_by: str | None) -> None:
+    if report["attempts"] == 0:
+        console.print(f"[bold]{report['period']}[/bold]: no calls in this period")
+    else:
+        _print_totals(report, console)
+    if group_by is not None and (groups := report.get("groups")):
+        console.print(_create_spending_table(groups, group_by, console.width))
+        console.print(_create_measures_table(groups, group_by))
+    if report["budgets"]:
+        console.print(_create_budget_table(report["budgets"]))
 
 
-def _show(view: dict[str, object], console: Console, group_by: str | None) -> None:
-    (latency,) = rows([view["latency_ms"]])
+def _print_totals(report: CostReport, console: Console) -> None:
+    latency = report["latency_ms"]
     console.print(
-        f"[bold]{view['period']}[/bold]: {view['calls']} calls, {view['attempts']} attempts, "
-        f"{view['failed_attempts']} failed"
+        f"[bold]{report['period']}[/bold]: {report['calls']} calls, {report['attempts']} attempts, "
+        f"{report['failed_attempts']} failed"
     )
     console.print(
-        f"cost [bold]{format_usd(view['cost_usd'])}[/bold], saved [green]{format_usd(view['saved_usd'])}[/green] "
-        f"against {view['baseline']} at {format_usd(view['baseline_usd'])}"
+        f"cost [bold]{format_usd(report['cost_usd'])}[/bold], saved [green]{format_usd(report['saved_usd'])}[/green] "
+        f"against {report['baseline']} at {format_usd(report['baseline_usd'])}"
     )
-    if "uncertain_usd" in view:
-        console.print(f"[yellow]{format_usd(view['uncertain_usd'])} of the cost are upper bounds[/yellow]")
-    if "unpriced_attempts" in view:
-        console.print(f"[yellow]{view['unpriced_attempts']} attempts have an unknown cost and are not counted[/yellow]")
+    if "uncertain_usd" in report:
+        console.print(f"[yellow]{format_usd(report['uncertain_usd'])} of the cost are upper bounds[/yellow]")
+    if "unpriced_attempts" in report:
+        console.print(f"[yellow]{report['unpriced_attempts']} attempts have no known cost and are not counted[/yellow]")
     console.print(
-        f"latency mean {_whole(latency['mean'])} ms, p95 {_whole(latency['p95'])} ms, "
-        f"{_whole(view['tokens_per_second'])} tokens/s, {_part(view['fallback_rate'])} of calls fell back"
+        f"latency mean {format_count(latency['mean'])} ms, p95 {format_count(latency['p95'])} ms, "
+        f"{format_count(report['tokens_per_second'])} tokens/s, {format_share(report['fallback_rate'])} of calls fell "
+        "back"
     )
-    if group_by is not None:
-        console.print(_spending(_groups(view), group_by, console.width))
-        console.print(_measures(_groups(view), group_by))
-    if budgets := rows(view["budgets"]):
-        console.print(_budgets(budgets))
 
 
-def _spending(groups: dict[str, dict[str, object]], group_by: str, width: int) -> Table:
-    most = max((to_amount(totals["cost_usd"]) for totals in groups.values()), default=0.0)
-    room = width - max(map(len, groups), default=0) - _FIGURES
-    bars = [""] if room >= _LEAST_BAR else []
-    shown = create_figures_table(group_by.replace("_", " "), "calls", "tokens in/out", "cost USD", "saved USD", *bars)
+def _create_spending_table(groups: Mapping[str, TotalsView], group_by: str, width: int) -> Table:
+    most = max((totals["cost_usd"] or 0.0 for totals in groups.values()), default=0.0)
+    bar_width = width - max(map(len, groups), default=0) - _FIGURES_WIDTH
+    bars = [""] if bar_width >= _MIN_BAR_WIDTH else []
+    table = create_figures_table(group_by.replace("_", " "), "calls", "tokens in/out", "cost USD", "saved USD", *bars)
     for name, totals in groups.items():
-        shown.add_row(
+        cost = totals["cost_usd"] or 0.0
+        table.add_row(
             escape(name),
             str(totals["calls"]),
             f"{totals['input_tokens']}/{totals['output_tokens']}",
-            f"{to_amount(totals['cost_usd']):.6f}",
-            f"{to_amount(totals['saved_usd']):.6f}",
-            *(f"[cyan]{_bar(to_amount(totals['cost_usd']), most, room)}[/cyan]" for _ in bars),
+            f"{cost:.6f}",
+            f"{totals['saved_usd'] or 0.0:.6f}",
+            *(f"[cyan]{_draw_bar(cost, most, bar_width)}[/cyan]" for _ in bars),
         )
-    return shown
+    return table
 
 
-def _measures(groups: dict[str, dict[str, object]], group_by: str) -> Table:
+def _create_measures_table(groups: Mapping[str, TotalsView], group_by: str) -> Table:
     falls = ["fell back"] if any(totals["fallback_rate"] is not None for totals in groups.values()) else []
-    shown = create_figures_table(
-        group_by.replace("_", " "), "attempts", "failed", *falls, "mean ms", "p95 ms", "tokens/s"
-    )
+    columns = ("attempts", "failed", *falls, "mean ms", "p95 ms", "tokens/s")
+    table = create_figures_table(group_by.replace("_", " "), *columns)
     for name, totals in groups.items():
-        (latency,) = rows([totals["latency_ms"]])
-        shown.add_row(
+        table.add_row(
             escape(name),
             str(totals["attempts"]),
             str(totals["failed_attempts"]),
-            *(_part(totals["fallback_rate"]) for _ in falls),
-            _whole(latency["mean"]),
-            _whole(latency["p95"]),
-            _whole(totals["tokens_per_second"]),
+            *(format_share(totals["fallback_rate"]) for _ in falls),
+            format_count(totals["latency_ms"]["mean"]),
+            format_count(totals["latency_ms"]["p95"]),
+            format_count(totals["tokens_per_second"]),
         )
-    return shown
+    return table
 
 
-def _budgets(budgets: list[dict[str, object]]) -> Table:
-    shown = create_figures_table("budget", "limit USD", "spent USD", "held USD", "resets", "")
+def _create_budget_table(budgets: Sequence[BudgetView]) -> Table:
+    table = create_figures_table("budget", "limit USD", "spent USD", "held USD", "resets", "")
     for budget in budgets:
-        limit, spent = to_amount(budget["limit_usd"]), to_amount(budget["spent_usd"])
-        shown.add_row(
-            escape(str(budget["name"])),
+        limit, spent = budget["limit_usd"] or 0.0, budget["spent_usd"] or 0.0
+        table.add_row(
+            escape(budget["name"]),
             f"{limit:.6f}",
             f"{spent:.6f}",
-            f"{to_amount(budget['held_usd']):.6f}",
-            str(budget["resets_at"])[:16].replace("T", " "),
-            f"[magenta]{_bar(spent, limit)}[/magenta]",
+            f"{budget['held_usd'] or 0.0:.6f}",
+            budget["resets_at"][:16].replace("T", " "),
+            f"[magenta]{_draw_bar(spent, limit)}[/magenta]",
         )
-    return shown
+    return table
 
 
-def _whole(value: object) -> str:
-    return f"{value:.0f}" if isinstance(value, int | float) else "-"
-
-
-def _part(value: object) -> str:
-    return f"{value:.1%}" if isinstance(value, int | float) else "-"
-
-
-def _bar(part: float, whole: float, room: int = _BAR) -> str:
+def _draw_bar(part: float, whole: float, max_width: int = _BAR_WIDTH) -> str:
     """Draw a share of the longest bar, to an eighth of a character."""
-    eighths = round(min(_BAR, room) * 8 * min(1.0, part / whole)) if whole > 0 else 0
+    eighths = round(min(_BAR_WIDTH, max_width) * 8 * min(1.0, part / whole)) if whole > 0 else 0
     return "█" * (eighths // 8) + (" ▏▎▍▌▋▊▉"[eighths % 8].strip())

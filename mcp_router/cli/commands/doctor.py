@@ -1,4 +1,4 @@
-"""`doctor`: is everything as it should be, and what to do where it is not."""
+"""`doctor`: what is wrong with the installation, and how to fix it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _SIGNS = {"ok": "[green]✓[/green]", "note": "[yellow]![/yellow]", "wrong": "[r
 
 
 async def run(app: App, given: Namespace) -> int:
-    """Print what was found; 1 where something is wrong."""
+    """Print the findings; return 1 if something is wrong."""
     findings = await checks.examine(app, live=given.live)
     if given.json:
         print(to_compact_json([{"state": one.state, "what": one.what, "found": one.found} for one in findings]))
     else:
         console = Console(highlight=False)
         for finding in findings:
-            console.print(f"{_SIGNS[finding.state]} {finding.what}: {escape(finding.found)}")
+            console.print(f"{_SIGNS[finding.state]} {escape(finding.what)}: {escape(finding.found)}")
     return FAILED if any(finding.state == "wrong" for finding in findings) else DONE

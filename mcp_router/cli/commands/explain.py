@@ -1,4 +1,4 @@
-"""`explain`: the plan for a subtask, as tables."""
+"""`explain`: the plan for a subtask, or a past call, as tables."""
 
 from __future__ import annotations
 
@@ -9,61 +9,81 @@ from rich.markup import escape
 from rich.padding import Padding
 
 from mcp_router.app import App
+from mcp_router.cli.arguments import collect_arguments
 from mcp_router.cli.exit_codes import DONE
-from mcp_router.cli.output import collect_arguments, create_table, rows, texts
+from mcp_router.cli.output import create_table, format_usd
 from mcp_router.operations import explain
 from mcp_router.operations.arguments import ExplainArguments, parse_arguments
+from mcp_router.operations.explain import AttemptView, CallView, CandidateView, ChoiceView, PlanView
 from mcp_router.text import to_compact_json
 
 
 async def run(app: App, given: Namespace) -> int:
-    """Print the plan; nothing is spent."""
-    said = {"call_id": given.call} if given.call is not None else collect_arguments(given)
-    view = await explain.explain_route(app, parse_arguments(ExplainArguments, said))
-    if given.json:
-        print(to_compact_json(view))
+    """Print a plan or a past call; spends nothing."""
+    console = Console(highlight=False)
+    if given.call is not None:
+        call = await explain.explain_call(app, given.call)
+        if given.json:
+            print(to_compact_json(call))
+        else:
+            _print_call(call, console)
         return DONE
-    (_show_call if given.call is not None else show)(view, Console(highlight=False))
+    plan = await explain.explain_plan(app, parse_arguments(ExplainArguments, collect_arguments(given)))
+    if given.json:
+        print(to_compact_json(plan))
+    else:
+        print_plan(plan, console)
     return DONE
 
 
-def _show_call(view: dict[str, object], console: Console) -> None:
-    attempts = create_table("", "model", "outcome", "s", "tokens in", "out", "USD", "detail")
-    for attempt in rows(view["attempts"]):
-        keys = ("number", "model", "outcome", "seconds", "input_tokens", "output_tokens", "cost_usd")
-        detail = attempt.get("detail") or attempt["why"]
-        attempts.add_row(*("?" if attempt[key] is None else str(attempt[key]) for key in keys), escape(str(detail)))
-    console.print(f"call {view['call_id']}")
-    console.print(attempts)
+def _print_call(call: CallView, console: Console) -> None:
+    table = create_table("", "model", "outcome", "s", "tokens in", "out", "USD", "detail")
+    for attempt in call["attempts"]:
+        table.add_row(*_format_attempt(attempt))
+    console.print(f"call {call['call_id']}")
+    console.print(table)
 
 
-def show(view: dict[str, object], console: Console) -> None:
-    """Print a plan as `explain_route` gives it."""
-    for what in ("use_case", "complexity", "budget_tier"):
-        (chosen,) = rows([view[what]])
-        guess = f" [dim](inferred, confidence {chosen['confidence']})[/dim]" if chosen["inferred"] else ""
-        console.print(f"{what.replace('_', ' ')}: [bold]{chosen['value']}[/bold]{guess}")
-    console.print(f"ceiling: {view['ceiling_usd']} USD, baseline: {view['baseline']}")
-    for reason in texts(view["reasons"]):
-        console.print(f"[dim]{escape(reason)}[/dim]")
-    for number, candidate in enumerate(rows(view["candidates"]), 1):
-        console.print(f"{number:2}. [bold]{escape(str(candidate['model']))}[/bold]")
-        told = f"{_figures(candidate)}; {escape(str(candidate['why']))}"
-        console.print(Padding(told, (0, 0, 0, 4), style="dim", expand=False))
-    if rejected := rows(view["rejected"]):
-        others = create_table("not asked", "because", style="dim")
-        for rejection in rejected:
-            others.add_row(str(rejection["model"]), escape(str(rejection["reason"])))
-        console.print(others)
-
-
-def _figures(candidate: dict[str, object]) -> str:
-    thinking = candidate["thinking"]
+def _format_attempt(attempt: AttemptView) -> tuple[str, ...]:
+    figures = (attempt["seconds"], attempt["input_tokens"], attempt["output_tokens"], attempt["cost_usd"])
     return (
-        f"about {_usd(candidate['estimated_usd'])}, at most {_usd(candidate['at_most_usd'])}, "
-        f"{candidate['max_output_tokens']} tokens out{'' if thinking == 'off' else f', thinking {thinking}'}"
+        str(attempt["number"]),
+        escape(attempt["model"]),
+        attempt["outcome"],
+        *("?" if figure is None else str(figure) for figure in figures),
+        escape(attempt.get("detail") or attempt["why"]),
     )
 
 
-def _usd(amount: object) -> str:
-    return f"{amount:.6f} USD" if isinstance(amount, int | float) else "unknown USD"
+def print_plan(plan: PlanView, console: Console) -> None:
+    """Print a plan as `explain_route` gives it."""
+    if "files" in plan:
+        console.print(f"files: {escape(plan['files'])}")
+    _print_choice("use case", plan["use_case"], console)
+    _print_choice("complexity", plan["complexity"], console)
+    _print_choice("budget tier", plan["budget_tier"], console)
+    console.print(f"ceiling: ${plan['ceiling_usd']}, baseline: {plan['baseline']}")
+    for reason in plan["reasons"]:
+        console.print(f"[dim]{escape(reason)}[/dim]")
+    for number, candidate in enumerate(plan["candidates"], 1):
+        console.print(f"{number:2}. [bold]{escape(candidate['model'])}[/bold]")
+        line = f"{_format_figures(candidate)}; {escape(candidate['why'])}"
+        console.print(Padding(line, (0, 0, 0, 4), style="dim", expand=False))
+    if plan["rejected"]:
+        table = create_table("rejected", "reason", style="dim")
+        for rejection in plan["rejected"]:
+            table.add_row(escape(rejection["model"]), escape(rejection["reason"]))
+        console.print(table)
+
+
+def _print_choice(title: str, choice: ChoiceView, console: Console) -> None:
+    inferred = f" [dim](inferred, confidence {choice['confidence']})[/dim]" if "confidence" in choice else ""
+    console.print(f"{title}: [bold]{choice['value']}[/bold]{inferred}")
+
+
+def _format_figures(candidate: CandidateView) -> str:
+    thinking = candidate["thinking"]
+    return (
+        f"about {format_usd(candidate['estimated_usd'])}, at most {format_usd(candidate['at_most_usd'])}, "
+        f"{candidate['max_output_tokens']} tokens out{'' if thinking == 'off' else f', thinking {thinking}'}"
+    )

@@ -1,4 +1,4 @@
-"""`forget`: unlearn what earlier answers taught about models."""
+"""`forget`: deletes the feedback of earlier answers."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from mcp_router.app import App
 from mcp_router.cli.exit_codes import DONE
 
 
-async def run(app: App, given: Namespace) -> int:  # noqa: ARG001 - every command is run the same way
-    """Forget, and say how much there was."""
-    known = await app.ledger.forget_outcomes()
-    print(f"forgot what was learnt of {known} models in cells; the calls themselves and their costs stay")
+async def run(app: App, given: Namespace) -> int:  # noqa: ARG001 - every command has the same signature
+    """Delete the feedback, and print how much there was."""
+    count = await app.ledger.forget_outcomes()
+    print(f"deleted the feedback about {count} models of routes; calls and their costs stay")
     return DONE

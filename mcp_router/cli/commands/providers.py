@@ -1,8 +1,9 @@
-"""`providers`: who can be asked, as a table."""
+"""`providers`: which providers are available, or one of them in full."""
 
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.markup import escape
@@ -10,48 +11,61 @@ from rich.table import Table
 
 from mcp_router.app import App
 from mcp_router.cli.exit_codes import DONE
-from mcp_router.cli.output import create_table, rows
-from mcp_router.operations.providers import list_providers
+from mcp_router.cli.output import create_table
+from mcp_router.operations.providers import (
+    ModelView,
+    ProviderDetails,
+    ProviderView,
+    list_providers,
+    show_provider,
+)
 from mcp_router.text import to_compact_json
 
 _COLOURS = {"active": "green", "degraded": "yellow", "inactive": "dim", "retired": "dim"}
 
 
 async def run(app: App, given: Namespace) -> int:
-    """Print the providers, or one in full."""
-    view = await list_providers(app, given.provider)
-    if given.json:
-        print(to_compact_json(view))
-        return DONE
+    """Print all providers, or one in full."""
     console = Console(highlight=False)
     if given.provider is None:
-        console.print(_overview(rows(view["providers"])))
+        listed = await list_providers(app)
+        if given.json:
+            print(to_compact_json(listed))
+        else:
+            console.print(_create_overview(listed["providers"]))
         return DONE
-    (one,) = rows(view["providers"])
-    console.print(f"[bold]{one['title']}[/bold] ({one['name']}): {one['status']} {escape(str(one.get('reason', '')))}")
-    console.print(f"[dim]{one['docs']}[/dim]")
-    models = rows(one["models"])
-    console.print(_models(models))
-    for model in models:
-        if said := model.get("warning", model.get("note")):
-            console.print(f"[dim]{escape(str(model['model']))}: {escape(str(said))}[/dim]")
+    shown = await show_provider(app, given.provider)
+    if given.json:
+        print(to_compact_json(shown))
+    else:
+        for provider in shown["providers"]:
+            _print_provider(provider, console)
     return DONE
 
 
-def _overview(providers: list[dict[str, object]]) -> Table:
-    overview = create_table("provider", "status", "models", "what to do")
+def _create_overview(providers: Sequence[ProviderView]) -> Table:
+    table = create_table("provider", "status", "models", "what to do")
     for provider in providers:
-        status = str(provider["status"])
-        models = provider.get("models")
-        count = str(len(models)) if isinstance(models, list) else ""  # pyright: ignore[reportUnknownArgumentType] -- a list of names
-        reason = escape(str(provider.get("reason", "")))
-        overview.add_row(str(provider["name"]), f"[{_COLOURS[status]}]{status}[/]", count, reason)
-    return overview
+        status = provider["status"]
+        count = len(provider["models"]) + provider.get("more_models", 0)
+        reason = escape(provider.get("reason", ""))
+        table.add_row(provider["name"], f"[{_COLOURS[status]}]{status}[/]", str(count) if count else "", reason)
+    return table
 
 
-def _models(models: list[dict[str, object]]) -> Table:
-    listed = create_table("model", "window", "in $/M", "out $/M", "checked")
+def _print_provider(provider: ProviderDetails, console: Console) -> None:
+    reason = escape(provider.get("reason", ""))
+    console.print(f"[bold]{provider['title']}[/bold] ({provider['name']}): {provider['status']} {reason}")
+    console.print(f"[dim]{provider['docs']}[/dim]")
+    console.print(_create_model_table(provider["models"]))
+    for model in provider["models"]:
+        if remark := model.get("warning", model.get("note")):
+            console.print(f"[dim]{escape(model['model'])}: {escape(remark)}[/dim]")
+
+
+def _create_model_table(models: Sequence[ModelView]) -> Table:
+    table = create_table("model", "window", "in $/M", "out $/M", "checked")
     for model in models:
-        keys = ("model", "context_window", "input_mtok", "output_mtok", "checked")
-        listed.add_row(*("?" if model[key] is None else str(model[key]) for key in keys))
-    return listed
+        figures = (model["context_window"], model["input_mtok"], model["output_mtok"], model["checked"])
+        table.add_row(escape(model["model"]), *("?" if figure is None else str(figure) for figure in figures))
+    return table

@@ -18,6 +18,7 @@ from mcp_router.ledger.records import Attempt, GroupBy, Totals
 from mcp_router.money import to_number
 from mcp_router.operations import costs as cost_reports
 from mcp_router.operations import providers as provider_views
+from mcp_router.operations import routes as route_views
 from mcp_router.operations.arguments import Arguments, CostArguments, Period, parse_arguments
 from mcp_router.operations.caller import Caller
 from mcp_router.operations.explain import describe_attempt
@@ -63,7 +64,7 @@ def create_views(app: App) -> Mapping[str, View]:
         page = parse_arguments(PageArguments, dict(request.query_params))
         return await _build_calls(app, caller_from_request(request), page)
 
-    async def providers(_request: Request) -> Json:
+    async def providers(_request: Request) -> Mapping[str, object]:
         return await provider_views.list_providers(app)
 
     async def table(_request: Request) -> Json:
@@ -169,7 +170,8 @@ async def _fetch_missing_attempts(app: App, attempts: Sequence[Attempt]) -> list
 
 
 def _build_attempt(attempt: Attempt) -> Json:
-    return describe_attempt(attempt) | {
+    return {
+        **describe_attempt(attempt),
         "call_id": attempt.call_id,
         "client": attempt.client,
         "use_case": attempt.use_case,
@@ -182,8 +184,8 @@ def _build_attempt(attempt: Attempt) -> Json:
 def _build_routing_table(app: App) -> Json:
     about = {name: row.about for name, row in app.routes.use_cases.items()}
     return {
-        "routes": [provider_views.describe_route(app, name) | {"about": about[name]} for name in USE_CASES],
-        **provider_views.list_budget_tiers(app),
+        "routes": [{**route_views.describe_routes(app, name), "about": about[name]} for name in USE_CASES],
+        **route_views.list_budget_tiers(app),
         "use_cases": list(USE_CASES),
         "tiers": list(TIERS),
         "complexities": list(COMPLEXITIES),

@@ -63,7 +63,7 @@ export function showProviders(providers, spent) {
   const columns = [
     ["Provider", (row) => row.name],
     ["Status", (row) => make("span", { class: `badge ${row.status}` }, row.status), "lead"],
-    ["Models", (row) => count(row.models.length), "n"],
+    ["Models", (row) => count(row.models.length + (row.more_models ?? 0)), "n"],
     ["Attempts", (row) => (of(row) ? count(of(row).attempts) : "–"), "n"],
     ["Failed", (row) => (of(row) ? percent(of(row).failed_attempts / of(row).attempts) : "–"), "n"],
     ["Half within", (row) => (of(row) ? duration(of(row).latency_ms.p50) : "–"), "n"],

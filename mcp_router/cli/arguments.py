@@ -1,0 +1,64 @@
+"""Translation of command-line options into the arguments of the tools."""
+
+from __future__ import annotations
+
+import os
+import select
+import stat
+import sys
+from argparse import Namespace
+
+from mcp_router.errors import BadInputError
+
+_SOCKET_WAIT_S = 1.0
+"""How long a socket on standard input may stay silent: programs that start others often leave one open."""
+
+
+def collect_arguments(given: Namespace) -> dict[str, object]:
+    """Return the arguments of `generate` or `explain_route` that the options set.
+
+    Raises:
+        BadInputError: Standard input is not text.
+    """
+    named = {
+        "use_case": given.use_case,
+        "budget_tier": given.tier,
+        "complexity": given.complexity,
+        "model": given.model,
+        "files": given.file,
+        "max_output_tokens": given.max_output_tokens,
+        "max_cost_usd": given.max_cost_usd,
+        "system": getattr(given, "system", None),
+        "temperature": getattr(given, "temperature", None),
+        "prompt": _read_prompt(given.prompt),
+    }
+    return {name: value for name, value in named.items() if value not in (None, [])}
+
+
+def _read_prompt(given: str | None) -> str | None:
+    """Return the prompt: the argument, standard input, or the argument with piped input after it."""
+    if given is None:
+        return None if sys.stdin.isatty() else _read_stdin()
+    if given == "-":
+        return _read_stdin()
+    piped = _read_stdin() if _has_piped_input() else ""
+    return f"{given}\n\n{piped}" if piped.strip() else given
+
+
+def _has_piped_input() -> bool:
+    """Return whether a pipe, a file or a socket with data stands on standard input."""
+    try:
+        descriptor = sys.stdin.fileno()
+        mode = os.fstat(descriptor).st_mode
+    except (AttributeError, OSError, ValueError):  # closed, or replaced by an object without a descriptor
+        return False
+    if stat.S_ISSOCK(mode):
+        return bool(select.select([descriptor], [], [], _SOCKET_WAIT_S)[0])
+    return stat.S_ISFIFO(mode) or stat.S_ISREG(mode)
+
+
+def _read_stdin() -> str:
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as exc:
+        raise BadInputError(f"standard input is not {exc.encoding} text. Name the file with --file.") from exc
