@@ -8,7 +8,6 @@ import stat
 import sys
 import tomllib
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -170,7 +169,7 @@ def test_uninstalling_gives_back_the_file_as_it_was(name: str, home: Path) -> No
 def test_a_file_that_nobody_changed_is_given_back_to_the_byte(text: str, home: Path) -> None:
     path = file_of("claude-code", home)
     path.write_bytes(text.encode())
-    path.with_name(f"{path.name}.broken.bak").write_text("{")
+    path.with_name(f"{path.name}.llm-router.bak").write_text("{")
     for options in ([], ["--config", "mine.toml"]):
         (home / "mine.toml").write_text("")
         os.chdir(home)
@@ -254,10 +253,43 @@ def test_what_was_there_before_is_kept_beside_it_as_private_as_it_was(
     main(["install", name])
 
     (backup,) = path.parent.glob("*.bak")
-    assert backup.name.startswith(f"{path.name}.20")
+    assert backup.name == f"{path.name}.llm-router.bak"
     assert backup.read_text("utf-8") == beginning(name)
     assert {stat.S_IMODE(one.stat().st_mode) for one in (path, backup)} == {0o600}
     assert str(backup) in capsys.readouterr().out
+
+
+def test_installs_with_other_options_keep_one_backup_of_the_file_before_us(home: Path, tmp_path: Path) -> None:
+    path = file_of("cursor", home)
+    path.parent.mkdir()
+    path.write_text(beginning("cursor"), "utf-8")
+    for number in range(4):
+        (tmp_path / f"{number}.toml").write_text("")
+        assert main(["install", "cursor", "--config", str(tmp_path / f"{number}.toml")]) == 0
+
+    (backup,) = path.parent.glob("*.bak")
+
+    assert backup.read_text("utf-8") == beginning("cursor")
+
+
+@pytest.mark.parametrize("kind", ["fifo", "directory"])
+def test_install_on_a_path_that_is_not_a_regular_file_is_an_error(
+    kind: str, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = file_of("cursor", home)
+    path.parent.mkdir()
+    os.mkfifo(path) if kind == "fifo" else path.mkdir()
+
+    assert main(["install", "cursor"]) == 2
+
+    assert f"{path}: is not a regular file" in capsys.readouterr().err
+
+
+def test_codex_names_what_codex_exec_needs(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["install", "codex"]) == 0
+
+    assert 'default_tools_approval_mode = "approve"' in capsys.readouterr().out
+    assert "default_tools_approval_mode" not in entry_of("codex", home)
 
 
 def test_a_new_file_is_for_its_owner_alone(home: Path) -> None:
@@ -395,8 +427,8 @@ def test_a_file_that_another_program_writes_meanwhile_is_left_to_it(home: Path) 
     change = config_files.plan_install(find_host("claude-code"), path, {"command": "mcp-llm-router"})
     path.write_text('{"theirs": 1}')
 
-    with pytest.raises(ConfigError, match="another program wrote it just now"):
-        config_files.write_change(change, datetime(2026, 11, 24, tzinfo=UTC))
+    with pytest.raises(ConfigError, match="changed by another program"):
+        config_files.write_change(change)
 
     assert path.read_text("utf-8") == '{"theirs": 1}'
     assert list(home.glob("*.bak")) == []

@@ -1,15 +1,14 @@
-"""A client's file: what would change in it, and changing it without losing anything."""
+"""Changes to a host's configuration file that lose nothing else in it."""
 
 from __future__ import annotations
 
 import difflib
-import glob
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,24 +20,28 @@ from providers.transport.redaction import redact
 
 T = TypeVar("T")
 
-_OWNERS_ONLY = 0o600
-"""A new file may come to hold keys."""
-_ADDRESSES = ("url", "httpUrl", "serverUrl")
+_NEW_FILE_MODE = 0o600
+"""Users write keys into these files."""
+_MAX_BYTES = 100_000_000
+_URL_KEYS = ("url", "httpUrl", "serverUrl")
+_BACKUP_SUFFIX = ".llm-router.bak"
 
 
 class _NameTakenError(ValueError):
-    """Our name stands for another kind of server."""
+    """Another kind of server has our name."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Change:
-    """A file as it is and as it would be."""
+class FileChange:
+    """A file before and after."""
 
     path: Path
     before: str | None
-    """None where there is no file yet."""
+    """None if there is no file yet."""
     after: str | None
-    """None where there will be no file any more."""
+    """None if the file is to be deleted."""
+    keeps_backup: bool = False
+    """Whether the backup that is there holds the file from before our entry."""
 
     @property
     def needed(self) -> bool:
@@ -46,159 +49,182 @@ class Change:
         return self.after != self.before
 
 
-def plan_install(client: Host, path: Path, entry: ServerEntry) -> Change:
-    """Put an entry into a client's file; what else the file and the entry say stays.
+def plan_install(host: Host, path: Path, entry: ServerEntry) -> FileChange:
+    """Add our entry to a host's file, or update it; the rest of the file and of the entry stays.
 
     Raises:
-        ConfigError: The file cannot be read, or is malformed; the text names file and line.
+        ConfigError: The file is unreadable or malformed; the text names file and line.
     """
     before = _read(path)
-    return Change(
-        path=path, before=before, after=_translate_errors(path, lambda: _add_entry(client, before or "", entry))
-    )
+    after = _translate_errors(path, lambda: _add_entry(host, before or "", entry))
+    return FileChange(path=path, before=before, after=after, keeps_backup=_keeps_backup(host, path, before))
 
 
-def plan_removal(client: Host, path: Path) -> Change:
-    """Take our entry out of a client's file; a file that nobody changed since we wrote to it becomes what it was.
+def plan_removal(host: Host, path: Path) -> FileChange:
+    """Remove our entry from a host's file; a file that is unchanged since we wrote it becomes what it was.
 
     Raises:
-        ConfigError: The file cannot be read, or is malformed; the text names file and line.
+        ConfigError: The file is unreadable or malformed; the text names file and line.
     """
     before = _read(path)
-    after = None if before is None else _translate_errors(path, lambda: _remove_entry(client, path, before))
-    return Change(path=path, before=before, after=after)
+    after = None if before is None else _translate_errors(path, lambda: _remove_entry(host, path, before))
+    return FileChange(path=path, before=before, after=after, keeps_backup=_keeps_backup(host, path, before))
 
 
-def read_entry(client: Host, path: Path) -> ServerEntry | None:
-    """Read our entry in a client's file; None where there is none.
+def read_entry(host: Host, path: Path) -> ServerEntry | None:
+    """Return our entry in a host's file, or None.
 
     Raises:
-        ConfigError: The file cannot be read, or is malformed; the text names file and line.
+        ConfigError: The file is unreadable or malformed; the text names file and line.
     """
     text = _read(path)
     if text is None:
         return None
-    servers = to_table(_translate_errors(path, lambda: _parse(client, text)).get(client.table))
+    servers = to_table(_translate_errors(path, lambda: _parse(host, text)).get(host.table))
     if SERVER in servers and not isinstance(servers[SERVER], dict):
-        raise ConfigError(f"{path}: {client.table}.{SERVER} is no entry: take it out by hand.")
+        raise ConfigError(f"{path}: {host.table}.{SERVER} is not a table. Remove it by hand.")
     return to_table(servers[SERVER]) if SERVER in servers else None
 
 
-def write_change(change: Change, now: datetime) -> Path | None:
-    """Write a change at once or not at all, and return the backup of what was there.
+def write_change(change: FileChange) -> Path | None:
+    """Write a change atomically, and return the backup of the file from before our entry, if there is one.
 
     Raises:
-        ConfigError: The file cannot be written, or somebody else wrote it meanwhile.
+        ConfigError: The file cannot be written, or another program has written it.
     """
-    path = change.path.resolve()  # a link to a file kept elsewhere stays a link
+    path = change.path.resolve()  # a symbolic link stays one
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if _read(path) != change.before:
-            raise ConfigError(f"{path}: another program wrote it just now. Nothing was changed: run this again.")
-        backup = _write_backup(path, now) if change.before is not None else None
+            raise ConfigError(f"{path}: changed by another program. Nothing was written. Run this again.")
+        backup = _write_backup(path, keep=change.keeps_backup) if change.before is not None else None
         if change.after is None:
             path.unlink()
         else:
             _replace_file(path, change.after)
     except OSError as exc:
-        raise ConfigError(f"{path}: it cannot be written ({exc.strerror or exc}). Nothing was changed.") from exc
+        raise ConfigError(f"{path}: cannot be written ({exc.strerror or exc}). Nothing was changed.") from exc
     return backup
 
 
-def format_diff(change: Change) -> str:
-    """Show a change as a unified diff; what was in the file before is shown without its keys."""
+def format_diff(change: FileChange) -> str:
+    """Format a change as a unified diff, with keys redacted in lines that were in the file before."""
     known = {line.strip().rstrip(",") for line in (change.before or "").splitlines()}
     return "\n".join(_redact_line(line, known) for line in _diff_lines(change))
 
 
-def _diff_lines(change: Change) -> Iterator[str]:
+def _diff_lines(change: FileChange) -> Iterator[str]:
     name = str(change.path)
     before, after = (change.before or "").splitlines(), (change.after or "").splitlines()
     return difflib.unified_diff(before, after, name, name, n=2, lineterm="")
 
 
 def _redact_line(line: str, known: set[str]) -> str:
-    said = line[1:].strip()
-    if line.startswith(("---", "+++", "@@")) or said.rstrip(",") not in known:
+    content = line[1:].strip()
+    if line.startswith(("---", "+++", "@@")) or content.rstrip(",") not in known:
         return line
-    return f"{line[: len(line) - len(line[1:].lstrip())]}{redact(said)}"
+    return f"{line[: len(line) - len(line[1:].lstrip())]}{redact(content)}"
 
 
-def _parse(client: Host, text: str) -> ServerEntry:
-    if client.format == "toml":
+def _parse(host: Host, text: str) -> ServerEntry:
+    if host.format == "toml":
         return toml_tables.parse_toml(text)
     root = jsonc.parse_jsonc(text)
     return to_table(root.value) if root else {}
 
 
-def _add_entry(client: Host, text: str, entry: ServerEntry) -> str:
-    servers = to_table(_parse(client, text).get(client.table))
+def _add_entry(host: Host, text: str, entry: ServerEntry) -> str:
+    servers = to_table(_parse(host, text).get(host.table))
     if SERVER not in servers:
-        if client.format == "toml":
-            return toml_tables.set_entry(text, client.table, SERVER, entry)
-        return jsonc.set_member(text, (client.table, SERVER), entry)
+        if host.format == "toml":
+            return toml_tables.set_entry(text, host.table, SERVER, entry)
+        return jsonc.set_member(text, (host.table, SERVER), entry)
     ours = to_table(servers[SERVER])
-    if url := next((str(ours[key]) for key in _ADDRESSES if key in ours), None):
-        raise _NameTakenError(f"{client.table}.{SERVER} is a server at {url}; with --uninstall it goes")
-    lacking = find_changes(entry, ours)
-    if client.format == "toml":
-        return toml_tables.set_entry(text, client.table, SERVER, lacking) if lacking else text
-    for key, value in lacking.items():
-        text = jsonc.set_member(text, (client.table, SERVER, key), value)
+    if url := next((str(ours[key]) for key in _URL_KEYS if key in ours), None):
+        raise _NameTakenError(f"{host.table}.{SERVER} is a server at {url}. --uninstall removes it")
+    missing = find_changes(entry, ours)
+    if host.format == "toml":
+        return toml_tables.set_entry(text, host.table, SERVER, missing) if missing else text
+    for key, value in missing.items():
+        text = jsonc.set_member(text, (host.table, SERVER, key), value)
     return text
 
 
-def _remove_entry(client: Host, path: Path, text: str) -> str | None:
-    """What the file would be without us, down to the byte where a backup shows it; None where it was made for us."""
-    ours = to_table(_parse(client, text).get(client.table)).get(SERVER)
+def _remove_entry(host: Host, path: Path, text: str) -> str | None:
+    """Return the file without our entry, to the byte if the backup shows it; None if we created the file."""
+    ours = to_table(_parse(host, text).get(host.table)).get(SERVER)
     if ours is None:
         return text
-    earlier = list(_list_earlier_texts(client, path))
-    for was in earlier or [None]:
-        if isinstance(ours, dict) and _add_entry(client, was or "", to_table(ours)) == text:  # pyright: ignore[reportUnknownArgumentType] -- read from a file
-            return was
-    if client.format == "toml":
-        return toml_tables.remove_entry(text, client.table, SERVER)
-    alone = len(to_table(_parse(client, text)[client.table])) == 1
-    emptied = alone and not any(client.table in _parse(client, was) for was in earlier[:1])
-    return jsonc.remove_member(text, (client.table,) if emptied else (client.table, SERVER))
+    earlier = _read_backup(host, path)
+    if isinstance(ours, dict) and _add_entry(host, earlier or "", to_table(ours)) == text:  # pyright: ignore[reportUnknownArgumentType] -- read from a file
+        return earlier
+    if host.format == "toml":
+        return toml_tables.remove_entry(text, host.table, SERVER)
+    alone = len(to_table(_parse(host, text)[host.table])) == 1
+    created_table = alone and earlier is not None and host.table not in _parse(host, earlier)
+    created_table = created_table or (alone and earlier is None)
+    return jsonc.remove_member(text, (host.table,) if created_table else (host.table, SERVER))
 
 
-def _list_earlier_texts(client: Host, path: Path) -> Iterator[str]:
-    """What backups hold from before we were in the file, newest first; one that cannot be read tells nothing."""
-    path = path.resolve()
-    backups = path.parent.glob(f"{glob.escape(path.name)}.*.bak")
-    for backup in sorted(backups, key=lambda one: one.stat().st_mtime, reverse=True):
-        try:
-            text = backup.read_bytes().decode("utf-8")
-            servers = to_table(_parse(client, text).get(client.table))
-        except (OSError, UnicodeDecodeError, jsonc.JsoncError, toml_tables.TomlError):
-            continue
-        if SERVER not in servers:
-            yield text
+def _keeps_backup(host: Host, path: Path, before: str | None) -> bool:
+    """Return whether our entry is in the file and the backup is from before it."""
+    if before is None or _read_backup(host, path) is None:
+        return False
+    return SERVER in to_table(_translate_errors(path, lambda: _parse(host, before)).get(host.table))
+
+
+def _read_backup(host: Host, path: Path) -> str | None:
+    """Return the file from before our entry as the backup holds it, or None."""
+    try:
+        text = _backup_path(path.resolve()).read_bytes().decode("utf-8")
+        servers = to_table(_parse(host, text).get(host.table))
+    except (OSError, UnicodeDecodeError, jsonc.JsoncError, toml_tables.TomlError):
+        return None
+    return None if SERVER in servers else text
+
+
+def _backup_path(path: Path) -> Path:
+    return path.with_name(path.name + _BACKUP_SUFFIX)
 
 
 def _translate_errors(path: Path, act: Callable[[], T]) -> T:
     try:
         return act()
     except (jsonc.JsoncError, toml_tables.TomlError, _NameTakenError) as exc:
-        raise ConfigError(f"{path}: {exc}. Nothing was changed: mend the file, then run this again.") from exc
+        raise ConfigError(f"{path}: {exc}. Nothing was changed. Fix the file, then run this again.") from exc
 
 
 def _read(path: Path) -> str | None:
+    """Read a regular file without waiting on a pipe or a device.
+
+    Raises:
+        ConfigError: It is not a regular UTF-8 file of at most 100 MB.
+    """
     try:
-        return path.read_bytes().decode("utf-8")
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"{path}: it cannot be read ({exc}). Nothing was changed.") from exc
+    except OSError as exc:
+        raise ConfigError(f"{path}: cannot be read ({exc.strerror or exc}). Nothing was changed.") from exc
+    try:
+        info = os.fstat(descriptor)
+        if not stat.S_ISREG(info.st_mode):
+            raise ConfigError(f"{path}: is not a regular file. Nothing was changed. Move it away, then run this again.")
+        if info.st_size > _MAX_BYTES:
+            raise ConfigError(f"{path}: {info.st_size:,} bytes, must be at most {_MAX_BYTES:,}. Nothing was changed.")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read().decode("utf-8")
+    except UnicodeDecodeError as exc:
+        line = exc.object.count(b"\n", 0, exc.start) + 1
+        raise ConfigError(f"{path}: line {line} is not UTF-8 text. Nothing was changed.") from exc
+    finally:
+        os.close(descriptor)
 
 
-def _write_backup(path: Path, now: datetime) -> Path:
-    stem = f"{path.name}.{now:%Y%m%d-%H%M%S}"
-    names = (f"{stem}{f'-{number}' if number else ''}.bak" for number in range(1000))
-    backup = next(one for name in names if not (one := path.with_name(name)).exists())
-    shutil.copy2(path, backup)
+def _write_backup(path: Path, *, keep: bool) -> Path:
+    backup = _backup_path(path)
+    if not keep:
+        shutil.copy2(path, backup)
     return backup
 
 
@@ -209,7 +235,7 @@ def _replace_file(path: Path, text: str) -> None:
             file.write(text.encode("utf-8"))
             file.flush()
             os.fsync(file.fileno())
-        Path(name).chmod(path.stat().st_mode & 0o777 if path.exists() else _OWNERS_ONLY)
+        Path(name).chmod(path.stat().st_mode & 0o777 if path.exists() else _NEW_FILE_MODE)
         Path(name).replace(path)
     except OSError:
         Path(name).unlink(missing_ok=True)

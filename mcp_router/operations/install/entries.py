@@ -1,4 +1,4 @@
-"""What a client's file says of this server."""
+"""The entry of this server in a host's file."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ ServerEntry = dict[str, object]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Variables:
-    """The variables of the environment that a client hands on."""
+    """The environment variables that a host passes on."""
 
     keys: tuple[str, ...]
     others: tuple[str, ...] = ()
-    """Where the configuration, the ledger and providers are, where the environment says so."""
+    """Variables that locate configuration, ledger and providers, if set."""
 
 
-def build_entry(client: Host, command: Command, variables: Variables, options: tuple[str, ...] = ()) -> ServerEntry:
-    """The whole entry, for a file that says nothing of us yet."""
+def build_entry(host: Host, command: Command, variables: Variables, options: tuple[str, ...] = ()) -> ServerEntry:
+    """Build the whole entry, for a file without one."""
     names = (*variables.keys, *variables.others)
-    told: ServerEntry = {
-        **({"type": client.also["type"]} if "type" in client.also else {}),
+    entry: ServerEntry = {
+        **({"type": host.also["type"]} if "type" in host.also else {}),
         "command": command.program,
         "args": [*command.arguments, "serve", *options],
     }
-    match client.keys:
+    match host.keys:
         case "reference":
-            told["env"] = {name: client.reference.replace("NAME", name) for name in names}
+            entry["env"] = {name: host.reference.replace("NAME", name) for name in names}
         case "blank":
-            told["env"] = dict.fromkeys(variables.keys, "")
+            entry["env"] = dict.fromkeys(variables.keys, "")
         case "names":
-            told["env_vars"] = list(names)
+            entry["env_vars"] = list(names)
         case "inherited":
-            told["env"] = {}
-    return told | {key: value for key, value in client.also.items() if key not in told}
+            entry["env"] = {}
+    return entry | {key: value for key, value in host.also.items() if key not in entry}
 
 
 def find_changes(new: ServerEntry, old: Mapping[str, object]) -> ServerEntry:
-    """What an entry that is there lacks. The command is ours to say; what else the user wrote stays."""
+    """Return what an existing entry lacks. We set the command; everything else the user wrote stays."""
     found: ServerEntry = {}
     for key, value in new.items():
         before = old.get(key)
@@ -52,8 +52,8 @@ def find_changes(new: ServerEntry, old: Mapping[str, object]) -> ServerEntry:
                 found[key] = value
         elif key == "env":
             kept = to_table(before)
-            if (all_of_them := to_table(value) | kept) != kept or before is None:
-                found[key] = kept | all_of_them
+            if (merged := to_table(value) | kept) != kept or before is None:
+                found[key] = kept | merged
         elif key == "env_vars":
             listed, set_here = to_list(before), to_table(old.get("env"))
             if added := [name for name in to_list(value) if name not in listed and name not in set_here]:
@@ -64,9 +64,7 @@ def find_changes(new: ServerEntry, old: Mapping[str, object]) -> ServerEntry:
 
 
 def choose_variables(settings: Settings) -> Variables:
-    """Choose them: every provider's key, by the name that is set here or else by its first, and what of the rest
-    is set here.
-    """
+    """Choose every provider's key variable (the one set here, or the first), and the others that are set here."""
     environ, keys, others = settings.environ, list[str](), ["MCP_ROUTER_CONFIG", "MCP_ROUTER_DATABASE_URL"]
     for provider in registry.load_providers():
         chosen = settings.provider(provider.name).api_key_env
@@ -77,8 +75,8 @@ def choose_variables(settings: Settings) -> Variables:
             keys.append(next((name for name in names if environ.get(name, "").strip()), names[0]))
         others += [f"{provider.name.upper()}_BASE_URL", *provider.base_url_env]
     own = (
-        said.api_key_env
-        for name, said in settings.configuration.providers.items()
+        own_settings.api_key_env
+        for name, own_settings in settings.configuration.providers.items()
         if name not in registry.PROVIDER_NAMES
     )
     keys += [name for name in own if name]
@@ -89,10 +87,10 @@ def choose_variables(settings: Settings) -> Variables:
 
 
 def to_table(value: object) -> dict[str, object]:
-    """Take an object out of a file, or an empty one."""
+    """Return an object read from a file, or an empty one."""
     return {str(key): one for key, one in value.items()} if isinstance(value, dict) else {}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] -- read from a file
 
 
 def to_list(value: object) -> list[object]:
-    """Take a list out of a file, or an empty one."""
+    """Return a list read from a file, or an empty one."""
     return list(value) if isinstance(value, list) else []  # pyright: ignore[reportUnknownArgumentType] -- read from a file

@@ -1,8 +1,7 @@
-"""The programs that can start this server, and where and how each of them wants to be told.
+"""MCP hosts that can start this server: where their configuration is and what an entry looks like.
 
-A difference between clients that is a name or a path is a field of `Client`; only the two file formats are code
-(`jsonc.py`, `toml_tables.py`). Rows were compared with these pages and, where npm has the client, with the client
-itself in November 2026:
+Names and paths are fields of `Host`; only the two file formats are code (`jsonc.py`, `toml_tables.py`). Rows were
+compared in November 2026 with these pages and, if npm has the host, with the host itself:
 
 - https://code.claude.com/docs/en/mcp
 - https://modelcontextprotocol.io/docs/develop/connect-local-servers, and for Windows packages
@@ -24,11 +23,11 @@ from typing import Literal
 from mcp_router.errors import UnknownNameError
 
 SERVER = "llm-router"
-"""What clients call this server."""
+"""The name of this server in hosts."""
 
 Keys = Literal["reference", "names", "inherited", "blank"]
-"""How a client hands keys on: by a reference that it resolves, by the names of variables, with everything else it
-has in its environment, or not at all, so that they are written into its file by hand.
+"""How a host passes keys on: as references that it resolves, as names of variables, by inheritance of its whole
+environment, or not at all, so that users write them into the file.
 """
 
 
@@ -40,10 +39,10 @@ class Host:
     title: str
     docs_url: str
     table: str
-    """The key under which its file keeps servers."""
+    """The key of the servers in its file."""
     linux: tuple[str, ...]
-    """Where its file is; of several the first whose folder exists. `~`, `{config}`, `{appdata}` and `{localappdata}`
-    are the usual folders, `*` is any name.
+    """Paths of its file: the first that exists, or the first. `~`, `{config}`, `{appdata}` and `{localappdata}` are
+    the usual folders, `*` matches any name.
     """
     macos: tuple[str, ...]
     windows: tuple[str, ...]
@@ -54,9 +53,9 @@ class Host:
     format: Literal["json", "toml"] = "json"
     keys: Keys = "reference"
     reference: str = ""
-    """How it writes a variable of the environment, with `NAME` for the variable."""
+    """Its syntax for an environment variable, with `NAME` for the variable."""
     also: Mapping[str, object] = field(default_factory=dict[str, object])
-    """What else an entry says, unless it says otherwise already."""
+    """Further keys of an entry, unless it has them already."""
     afterwards: str
     """What the user does next."""
 
@@ -76,7 +75,7 @@ HOSTS: tuple[Host, ...] = (
         windows=("~/.claude.json",),
         home_env="CLAUDE_CONFIG_DIR",
         below=".claude.json",
-        # Without `:-` a variable that is not set is told as a mistake.
+        # Without `:-` an unset variable is reported as an error.
         reference="${NAME:-}",
         also={"type": "stdio"},
         afterwards="`claude mcp list` shows it connected.",
@@ -131,10 +130,11 @@ HOSTS: tuple[Host, ...] = (
         below="config.toml",
         format="toml",
         keys="names",
-        # Its own limits are 10 s for a start, which `uvx` on a cold cache may not keep, and 60 s for a call, which may
-        # take longer where it covers many files.
+        # Its defaults: 10 s to start, too short for `uvx` on a cold cache; 60 s per call, too short for many files.
         also={"startup_timeout_sec": 60, "tool_timeout_sec": 300},
-        afterwards="`codex mcp list` shows it enabled.",
+        # Not written: it would also end the questions of interactive sessions.
+        afterwards="`codex mcp list` shows it enabled. `codex exec` cannot ask and cancels calls: to allow them, add "
+        'default_tools_approval_mode = "approve" (and required = true, so that it waits for the server) to the entry.',
     ),
     Host(
         name="gemini",
@@ -147,7 +147,7 @@ HOSTS: tuple[Host, ...] = (
         home_env="GEMINI_CLI_HOME",
         below=".gemini/settings.json",
         reference="${NAME}",
-        # Milliseconds: its own limit for a call. Without a word `gemini mcp list` waits for 5 s only.
+        # Milliseconds. Its default lets `gemini mcp list` wait for 5 s only.
         also={"timeout": 600_000},
         afterwards="`gemini mcp list` shows it connected, in folders that it trusts.",
     ),
@@ -171,7 +171,7 @@ HOSTS: tuple[Host, ...] = (
         macos=(f"~/.config/{_ZED}",),
         windows=("{appdata}/Zed/settings.json",),
         keys="inherited",
-        # Editions before 2026 need `source`. Its own limit for a call is 60 s.
+        # Versions before 2026 need `source`. Its default limit for a call is 60 s.
         also={"source": "custom", "timeout": 300},
         afterwards="The dot beside its name in the Agent Panel's settings turns green.",
     ),
@@ -179,12 +179,12 @@ HOSTS: tuple[Host, ...] = (
 
 
 def find_host(name: str) -> Host:
-    """One client by name.
+    """Return a host by name.
 
     Raises:
-        UnknownNameError: Nobody has this name.
+        UnknownNameError: No host has this name.
     """
     for one in HOSTS:
         if one.name == name:
             return one
-    raise UnknownNameError("client", name, [one.name for one in HOSTS])
+    raise UnknownNameError("host", name, [one.name for one in HOSTS])

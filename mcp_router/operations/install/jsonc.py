@@ -1,6 +1,6 @@
-"""Changes single members of a JSON file and leaves every other character as it is: comments, order and spacing.
+"""Changes of single members of a JSON file that keep every other character: comments, order and spacing.
 
-Editors' settings hold comments and commas at the end, which `json` refuses and no rewrite would keep.
+Editors' settings hold comments and trailing commas, which `json` rejects and a rewrite would lose.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ __all__ = ["JsoncError", "Node", "parse_jsonc", "remove_member", "set_member"]
 
 
 def set_member(text: str, path: tuple[str, ...], value: object) -> str:
-    """Return the text with this member at that path; objects on the way are made where they are missing.
+    """Return the text with this member at that path; missing objects on the way are created.
 
     Raises:
-        JsoncError: It is no JSON object, or something on the way is none.
+        JsoncError: The text, or something on the way, is not a JSON object.
     """
     root = parse_jsonc(text)
     if root is None:
@@ -24,7 +24,7 @@ def set_member(text: str, path: tuple[str, ...], value: object) -> str:
     node = root
     for depth, key in enumerate(path):
         if node.members is None:
-            raise JsoncError(text, node.start, f"{'.'.join(path[:depth]) or 'the file'} is no object")
+            raise JsoncError(text, node.start, f"{'.'.join(path[:depth]) or 'the file'} is not an object")
         member = node.members.get(key)
         if member is None:
             return _insert(text, root, node, key, _nest(path[depth + 1 :], value))
@@ -36,10 +36,10 @@ def set_member(text: str, path: tuple[str, ...], value: object) -> str:
 
 
 def remove_member(text: str, path: tuple[str, ...]) -> str:
-    """Return the text without the member at this path; the same text where there is none.
+    """Return the text without the member at this path, if there is one.
 
     Raises:
-        JsoncError: It is no JSON object.
+        JsoncError: The text is not a JSON object.
     """
     node = parse_jsonc(text)
     for key in path[:-1]:
@@ -58,7 +58,7 @@ def remove_member(text: str, path: tuple[str, ...]) -> str:
 
 
 def _cut_span(text: str, start: int, end: int) -> str:
-    """Cut a span, and the line it stood on where nothing else is on it."""
+    """Cut a span, and its line if nothing else is on it."""
     line_start = text.rfind("\n", 0, start) + 1
     alone_before = not text[line_start:start].strip(" \t")
     rest = text[end:]
@@ -70,7 +70,7 @@ def _cut_span(text: str, start: int, end: int) -> str:
 
 
 def _insert(text: str, root: Node, node: Node, key: str, value: object) -> str:
-    """Put a member behind the last one, and behind the comments that follow it."""
+    """Insert a member after the last one and the comments that follow it."""
     newline, unit = _detect_newline(text), _detect_indent(text, root)
     members = list((node.members or {}).values())
     last = max(members, key=lambda member: member.start, default=None)
@@ -80,7 +80,7 @@ def _insert(text: str, root: Node, node: Node, key: str, value: object) -> str:
     written = f"{newline}{indent}{json.dumps(key)}: {_dump(value, indent, unit, newline)}"
     closing = node.end - 1
     tail = len(text[:closing].rstrip())
-    # A comment up to the end of its line is part of what comes before; the brace must not end up inside it.
+    # A line comment belongs to what precedes it: the brace must not end up inside it.
     after = text[tail:closing] if "\n" in text[tail:closing] else f"{newline}{outer}"
     if last is None:
         return text[:tail] + written + after + text[closing:]
@@ -106,7 +106,7 @@ def _detect_newline(text: str) -> str:
 
 
 def _detect_indent(text: str, root: Node) -> str:
-    """What one level is indented by: as the first member is."""
+    """Return the indentation of one level: that of the first member."""
     first = next(iter((root.members or {}).values()), None)
     return (_indent_at(text, first.start) if first else "") or "  "
 

@@ -1,4 +1,4 @@
-"""Reads JSON with comments and commas at the end, and remembers where everything stood."""
+"""Parser of JSON with comments and trailing commas that records positions."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _STRINGS = json.JSONDecoder(strict=False)
 
 
 class JsoncError(ValueError):
-    """Text that is no JSON object; says in which line."""
+    """Text that is not a JSON object, with line and column."""
 
     def __init__(self, text: str, position: int, what: str) -> None:
-        """`what` says what is wrong at this position."""
+        """Create the error; `what` describes what is wrong at this position."""
         self.line = text.count("\n", 0, position) + 1
         self.column = position - text.rfind("\n", 0, position)
         super().__init__(f"line {self.line}, column {self.column}: {what}")
@@ -24,13 +24,13 @@ class JsoncError(ValueError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Node:
-    """A value and where it stands."""
+    """A value with its position."""
 
     start: int
     end: int
     value: object
     members: dict[str, Member] | None = None
-    """By key; None where it is no object."""
+    """By key; None if the value is not an object."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,31 +40,31 @@ class Member:
     start: int
     value: Node
     comma: int | None = None
-    """Where the comma behind it stands."""
+    """Position of the comma after it."""
     comma_before: int | None = None
 
 
 def parse_jsonc(text: str) -> Node | None:
-    """Read an object; None where there is nothing but blanks and comments.
+    """Parse an object; return None if there are only blanks and comments.
 
     Raises:
-        JsoncError: It is something else.
+        JsoncError: The text is anything else.
     """
     start = _skip_blanks(text, 0)
     if start == len(text):
         return None
     if text[start] != "{":
-        raise JsoncError(text, start, "an object was expected")
+        raise JsoncError(text, start, "expected an object")
     node = _parse_value(text, start, 0)
     end = _skip_blanks(text, node.end)
     if end != len(text):
-        raise JsoncError(text, end, "there is something behind the end")
+        raise JsoncError(text, end, "unexpected text after the end")
     return node
 
 
 def _parse_value(text: str, start: int, depth: int) -> Node:
     if depth > _MAX_DEPTH:
-        raise JsoncError(text, start, "it is nested too deeply")
+        raise JsoncError(text, start, f"nested deeper than {_MAX_DEPTH} levels")
     match text[start : start + 1]:
         case "{":
             return _parse_object(text, start, depth)
@@ -83,11 +83,11 @@ def _parse_object(text: str, start: int, depth: int) -> Node:
     at = _skip_blanks(text, start + 1)
     while text[at : at + 1] != "}":
         if text[at : at + 1] != '"':
-            raise JsoncError(text, at, 'a name in double quotes or "}" was expected')
+            raise JsoncError(text, at, 'expected a name in double quotes or "}"')
         key, colon = _parse_string(text, at)
         colon = _skip_blanks(text, colon)
         if text[colon : colon + 1] != ":":
-            raise JsoncError(text, colon, 'a ":" was expected')
+            raise JsoncError(text, colon, 'expected ":"')
         node = _parse_value(text, _skip_blanks(text, colon + 1), depth + 1)
         after = _skip_blanks(text, node.end)
         comma = after if text[after : after + 1] == "," else None
@@ -109,11 +109,11 @@ def _parse_array(text: str, start: int, depth: int) -> Node:
 
 
 def _find_next(text: str, after: int, comma: int | None, closing: str) -> int:
-    """Where the next member starts, or the closing bracket stands."""
+    """Return where the next member or the closing bracket is."""
     if comma is not None:
         return _skip_blanks(text, comma + 1)
     if text[after : after + 1] != closing:
-        raise JsoncError(text, after, f'a "," or "{closing}" was expected')
+        raise JsoncError(text, after, f'expected "," or "{closing}"')
     return after
 
 
@@ -128,17 +128,17 @@ def _parse_string(text: str, start: int) -> tuple[str, int]:
 def _parse_scalar(text: str, start: int) -> Node:
     found = _SCALAR.match(text, start)
     if found is None:
-        raise JsoncError(text, start, "a value was expected")
+        raise JsoncError(text, start, "expected a value")
     try:
         return Node(start=start, end=found.end(), value=json.loads(found.group()))
     except json.JSONDecodeError as exc:
-        raise JsoncError(text, start, f"{found.group()} is no number") from exc
+        raise JsoncError(text, start, f"{found.group()} is not a number") from exc
 
 
 def _skip_blanks(text: str, start: int) -> int:
-    """Behind blanks and comments."""
+    """Return the position after blanks and comments."""
     found = _BLANK.match(text, start)
     end = found.end() if found else start
     if text.startswith("/*", end):
-        raise JsoncError(text, end, "the comment has no end")
+        raise JsoncError(text, end, "unterminated comment")
     return end

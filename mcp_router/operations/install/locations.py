@@ -1,4 +1,4 @@
-"""Where a client keeps its configuration on this machine."""
+"""The place of a host's configuration on this machine."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from mcp_router.operations.install.hosts import Host
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Machine:
-    """What a place depends on."""
+    """What the place depends on."""
 
     platform: str = sys.platform
-    """As `sys.platform` has it."""
+    """As in `sys.platform`."""
     home: Path
     environ: Mapping[str, str]
 
 
-def locate_config(client: Host, machine: Machine) -> Path:
-    """The file that a client reads for all its projects; it need not exist yet."""
-    found = list(_list_places(client, machine))
+def locate_config(host: Host, machine: Machine) -> Path:
+    """Return the file that a host reads for all projects, whether or not it exists."""
+    found = list(_list_places(host, machine))
     return next((path for path in found if path.is_file()), found[0])
 
 
-def _list_places(client: Host, machine: Machine) -> Iterator[Path]:
-    """Every place in question, those first that a wildcard found."""
-    patterns = {"win32": client.windows, "darwin": client.macos}.get(machine.platform, client.linux)
-    moved = machine.environ.get(client.home_env, "").strip() if client.home_env else ""
+def _list_places(host: Host, machine: Machine) -> Iterator[Path]:
+    """Yield the possible places, matches of a wildcard first."""
+    patterns = {"win32": host.windows, "darwin": host.macos}.get(machine.platform, host.linux)
+    moved = machine.environ.get(host.home_env, "").strip() if host.home_env else ""
     if moved:
-        yield Path(moved).expanduser() / client.below
+        yield Path(moved).expanduser() / host.below
         return
     for pattern in patterns:
         before, star, after = pattern.partition("*")
@@ -56,5 +56,5 @@ def _expand(pattern: str, machine: Machine) -> Path:
 
 
 def _folder(environ: Mapping[str, str], variable: str, usual: Path) -> Path:
-    said = environ.get(variable, "").strip()
-    return Path(said) if said else usual
+    moved = environ.get(variable, "").strip()
+    return Path(moved) if moved else usual

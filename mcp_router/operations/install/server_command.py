@@ -1,7 +1,7 @@
-"""How a client starts this very server again, whatever started it this time.
+"""The command with which a host starts this installation again.
 
-Clients have a short PATH, so the command is told in full. An environment that `uvx` or `pipx run` made for one run
-is gone some day: there the client is told to run `uvx` or `pipx` itself.
+Hosts have a short PATH, so the command has a full path. The environment of `uvx` or `pipx run` is temporary, so there
+the command is `uvx` or `pipx` itself.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ COMMAND = "mcp-llm-router"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Command:
-    """A program with its full path, and what it is given before the server's own words."""
+    """A program with its full path, and the arguments before the server's own."""
 
     program: str
     arguments: tuple[str, ...] = ()
@@ -30,20 +30,20 @@ class Command:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Installation:
-    """The interpreter that runs us, as far as it matters for being started again."""
+    """The running interpreter and how the package was installed in it."""
 
     prefix: Path
     executable: Path
     search_path: str
     """PATH."""
     uv: str = ""
-    """The program that `uv` says it is, where it started us."""
+    """The path of `uv`, if it started this process."""
     source: str = COMMAND
-    """What the package was installed from, as `uvx --from` wants it."""
+    """What the package was installed from, in the form of `uvx --from`."""
 
 
 def inspect_installation(environ: Mapping[str, str]) -> Installation:
-    """Look at this process."""
+    """Inspect this process."""
     return Installation(
         prefix=Path(sys.prefix),
         executable=Path(sys.executable),
@@ -54,7 +54,7 @@ def inspect_installation(environ: Mapping[str, str]) -> Installation:
 
 
 def build_command(now: Installation) -> Command:
-    """The command that starts this server from anywhere, today and next month."""
+    """Build the command that starts this server from any folder, and after upgrades."""
     parts = now.prefix.parts
     if any(part.startswith(("archive-v", "environments-v", "builds-v")) for part in parts):
         uvx = shutil.which("uvx", path=now.search_path)
@@ -72,16 +72,16 @@ def _find_script(now: Installation) -> Command:
         COMMAND, path=str(now.prefix / ("Scripts" if sys.platform == "win32" else "bin"))
     )
     if script is None:
-        # `-P`: a folder that happens to hold a package called `providers` must not stand in for ours.
+        # `-P` keeps a package called `providers` in the working folder from shadowing ours.
         return Command(program=str(now.executable), arguments=("-P", "-m", "mcp_router"))
     on_path = shutil.which(COMMAND, path=now.search_path)
-    # pipx and uv keep a link on PATH that outlives an upgrade; what it leads to may move.
+    # pipx and uv keep a link on PATH that outlives upgrades; its target can move.
     same = on_path is not None and Path(on_path).resolve() == Path(script).resolve()
     return Command(program=str(Path(on_path).absolute()) if on_path and same else script)
 
 
 def _detect_source() -> str:
-    """What the package was installed from, with the extra for the embedded model where it is there."""
+    """Return what the package was installed from, with the extra of the embedded model if present."""
     try:
         found = distribution(COMMAND)
     except PackageNotFoundError:
@@ -92,7 +92,7 @@ def _detect_source() -> str:
 
 
 def _read_source_folder(found: Distribution) -> str:
-    """The folder or address it was installed from, or an empty string where it came from an index (PEP 610)."""
+    """Return the folder or URL it was installed from (PEP 610), or an empty string for an index."""
     text = found.read_text("direct_url.json")
     if text is None:
         return ""

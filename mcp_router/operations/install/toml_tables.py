@@ -1,4 +1,4 @@
-"""Changes one server's table in a TOML file and keeps the rest as it is written."""
+"""Changes of one server's table in a TOML file that keep the rest as written."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from tomlkit.items import AbstractTable, InlineTable
 
 
 class TomlError(ValueError):
-    """Text that is no TOML, or whose table is none; says in which line where that is known."""
+    """Text that is not TOML, or has another kind of value in place of the table."""
 
 
 def parse_toml(text: str) -> dict[str, object]:
-    """Read a file as plain values.
+    """Parse a file into plain values.
 
     Raises:
-        TomlError: It is no TOML.
+        TomlError: The text is not TOML.
     """
     return _parse(text).unwrap()
 
@@ -28,8 +28,8 @@ def set_entry(text: str, table: str, name: str, entry: Mapping[str, object]) -> 
     """Return the text with these keys in `[table.name]`; its other keys stay.
 
     Raises:
-        TomlError: It is no TOML, a key on the way is no table, or the file is written in a way that cannot be
-            added to; the text then holds the lines to add by hand.
+        TomlError: The text is not TOML, a key on the way is not a table, or the file has a form that cannot be
+            extended; the message then holds the lines to add by hand.
     """
     document = _parse(text)
     wanted = document.unwrap()
@@ -40,14 +40,14 @@ def set_entry(text: str, table: str, name: str, entry: Mapping[str, object]) -> 
     for written in (merged, f"{text.rstrip()}\n\n{block}"):
         if _parses_to(written, wanted):
             return written
-    raise TomlError(f"{table} is written in a way that cannot be added to. Add this by hand:\n{block}")
+    raise TomlError(f"{table} has a form that cannot be extended. Add this by hand:\n{block}")
 
 
 def remove_entry(text: str, table: str, name: str) -> str:
     """Return the text without `[table.name]`.
 
     Raises:
-        TomlError: It is no TOML, or the entry is written in a way that cannot be taken out.
+        TomlError: The text is not TOML, or the entry has a form that cannot be removed.
     """
     document = _parse(text)
     wanted = document.unwrap()
@@ -59,7 +59,7 @@ def remove_entry(text: str, table: str, name: str) -> str:
         del document[table], wanted[table]
     written = tomlkit.dumps(document)
     if not _parses_to(written, wanted):
-        raise TomlError(f"{table}.{name} is written in a way that cannot be taken out: remove it by hand")
+        raise TomlError(f"{table}.{name} has a form that cannot be removed automatically. Remove it by hand")
     return written
 
 
@@ -76,7 +76,7 @@ def _merge(document: tomlkit.TOMLDocument, table: str, name: str, entry: Mapping
 
 
 def _parses_to(text: str, wanted: Mapping[str, object]) -> bool:
-    """Whether another reader finds there what was meant: a table put in the wrong place takes its neighbours in."""
+    """Return whether `tomllib` reads what was meant: a misplaced table swallows its neighbours."""
     try:
         return tomllib.loads(text) == wanted
     except tomllib.TOMLDecodeError:
@@ -93,5 +93,5 @@ def _parse(text: str) -> tomlkit.TOMLDocument:
 def _get_table(container: Mapping[str, object], key: str) -> MutableMapping[str, object]:
     found = container[key]
     if not isinstance(found, AbstractTable | OutOfOrderTableProxy):
-        raise TomlError(f"{key} is no table")
+        raise TomlError(f"{key} is not a table")
     return found
