@@ -48,6 +48,8 @@ class CallRequest:
     """Given where one tool call makes many; made otherwise."""
     validate: Validator | None = None
     on_text: OnText | None = None
+    ignores_breakers: bool = False
+    """Whether open circuit breakers reject no model: `doctor` wants to know whether a key works now."""
 
 
 def new_call_id() -> str:

@@ -13,6 +13,7 @@ from mcp_router.ledger.ledger import Ledger, LedgerError
 from mcp_router.ledger.spool import Spool
 from mcp_router.ledger.sql_ledger import Database, DatabaseLedger, WhenLost
 from mcp_router.ledger.sqlite import SqliteDatabase
+from providers.installation import format_extra_command
 
 _SQLITE = "sqlite:///"
 _POSTGRES = ("postgresql://", "postgres://")
@@ -52,7 +53,7 @@ def _database(url: str) -> Database:
             "or postgresql://"
         )
     if find_spec("psycopg") is None:
-        raise LedgerError("a postgresql:// ledger needs its driver: pip install 'mcp-llm-router[postgres]'")
+        raise LedgerError(f"a postgresql:// ledger needs its driver: run `{format_extra_command('postgres')}`")
     from mcp_router.ledger.postgres import PostgresDatabase  # noqa: PLC0415 - the driver is an extra
 
     return PostgresDatabase(url)

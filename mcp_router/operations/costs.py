@@ -40,6 +40,8 @@ class TotalsView(TypedDict):
     uncertain_usd: NotRequired[float | None]
     """How much of the cost is an upper bound."""
     unpriced_attempts: NotRequired[int]
+    lost_attempts: NotRequired[int]
+    """Attempts whose process was killed, counted at their bound."""
 
 
 class BudgetView(TypedDict):

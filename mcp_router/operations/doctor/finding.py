@@ -1,4 +1,4 @@
-"""What a look at something can come to."""
+"""The result of one check."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """One thing looked at."""
+    """One thing that was checked."""
 
     state: Literal["ok", "note", "wrong"]
     what: str

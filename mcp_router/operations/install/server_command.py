@@ -6,16 +6,15 @@ the command is `uvx` or `pipx` itself.
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from importlib.util import find_spec
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
+
+from mcp_router import __version__
+from providers.installation import DISTRIBUTION, find_source
 
 COMMAND = "mcp-llm-router"
 
@@ -82,20 +81,6 @@ def _find_script(now: Installation) -> Command:
 
 def _detect_source() -> str:
     """Return what the package was installed from, with the extra of the embedded model if present."""
-    try:
-        found = distribution(COMMAND)
-    except PackageNotFoundError:
-        return COMMAND
     extra = "[embedded]" if find_spec("xllamacpp") is not None else ""
-    folder = _read_source_folder(found)
-    return f"{folder}{extra}" if folder else f"{COMMAND}{extra}=={found.version}"
-
-
-def _read_source_folder(found: Distribution) -> str:
-    """Return the folder or URL it was installed from (PEP 610), or an empty string for an index."""
-    text = found.read_text("direct_url.json")
-    if text is None:
-        return ""
-    url = str(json.loads(text).get("url", ""))
-    parts = urlsplit(url)
-    return url2pathname(parts.path) if parts.scheme == "file" else url
+    folder, _ = find_source()
+    return f"{folder}{extra}" if folder else f"{DISTRIBUTION}{extra}=={__version__}"
