@@ -72,8 +72,9 @@ def test_a_configuration_may_be_named_before_the_command(
 
     assert main([*(part.format(config) for part in option), "providers"]) == 2
 
-    told = capsys.readouterr().err
-    assert "providers.groq.base_url: not an address is not an address: write http://host:port/path." in told
+    error = capsys.readouterr().err
+    assert str(config) in error
+    assert "providers.groq.base_url: " in error
 
 
 @pytest.mark.parametrize("columns", ["60", "80", "200"])
