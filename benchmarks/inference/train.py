@@ -47,9 +47,9 @@ ITERATIONS = 80
 AGAINST_MEDIUM = 0.6
 """Taken off the score of `medium`: half of the prompts are labelled so, so a plain fit says it of most others too."""
 TRUST = {"written_more": 1.0, "written": 3.0, generate.AUTHORED: 2.5, "arena": 0.5}
-FRAMED = 0.35
+FRAMED = 0.15
 """Share of the other prompts that stand in an agent's frame instead of a courtesy."""
-AUTHORED_AGAIN = ("courtesy", "courtesy", "frame", "frame")
+AUTHORED_AGAIN = ("courtesy", "frame")
 """How a prompt that was written out is repeated: short ones are drowned by a story before them."""
 DROPPED = 0.3
 """Share of the perturbed prompts that lose their words: other languages have only concepts, which must stand alone."""

@@ -14,7 +14,7 @@ from mcp_router.routing.inference.frames import extract_task
 
 TASK = "Label this review as positive or negative: the soup was cold."
 MIN_UNCHANGED_MEAN = 0.92
-MIN_UNCHANGED_WORST = 0.55
+MIN_UNCHANGED_WORST = 0.85
 
 AROUND = {
     "tags": f"<env>\ncwd: /srv/app\n</env>\n<rules>\n- be brief\n</rules>\n<task>{TASK}</task>",
@@ -31,6 +31,13 @@ AROUND = {
     "story": f"As a shop owner, I want to {TASK[0].lower()}{TASK[1:]}",
     "JSON": json.dumps({"id": "t-1", "agent": "w2", "task": TASK, "rules": ["be brief"], "output": "json"}),
     "messages": json.dumps({"messages": [{"role": "system", "content": "Hi."}, {"role": "user", "content": TASK}]}),
+    "steps": f"1. Read all of it.\n2. {TASK}\n3. Hand it back.",
+    "named steps": f"Step 1: Read all of it.\nStep 2: {TASK}\nStep 3: Hand it back.",
+    "bullets": f"- Read all of it.\n- {TASK}\n- Hand it back.",
+    "background before": f"Our shop moved to a new warehouse last week.\n\n{TASK}",
+    "background after": f"{TASK}\n\nThe team is small and half of it is away.",
+    "French background": f"Nous avons changé de prestataire le mois dernier.\n\n{TASK}",
+    "role and rules": f"You are a careful worker. Never greet. Always be brief. {TASK}",
     "YAML": f"agent: w2\ntask: |\n  {TASK}\nrules:\n  - be brief\noutput: json",
 }
 
@@ -49,6 +56,9 @@ def test_task_is_taken_out_of_its_frame(way: str) -> None:
         '{"a": 1}',
         "Context: nothing else stands here",
         "<p>Hello there</p>",
+        "1. Wash the rice.\n2. Boil it.\n3. Serve it with the beans.",
+        "We have a component that has grown too large, so refactor it.\n\n```js\nlet a = 1;\n```",
+        "Our inbox gets many of these. Decide which label fits.\n\nThe lift is stuck again.",
         "def f(x):\n    return {x: 1}",
         "",
     ],

@@ -6,6 +6,7 @@ training has seen are taken off too.
 
 from collections.abc import Sequence
 
+from mcp_router.routing.inference.frames.asides import strip_background, strip_steps
 from mcp_router.routing.inference.frames.envelopes import parse_json, parse_yaml
 from mcp_router.routing.inference.frames.openings import strip_role, strip_story, strip_ticket
 from mcp_router.routing.inference.frames.parts import MAX_DEPTH, Part, says_something
@@ -19,7 +20,7 @@ _MAX_ASIDE_CHARS = 240
 def extract_task(text: str) -> str:
     """Return the task and its material without what an agent puts around them; the text itself if nothing is left."""
     for _ in range(MAX_DEPTH):
-        kept = _kept(_parts(text))
+        kept = _kept(_parts(strip_background(strip_steps(text))))
         kept = strip_story(strip_role(strip_ticket(kept.strip()))) if kept is not None else None
         if kept is None or len(kept.strip()) >= len(text.strip()):
             break

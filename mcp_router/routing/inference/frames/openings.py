@@ -32,6 +32,47 @@ _STORY = re.compile(
     r"cosi da|zodat|aby|zeby)\b[^\n:\"]*)?(?=[\n:\"]|$)",
     re.IGNORECASE | re.DOTALL,
 )
+_RULES = (
+    "always ",
+    "never ",
+    "do not ",
+    "don't ",
+    "be ",
+    "keep ",
+    "stay ",
+    "toujours ",
+    "jamais ",
+    "ne ",
+    "n'",
+    "sois ",
+    "soyez ",
+    "reste ",
+    "restez ",
+    "immer ",
+    "nie ",
+    "niemals ",
+    "sei ",
+    "bleib ",
+    "siempre ",
+    "nunca ",
+    "no ",
+    "mantente ",
+    "sempre ",
+    "mai ",
+    "non ",
+    "nao ",
+    "seja ",
+    "altijd ",
+    "nooit ",
+    "wees ",
+    "zawsze ",
+    "nigdy ",
+    "nie ",
+    "всегда ",
+    "никогда ",
+    "не ",
+)
+"""How a rule opens that follows a role."""
 _SENTENCE_END = re.compile(r"[.!?。！？]+[\"'”»]?(?:\s+|$|(?=[^\x00-\xff]))|\n+")
 _MAX_ROLE_CHARS = 1_500
 
@@ -53,7 +94,7 @@ def strip_role(text: str, *, is_alone: bool = False) -> str:
     opening = folded.split(" ", 1)[0]
     at = 0
     while at < len(text):
-        starts_alike = folded[at:].startswith((f"{opening} ", "you ", "your "))
+        starts_alike = folded[at:].startswith((f"{opening} ", "you ", "your ", *_RULES))
         if at and not starts_alike:
             break
         end = _SENTENCE_END.search(text, at)
