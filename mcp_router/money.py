@@ -28,7 +28,7 @@ def nano_from_hold(amount_usd: Decimal) -> int:
 
 
 def nano_from_limit(limit_usd: Decimal) -> int:
-    """Return a spending limit in nano-dollars, rounded down; a limit below zero admits nothing, as zero does.
+    """Return a spending limit in nano-dollars, rounded down. A limit below 0 admits nothing, as 0 does.
 
     Raises:
         ValueError: It is not a number.
@@ -57,7 +57,7 @@ def format_usd(amount: Decimal | None) -> str:
 
 
 def to_number(amount: Decimal | None) -> float | None:
-    """Return an amount as a JSON number with nine decimals, the ledger's grain; None stays None."""
+    """Return an amount as a JSON number with nine decimals, the ledger's precision; None stays None."""
     return None if amount is None else round(float(amount), 9)
 
 

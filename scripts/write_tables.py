@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from mcp_router import __version__
-from mcp_router.ledger.ledger import Ledger
+from mcp_router.ledger.ledger import AttemptLedger, HoldLedger, Ledger, ReportLedger
 from mcp_router.operations.install import jsonc, toml_tables
 from mcp_router.operations.install.entries import Variables, build_entry
 from mcp_router.operations.install.hosts import HOSTS, SERVER, Host
@@ -90,10 +90,15 @@ def cells() -> str:
 
 def ledger() -> str:
     """Return the methods of a ledger, from its docstrings."""
-    methods = [(name, one) for name, one in vars(Ledger).items() if callable(one) and not name.startswith("_")]
+    protocols = (HoldLedger, AttemptLedger, ReportLedger, Ledger)
+    methods = [(name, one) for each in protocols for name, one in vars(each).items() if not name.startswith("_")]
     return table(
         ("method", "does"),
-        ((f"`{name}`", " ".join((one.__doc__ or "").split()).partition(": ")[0].rstrip(".")) for name, one in methods),
+        (
+            (f"`{name}`", " ".join((one.__doc__ or "").split()).partition(": ")[0].rstrip("."))
+            for name, one in methods
+            if callable(one)
+        ),
     )
 
 

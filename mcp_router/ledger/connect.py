@@ -1,4 +1,4 @@
-"""From a database URL to a ledger."""
+"""Construction of a ledger from a database URL."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ async def open_ledger(
     when_lost: WhenLost = "closed",
     clock: Callable[[], float] = time.time,
 ) -> Ledger:
-    """The ledger at a URL: `sqlite:///relative.db`, `sqlite:////absolute.db` or `postgresql://user@host/name`.
-    Nothing is opened before the first use. In the folder `unwritten` it keeps the attempts that it cannot write
-    while the database is away; `when_lost` says whether calls are admitted meanwhile.
+    """Return the ledger at `sqlite:///relative.db`, `sqlite:////absolute.db` or `postgresql://user@host/name`.
+    The first use opens it. The directory `unwritten` keeps attempts while the database is unavailable. `when_lost`
+    tells whether calls are admitted during that time.
 
     Raises:
-        LedgerError: The URL is of no kind we know, or its driver is missing.
+        LedgerError: The URL's scheme is unknown, or its driver is missing.
     """
     spool = None if unwritten is None else Spool(unwritten / _fingerprint(url))
     return DatabaseLedger(_database(url), spool=spool, when_lost=when_lost, clock=clock)
 
 
 def list_files(url: str) -> tuple[Path, ...]:
-    """The files that a ledger of that URL consists of; none where it is a server's."""
+    """Return the files of the ledger at a URL; empty for a database server."""
     path = _sqlite_file(url)
     return () if path is None else tuple(path.with_name(path.name + end) for end in ("", "-wal", "-shm", "-journal"))
 
@@ -64,7 +64,7 @@ def _sqlite_file(url: str) -> Path | None:
 
 
 def _fingerprint(url: str) -> str:
-    """Which database the kept rows belong to, whatever its password is today."""
+    """Return a name for the database of the kept attempts. It is the same after a change of password."""
     parts = urlsplit(url)
     where = f"{parts.scheme}:{parts.netloc.rpartition('@')[2]}{parts.path}?{parts.query}"
     return hashlib.sha256(where.encode()).hexdigest()[:12]

@@ -59,7 +59,7 @@ class HoldLedger(Protocol):
 
     async def read_availability(self, now: float, counted: Sequence[str] | None = None) -> Availability:
         """Return open breakers, requests of the last minute and vendors' rate limits. `counted` names the providers
-        whose last minute is needed (None: all); counting takes longer for more requests.
+        whose last minute is needed, or is None for all; counting takes longer for more requests.
         """
         ...
 
@@ -68,8 +68,8 @@ class HoldLedger(Protocol):
         ...
 
     async def claim_probe(self, scope: str, now: float, until: float) -> bool:
-        """Claim the only probe of a half-open breaker, which stays open for all others until `until`. Return False
-        if another call of any process has it.
+        """Claim the only probe of a half-open breaker, which stays open for other calls until `until`. Return
+        False if another call of any process has it.
         """
         ...
 
@@ -152,7 +152,7 @@ class Ledger(HoldLedger, AttemptLedger, ReportLedger, Protocol):
     """The whole ledger, shared by many processes."""
 
     async def maintain(self) -> None:
-        """Write down what ended processes kept as soon as the database is back; run until cancelled."""
+        """Write attempts that any process kept when the database is back, and record lost ones; run until cancelled."""
         ...
 
     async def aclose(self) -> None:

@@ -1,6 +1,6 @@
-"""The ledger's tables, by version. A migration that was released is never changed: the next one is added below it.
+"""Tables of the ledger, by version. A released migration never changes: add the next one below it.
 
-Types are named so that both databases take them: SQLite reads BIGINT as INTEGER and DOUBLE PRECISION as REAL.
+Both databases accept the type names: SQLite reads BIGINT as INTEGER and DOUBLE PRECISION as REAL.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Final
 from mcp_router.ledger.latency_histogram import BUCKETS
 
 CLUSTERED: Final = "/*clustered*/"
-"""Where SQLite can keep a table inside its own primary key."""
+"""Mark of a table that SQLite can store inside its primary key."""
 
 # project, branch and host: part 7 (attribution of calls). service_tier: part 6 (the class billed).
 _ATTEMPTS = """
@@ -76,7 +76,7 @@ CREATE TABLE rollups (
 ) {CLUSTERED}
 """
 
-# Beside its money a hold has what is recorded of the attempt if its process ends.
+# A hold also has the fields of the attempt to record if its process ends.
 # task_id: part 6 (the hold of a vendor batch outlives its process and does not expire by itself).
 _HOLDS = f"""
 CREATE TABLE holds (
@@ -208,7 +208,7 @@ CREATE TABLE day_quotas (
 ) {CLUSTERED}
 """
 
-# Part 7: one row per alert, inserted before it is sent: of many processes one sends it.
+# Part 7: one row per alert, inserted before it is sent, so one process sends it.
 _ALERTS = f"""
 CREATE TABLE alerts (
     subject TEXT NOT NULL,
@@ -220,7 +220,7 @@ CREATE TABLE alerts (
 ) {CLUSTERED}
 """
 
-# Part 10: the share of a budget that one process holds for its calls.
+# Part 10: the part of a budget that one process holds for its calls.
 _BUDGET_SHARES = f"""
 CREATE TABLE budget_shares (
     budget TEXT NOT NULL,
@@ -256,7 +256,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         _BUDGET_SHARES,
     ),
 )
-"""Entry n leads from version n to version n + 1."""
+"""Entry n migrates from version n to version n + 1."""
 
 APPLICATION_ID: Final = 0x6D6C6C72
 """SQLite's application_id of a ledger; files written before release 0.1.0 have none and another layout."""
@@ -264,7 +264,7 @@ APPLICATION_ID: Final = 0x6D6C6C72
 VERSION: Final = len(MIGRATIONS)
 
 MIGRATION_SECONDS: Final = 600.0
-"""How long a migration can take, or be waited for."""
+"""Time limit of a migration, and of waiting for one."""
 
 
 def format_old_layout(ledger: str, remedy: str) -> str:

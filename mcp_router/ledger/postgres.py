@@ -1,7 +1,7 @@
 """PostgreSQL: one database for a team's servers, through psycopg's async driver.
 
-Its few connections are kept here and not by psycopg_pool, which would add a package and background tasks for
-what a list does: transactions are short, and each of ours may be started over on a fresh connection.
+A list holds the few connections. psycopg_pool would add a package and background tasks. Transactions are short, and
+each can start over on a new connection.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from mcp_router.ledger.queries.statements import Last, Mode, Row, Rows, Script, 
 T = TypeVar("T")
 
 _CONNECTIONS = 4
-"""More would only wait for each other: holds are admitted one at a time."""
+"""More would wait for each other, because holds are admitted one at a time."""
 _PATIENCE_SECONDS = 10.0
 _CUT_MARGIN_S = 0.1
-"""How long before its deadline a silent connection is cut."""
+"""Time before its deadline at which an unresponsive connection is closed."""
 _RETRY_S = 0.1
 _NEVER_S = 2**20
 _LOCK = 7_236_001_551
-"""Our own number among the database's advisory locks."""
+"""Number of the ledger's advisory lock in the database."""
 _BEGIN: dict[Mode, tuple[Statement, ...]] = {
     "read": (Statement("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),),
     "write": (Statement("BEGIN"),),
@@ -42,14 +42,14 @@ _BEGIN: dict[Mode, tuple[Statement, ...]] = {
     ),
     "still": (Statement("BEGIN"), Statement("LOCK TABLE attempts, rollups IN SHARE ROW EXCLUSIVE MODE")),
 }
-"""Whoever is admitted one at a time does not keep the others waiting for the disk: a server that crashes may forget the
-holds of its last half second, as SQLite may when the power fails. Every attempt that is settled is on the disk.
+"""An exclusive transaction does not wait for the disk, so the next one starts sooner. A server that crashes can lose
+the holds of its last 0.5 s, as SQLite can on a power failure. Every settled attempt is on the disk.
 """
 _COMMIT = Statement("COMMIT")
 _TABLE = Statement(
     "SELECT 1 FROM pg_catalog.pg_tables WHERE tablename = 'ledger_schema' AND schemaname = ANY(current_schemas(false))"
 )
-"""Not to_regclass: after waiting for whoever migrates, that would say what it said before."""
+"""Not to_regclass: after waiting for another process's migration, it would return the result from before."""
 
 _OLD_TABLE = Statement(_TABLE.sql.replace("ledger_schema", "ledger_version"))
 
@@ -57,13 +57,13 @@ _Connection = psycopg.AsyncConnection[Row]
 
 
 class PostgresDatabase:
-    """One database. It is connected to at the first use, so that starting costs nothing."""
+    """One PostgreSQL database. The first use connects to it, so starting costs nothing."""
 
     def __init__(self, url: str, *, patience_seconds: float = _PATIENCE_SECONDS) -> None:
-        """`patience_seconds` is how long a transaction may take, with connecting and waiting for others.
+        """Parse the URL. `patience_seconds` limits a transaction, including connecting and waiting for others.
 
         Raises:
-            LedgerError: The URL is not one.
+            LedgerError: The URL is not a PostgreSQL URL.
         """
         try:
             parts = conninfo_to_dict(url)
@@ -79,10 +79,10 @@ class PostgresDatabase:
         self._migrating = Lock()
         self._migrated = False
         self._probing: Task[None] | None = None
-        """Waits for a server that did not answer."""
+        """Task that waits for a server that did not answer."""
 
     async def run(self, mode: Mode, script: Callable[[], Script[T]], *, brief: bool = False) -> T:  # noqa: ARG002 - nothing is brief over a network
-        """Run a script as one transaction. After a server that did not answer, fail at once until it does again.
+        """Run a script as one transaction. If the server does not answer, fail at once until it does again.
 
         Raises:
             LedgerError: The database could not be reached, read or written.
@@ -94,18 +94,18 @@ class PostgresDatabase:
                     return await self._run_on_any(mode, script, deadline)
         except TimeoutError as error:
             if self._migrated and not was_migrated:
-                return await self.run(mode, script)  # what a migration takes is not what a transaction may take
+                return await self.run(mode, script)  # the time of a migration does not count against the transaction
             busy = "see what keeps PostgreSQL busy"
             do = busy if self._migrated else f"{busy}, perhaps another server that brings its tables up to date"
             raise LedgerError(f"the ledger {self._name} did not answer within {self._patience:g} s: {do}") from error
         except psycopg.Error as error:
-            if isinstance(error, psycopg.ProgrammingError):  # the tables may be a newer version's by now
+            if isinstance(error, psycopg.ProgrammingError):  # a newer version can have changed the tables
                 self._migrated = False
                 await self._close_idle()
             raise _explained(error, self._name) from error
 
     async def shrink(self) -> None:
-        """Nothing to do: PostgreSQL's own vacuum reuses the room."""
+        """Do nothing: PostgreSQL's own vacuum reuses the space."""
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -119,7 +119,7 @@ class PostgresDatabase:
             await self._idle.pop().close()
 
     async def _run_on_any(self, mode: Mode, script: Callable[[], Script[T]], deadline: float) -> T:
-        """Run on an idle connection or a new one; at the server's `max_connections`, wait for one of our own."""
+        """Run on an idle or a new connection; at the server's `max_connections`, wait for a connection."""
         if self._probing is not None:
             raise TimeoutError
         while True:
@@ -127,7 +127,7 @@ class PostgresDatabase:
                 try:
                     return await self._run_on(self._idle.pop(), mode, script, deadline)
                 except psycopg.OperationalError:
-                    continue  # it was cut since its last use; the server rolled back whatever it began
+                    continue  # closed since its last use: the server rolled its transaction back
             try:
                 connection = await self._connect(deadline)
             except psycopg.OperationalError as error:
@@ -142,14 +142,14 @@ class PostgresDatabase:
             with self._cut_at(deadline, connection):
                 found = await _transaction(connection, mode, script())
         except BaseException:
-            await connection.close()  # closing rolls the transaction back, whatever state it is in
+            await connection.close()  # closing rolls the transaction back in every state
             raise
         self._idle.append(connection)
         return found
 
     @contextmanager
     def _cut_at(self, deadline: float, connection: _Connection) -> Generator[None]:
-        """Cut a silent connection at the deadline. Cancelling would first ask the silent server to cancel, for 10 s.
+        """Close an unresponsive connection at the deadline. Cancelling would first wait 10 s for the server.
 
         Raises:
             TimeoutError: The deadline came first.
@@ -170,7 +170,7 @@ class PostgresDatabase:
             self._probing = create_task(self._probe())
 
     async def _probe(self) -> None:
-        """Wait until the server answers again, or refuses connections at once: calls then see for themselves."""
+        """Wait until the server answers or refuses connections at once. Calls then get its error themselves."""
         await self._close_idle()
         while True:
             try:
@@ -192,12 +192,12 @@ class PostgresDatabase:
         except TimeoutError:
             self._start_probing()
             raise
-        # One type for all whole numbers: a statement is then prepared once, not once per size of its numbers.
+        # One type for all integers, so a statement is prepared once, not once per size of its integers.
         connection.adapters.register_dumper(int, Int8Dumper)
         try:
             async with self._migrating:
                 if not self._migrated and not await self._is_current(connection, deadline):
-                    # Once begun it ends, however patient who asked for it is: half of it would be none.
+                    # A started migration completes even if its caller times out: a part of it would be rolled back.
                     with CancelScope(shield=True), fail_after(MIGRATION_SECONDS):
                         await _migrate(connection, self._name)
                 self._migrated = True
@@ -212,22 +212,22 @@ class PostgresDatabase:
 
 
 def _shut_down(connection: _Connection) -> None:
-    """Cut a connection under whatever waits for it."""
+    """Shut down the socket of a connection, which ends every wait for it."""
     if not connection.closed:
         with socket.fromfd(connection.fileno(), socket.AF_INET, socket.SOCK_STREAM) as duplicate:
             try:
                 duplicate.shutdown(socket.SHUT_RDWR)
             except OSError:
-                return  # the other side was faster
+                return  # the server closed it first
 
 
 def _has_no_connection_left(error: psycopg.Error) -> bool:
-    """Whether `max_connections` is reached: SQLSTATE 53300, which libpq gives as text only while connecting."""
+    """Return whether `max_connections` is reached: SQLSTATE 53300, which libpq gives only as text on connecting."""
     return error.sqlstate == "53300" or "too many clients" in str(error) or "connection slots" in str(error)
 
 
 async def _transaction(connection: _Connection, mode: Mode, script: Script[T]) -> T:
-    """Its first statements travel with the beginning, its last with the end: mostly two ways, not one a statement."""
+    """Run a script. BEGIN is sent with its first statements and COMMIT with its last: mostly two round trips."""
     opening = _BEGIN[mode]
     statements = next(script)
     while True:
@@ -243,7 +243,7 @@ async def _transaction(connection: _Connection, mode: Mode, script: Script[T]) -
 
 
 async def _rows(connection: _Connection, statements: Sequence[Statement]) -> list[Rows]:
-    """Run several statements that travel together."""
+    """Run several statements in one round trip; return the rows of each."""
     async with connection.pipeline():
         cursors = [await connection.execute(_worded(sql), values) for sql, values in statements]
     return [await cursor.fetchall() if cursor.description is not None else [] for cursor in cursors]
@@ -255,9 +255,9 @@ def _worded(sql: str) -> bytes:
 
 
 async def _migrate(connection: _Connection, name: str) -> None:
-    # Of several servers that start together one migrates; unlike a hold, the tables must be on the disk.
+    # One of several starting servers migrates. Unlike a hold, the tables must be on the disk.
     await _rows(connection, (Statement("BEGIN"), Statement(f"SELECT pg_advisory_xact_lock({_LOCK})")))
-    await connection.execute(b"SET LOCAL lock_timeout = '10s'")  # a backup may keep the tables from being changed
+    await connection.execute(b"SET LOCAL lock_timeout = '10s'")  # a backup can lock the tables
     version = await _version(connection)
     if version > VERSION:
         raise LedgerError(
@@ -279,7 +279,7 @@ async def _migrate(connection: _Connection, name: str) -> None:
 
 
 async def _version(connection: _Connection) -> int:
-    """The version of the tables; 0 where there are none."""
+    """Return the version of the tables; 0 if there are none."""
     (found,) = await _rows(connection, (_TABLE,))
     if not found:
         return 0

@@ -1,4 +1,4 @@
-"""Record types of the ledger: what is written, held, refused and summed up."""
+"""Record types of the ledger: attempts, holds, refusals, breakers and rate limits."""
 
 from __future__ import annotations
 
@@ -7,40 +7,40 @@ from decimal import Decimal
 from typing import Literal
 
 Outcome = Literal["answered", "failed", "cancelled", "lost"]
-"""`lost`: its process ended before the attempt was recorded; its cost is the bound that was held."""
+"""`lost`: the process ended before the attempt was recorded. Its cost is the amount of its hold."""
 CostSource = Literal["reported", "priced", "bound", "unknown"]
-"""Who says what it cost: the vendor, our price list, nobody but it was at most this much, or nobody at all."""
+"""Source of a cost: the vendor, the price list, the upper bound of the hold, or none."""
 
 GroupBy = Literal["provider", "model", "use_case", "budget_tier", "client", "day"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Attempt:
-    """One request to one model: one row."""
+    """One request to one model; one row of the ledger."""
 
     call_id: str
     number: int
     """1 for a call's first attempt."""
     session: str
-    """The run of the server it belongs to."""
+    """Run of the server."""
     client: str
     use_case: str
     budget_tier: str
     complexity: str
     inferred: str
-    """Which of the three the router chose itself, comma-separated; empty for none."""
+    """Those of the three fields above that the router inferred, comma-separated; empty for none."""
     model: str
     """`provider:name`."""
     why: str
-    """Why this model stood here in the plan."""
+    """Reason for the model's place in the plan."""
     started_at: float
     """Seconds since the epoch, UTC."""
     seconds: float
     outcome: Outcome
     error: str | None = None
-    """The kind of failure, one word; None when it answered."""
+    """Kind of failure, one word; None if the model answered."""
     detail: str | None = None
-    """What the provider said, redacted; never the prompt, never a key."""
+    """The provider's error message, redacted: without prompts and keys."""
     finish_reason: str | None = None
     input_tokens: int | None = None
     output_tokens: int | None = None
@@ -49,34 +49,34 @@ class Attempt:
     reasoning_tokens: int | None = None
     searches: int | None = None
     cost_usd: Decimal | None = None
-    """None where nobody knows; with `bound` it is the most it can have been."""
+    """None if unknown; with `bound` it is the upper bound."""
     cost_source: CostSource = "unknown"
     baseline_usd: Decimal | None = None
-    """What the same tokens would have cost at the baseline model; only for an attempt that answered."""
+    """Cost of the same tokens at the baseline model; only for an answered attempt."""
     baseline: str = ""
 
     @property
     def provider(self) -> str:
-        """The part of `model` before the colon."""
+        """Provider: the part of `model` before the colon."""
         return self.model.partition(":")[0]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Budget:
-    """A budget: the most that may be spent in a period, by one client or by all."""
+    """Spending limit per day or month, of one client or of all together."""
 
     name: str
-    """How people name it, say `daily` or `alice monthly`."""
+    """Name for people, for example `daily` or `alice monthly`."""
     period: Literal["day", "month"]
     limit_usd: Decimal
-    """0 means nothing may be spent."""
+    """0 allows no spending."""
     client: str | None = None
-    """None: everybody together."""
+    """None: all clients together."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RateLimit:
-    """What one provider may be asked a minute; None is no limit."""
+    """Requests and tokens per minute of one provider; None is no limit."""
 
     provider: str
     requests_per_minute: int | None = None
@@ -85,7 +85,7 @@ class RateLimit:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hold:
-    """Money and rate claimed for one attempt before it is sent. A lease: it expires by itself."""
+    """Money and rate reserved for one attempt before it is sent. A hold is a lease: it expires by itself."""
 
     id: str
     call_id: str
@@ -100,7 +100,7 @@ class Hold:
     is_priced: bool = True
     """False if the model has no price: the attempt's cost is then unknown, not 0."""
     number: int = 1
-    """The attempt's number in its call; with the fields below, what is recorded if the attempt is lost."""
+    """Number of the attempt in its call. This and the fields below are recorded if the attempt is lost."""
     session: str = ""
     use_case: str = ""
     budget_tier: str = ""
@@ -111,35 +111,35 @@ class Hold:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BudgetRefusal:
-    """A hold that a budget did not admit."""
+    """Refusal of a hold by a budget."""
 
     budget: Budget
     wanted_usd: Decimal
-    """What was to be held."""
+    """Amount of the refused hold."""
     spent_usd: Decimal
     held_usd: Decimal
     resets_at: float
 
     @property
     def left_usd(self) -> Decimal:
-        """What would still fit."""
+        """Amount that the budget still admits."""
         return max(Decimal(0), self.budget.limit_usd - self.spent_usd - self.held_usd)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RateRefusal:
-    """A hold that came too early; `wait_seconds` says how long until it would be admitted."""
+    """Refusal of a hold by a rate limit. After `wait_seconds` it can be admitted."""
 
     provider: str
     wait_seconds: float
-    """Infinite where no waiting helps: one call is more than the limit itself."""
+    """Infinite if one call exceeds the limit itself."""
     what: str
-    """Say `30 requests a minute`."""
+    """The limit, for example `30 requests a minute`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BudgetStatus:
-    """A budget as it stands now."""
+    """Current state of a budget."""
 
     budget: Budget
     spent_usd: Decimal
@@ -149,7 +149,7 @@ class BudgetStatus:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecordedCall:
-    """One call as it was: what is needed to ask what it would have cost elsewhere."""
+    """Recorded call with the fields needed to compute its cost at other models."""
 
     call_id: str
     started_at: float
@@ -158,9 +158,9 @@ class RecordedCall:
     budget_tier: str
     complexity: str
     model: str
-    """Who answered, or was asked last."""
+    """Model that answered, or else the last one tried."""
     why: str
-    """Why that model stood in the plan."""
+    """Reason for the model's place in the plan."""
     outcome: Outcome
     attempts: int
     input_tokens: int | None
@@ -170,40 +170,40 @@ class RecordedCall:
     reasoning_tokens: int | None
     searches: int | None
     cost_usd: Decimal | None
-    """All its attempts together; None where one of them is unknown."""
+    """Cost of all its attempts; None if one of them is unknown."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Breaker:
-    """A provider, key or model that is left alone for a while. Its scope says which:
+    """Breaker of a provider, key or model. Its scope is one of
     `provider:groq`, `key:groq:<fingerprint>` or `model:groq:openai/gpt-oss-20b`.
     """
 
     scope: str
     open_until: float
-    """Seconds since the epoch; a later `until` always wins over an earlier one."""
+    """Seconds since the epoch. A later time replaces an earlier one."""
     reason: str
     failures: int = 0
-    """How often in a row; the cooldown grows with it."""
+    """Consecutive failures. The cooldown grows with them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RateUsage:
-    """A provider's last minute."""
+    """Requests and tokens of a provider in the last minute."""
 
     provider: str
     requests: int
     tokens: int
     oldest_at: float
-    """When the first of them was asked: a minute later there is room for another."""
+    """Time of the oldest request, which stops counting 60 s later."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VendorRateLimit:
-    """What a vendor's headers said is left, until its reset; None where they were silent or that time has come."""
+    """Rate limit in a vendor's headers, until its reset; None if it was not sent or has been reset."""
 
     scope: str
-    """A provider, or `provider:name` where the vendor counts by model."""
+    """A provider, or `provider:name` if the vendor counts by model."""
     noted_at: float
     requests_limit: int | None = None
     requests_left: int | None = None
@@ -215,35 +215,35 @@ class VendorRateLimit:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Availability:
-    """How everybody stands at one moment: all that a plan asks of the ledger."""
+    """Availability of all providers at one time: everything that a plan reads from the ledger."""
 
     breakers: tuple[Breaker, ...] = ()
-    """Who is being left alone, and who was of late (its `failures` still count)."""
+    """Open breakers, and recently open ones, whose `failures` still count."""
     rate_usage: tuple[RateUsage, ...] = ()
-    """What each provider was asked in the last minute."""
+    """Requests and tokens of each provider in the last minute."""
     vendor_limits: tuple[VendorRateLimit, ...] = ()
-    """What vendors' headers said and still holds."""
+    """Vendors' rate limits that have not been reset."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OutcomeCounts:
-    """What attempts taught of a model in a cell."""
+    """Outcome counts of a model in a route."""
 
     kept: int = 0
-    """Answers that were checked and found good."""
+    """Answers that the validator accepted."""
     rejected: int = 0
-    """Answers that were checked and would not do, so that somebody was asked again."""
+    """Answers that the validator did not accept, which led to another attempt."""
     pinned: int = 0
-    """Answers by a model that the caller insisted on."""
+    """Answers by a model that the caller named."""
 
     def __bool__(self) -> bool:
-        """Whether there is anything to remember."""
+        """Return whether any count is above 0."""
         return bool(self.kept or self.rejected or self.pinned)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RouteOutcomes:
-    """What was learnt of one model in one cell of late."""
+    """Recent outcome counts of one model in one route."""
 
     use_case: str
     budget_tier: str
@@ -264,42 +264,42 @@ class Totals:
     input_tokens: int
     output_tokens: int
     cost_usd: Decimal
-    """Everything spent, failed attempts included; `uncertain_usd` of it are upper bounds."""
+    """Cost of all attempts, including failed ones. `uncertain_usd` of it are upper bounds."""
     uncertain_usd: Decimal
     lost_attempts: int
-    """Attempts whose process ended before they were recorded, at their bound; also in `failed_attempts`."""
+    """Attempts whose process ended before they were recorded; also in `failed_attempts`."""
     unpriced_attempts: int
-    """Attempts whose cost nobody knows: not in `cost_usd`."""
+    """Attempts of unknown cost, which are not in `cost_usd`."""
     baseline_usd: Decimal
     seconds: float
-    """Time spent in attempts that answered."""
+    """Duration of the answered attempts."""
     latency_p50_ms: float | None
     latency_p95_ms: float | None
     answered_attempts: int = 0
     answered_output_tokens: int = 0
-    """What the answered attempts wrote, in `seconds`."""
+    """Output tokens of the answered attempts."""
     latencies: tuple[int, ...] = ()
-    """Answered attempts by bucket of `latency.bucket_of`."""
+    """Answered attempts by bucket of `latency_histogram`."""
 
     @property
     def tokens_per_second(self) -> float | None:
-        """How fast answers were written; None where nothing answered."""
+        """Output speed of answered attempts; None if there are none."""
         return self.answered_output_tokens / self.seconds if self.seconds > 0 else None
 
     @property
     def latency_mean_ms(self) -> float | None:
-        """Mean time of an attempt that answered."""
+        """Mean duration of an answered attempt; None if there are none."""
         return 1000 * self.seconds / self.answered_attempts if self.answered_attempts else None
 
     @property
     def saved_usd(self) -> Decimal:
-        """The baseline's cost less everything spent."""
+        """Baseline cost minus the cost of all attempts."""
         return self.baseline_usd - self.cost_usd
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Summary:
-    """Totals of a period, and of its groups."""
+    """Totals of a period and of its groups."""
 
     total: Totals
     groups: dict[str, Totals]

@@ -1,7 +1,7 @@
-"""Attempts kept on disk while the database is away, and written as soon as it is back.
+"""Attempts kept on disk while the database is unavailable, and written when it is back.
 
-One small file per attempt, written whole and renamed into place: no lock, no torn line. Any process writes any file to
-the database; twice does no harm, because settling is idempotent. A file holds what a ledger row holds, never a prompt.
+Each attempt is one small file, renamed into place when complete, so readers need no lock. Any process can write any
+file to the database. Writing it twice is harmless, because settling is idempotent. A file has no prompt.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from mcp_router.ledger.records import Attempt, Breaker, OutcomeCounts
 _SPARE_FILES = 32
 _SPARE_BYTES = 4_096
 _MTIME_GRAIN_NS = 100_000_000
-"""A folder changed twice within this time can show the same time of change."""
+"""A directory that changes twice within this time can have the same modification time."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settlement:
-    """What settling an attempt writes."""
+    """Everything that settling an attempt writes."""
 
     hold_id: str | None
     attempt: Attempt
@@ -40,27 +40,27 @@ class Settlement:
 
 
 class Spool:
-    """A folder of kept settlements, shared by all processes of a machine that use the same ledger. Spare files of a
-    fixed size are made beforehand, so that a disk that is full still takes some attempts.
+    """Directory of kept settlements, shared by all processes of a machine that use the same ledger. Spare files of a
+    fixed size reserve space for some attempts on a full disk.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._seen_mtime_ns: int | None = None
-        """The folder's time of change when it was last empty."""
+        """Modification time of the directory when it was last empty."""
         self._in_memory: list[Settlement] = []
         self._doubtful_holds: list[str] = []
         self._lock = Lock()
         self._has_spares = False
 
     async def prepare(self) -> None:
-        """Make the spare files, once."""
+        """Create the spare files, once."""
         if not self._has_spares:
             self._has_spares = True
             await to_thread.run_sync(_make_spares, self._folder)
 
     async def keep(self, settlement: Settlement) -> bool:
-        """Keep a settlement; return whether it is on a disk. If not, it is in memory only."""
+        """Keep a settlement; return whether it is on the disk. If not, it is only in memory."""
         try:
             await to_thread.run_sync(_save, self._folder, settlement)
         except OSError as error:
@@ -70,26 +70,26 @@ class Spool:
         return True
 
     def doubt(self, hold_id: str) -> None:
-        """Remember a hold whose transaction may have been committed although its call was refused."""
+        """Remember a hold to release: its call was refused, but its transaction can have been committed."""
         self._doubtful_holds.append(hold_id)
 
     @property
     def is_in_memory(self) -> bool:
-        """Whether attempts are in no file."""
+        """Whether any attempt is only in memory."""
         return bool(self._in_memory)
 
     def has_work(self) -> bool:
-        """Return whether anything may wait to be written."""
+        """Return whether there can be anything to write."""
         return bool(self._in_memory or self._doubtful_holds) or self._mtime_ns() != self._seen_mtime_ns
 
     async def write_all(
         self, settle: Callable[[Settlement], Awaitable[None]], release: Callable[[str], Awaitable[None]]
     ) -> int:
-        """Write what is kept through `settle`, release doubtful holds, and return how many were written. Others wait
-        meanwhile: they must not be admitted on an old balance.
+        """Write kept attempts with `settle`, release doubtful holds, and return how many were written. Other calls wait
+        until then, because they must not be admitted on an old balance.
 
         Raises:
-            LedgerError: The database is still away; nothing is lost.
+            LedgerError: The database is still unavailable. Nothing is lost.
         """
         async with self._lock:
             return await self._write(settle, release) if self.has_work() else 0
@@ -128,7 +128,7 @@ def _json() -> TypeAdapter[Settlement]:
 
 
 def _make_spares(folder: Path) -> None:
-    """Reserve room for attempts; as much as the disk has."""
+    """Reserve space for attempts, as much as the disk has."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for _ in range(_SPARE_FILES - sum(1 for _ in folder.glob("*.spare"))):
@@ -162,7 +162,7 @@ def _write_synced(path: Path, flags: int, content: bytes) -> None:
 
 
 def _take_spare(folder: Path, draft: Path) -> bool:
-    """Rename a whole spare file to `draft`; another process can take the same one first."""
+    """Rename a complete spare file to `draft`; return False if there is none."""
     for spare in folder.glob("*.spare"):
         try:
             spare.replace(draft)

@@ -1,4 +1,4 @@
-"""The ledger over any database that can run a script as one transaction."""
+"""Ledger over any database that can run a script as one transaction."""
 
 from __future__ import annotations
 
@@ -56,15 +56,15 @@ _MAX_RECENT = 5_000
 _log = logging.getLogger(__name__)
 
 _AT_ONCE = 10
-"""Days compared in one transaction."""
+"""Days compared in one transaction: their rows fit into memory, and other transactions wait only briefly."""
 
 
 class Database(Protocol):
-    """Runs scripts: each one transaction, all or nothing."""
+    """Database that runs each script as one transaction, all or nothing."""
 
     async def run(self, mode: Mode, script: Callable[[], Script[T]], *, brief: bool = False) -> T:
-        """Run a script and return what it found. It may be started over: nothing of the first run then remains.
-        A `brief` one touches a handful of rows, however many there are.
+        """Run a script and return its result. The script can be started over after a rollback. A `brief` script
+        touches a few rows, however many there are.
 
         Raises:
             LedgerError: The database could not be read or written.
@@ -72,7 +72,7 @@ class Database(Protocol):
         ...
 
     async def shrink(self) -> None:
-        """Give room back that dropped rows left, where the database does not do so by itself."""
+        """Return the space of deleted rows to the disk, if the database does not do so by itself."""
         ...
 
     async def aclose(self) -> None:
@@ -81,8 +81,8 @@ class Database(Protocol):
 
 
 class DatabaseLedger:
-    """The ledger in one database. With a spool it keeps what the database does not take while it is away: `closed`
-    then admits no call, `open` admits all, and their cost counts once the database is back.
+    """Ledger in one database. A spool keeps attempts while the database is unavailable. During that time `closed`
+    admits no call. `open` admits all, and their cost counts when the database is back.
     """
 
     def __init__(
@@ -99,15 +99,15 @@ class DatabaseLedger:
         self._clock = clock
         self._is_used = False
         self._recent: deque[Settlement] = deque(maxlen=_MAX_RECENT)
-        """What is written again if the ledger's file is replaced by an older one."""
+        """Settlements to write again if an older file replaces the ledger's file."""
 
     async def hold(
         self, hold: Hold, budgets: Sequence[Budget], rate: RateLimit | None
     ) -> BudgetRefusal | RateRefusal | None:
-        """Claim money and rate at once, or return why not. Kept attempts are written first: they are spent.
+        """Claim money and rate at once, or return why not. Kept attempts are written first, because they are spent.
 
         Raises:
-            LedgerError: The database is away and budgets fail closed.
+            LedgerError: The database is unavailable and budgets fail closed.
         """
         self._is_used = True
         if self._spool is not None:
@@ -129,7 +129,7 @@ class DatabaseLedger:
         breakers: Sequence[Breaker] = (),
         counts: OutcomeCounts | None = None,
     ) -> Settled:
-        """Record the attempt once, also if its caller is cancelled."""
+        """Record the attempt once, even if its caller is cancelled."""
         settlement = Settlement(hold_id=hold_id, attempt=attempt, breakers=tuple(breakers), counts=counts)
         with CancelScope(shield=True):
             try:
@@ -142,19 +142,17 @@ class DatabaseLedger:
         return "written"
 
     async def catch_up(self) -> int:
-        """Write what was kept and return how many attempts that were.
+        """Write kept attempts and return how many there were.
 
         Raises:
-            LedgerError: The database is still away; nothing is lost.
+            LedgerError: The database is still unavailable. Nothing is lost.
         """
         if self._spool is None or not self._spool.has_work():
             return 0
         return await self._spool.write_all(self._settle, self._release)
 
     async def maintain(self) -> None:
-        """Write what any process kept within seconds of the database's return, and record attempts whose process
-        ended; run until cancelled.
-        """
+        """Write attempts that any process kept when the database is back, and record lost ones; run until cancelled."""
         while True:
             await sleep(_MAINTENANCE_INTERVAL_S)
             try:
@@ -174,7 +172,7 @@ class DatabaseLedger:
             return Availability()
 
     async def read_outcomes(self, now: float) -> list[RouteOutcomes]:
-        """Return recent outcome counts of models by route; none while the database is away."""
+        """Return recent outcome counts of models by route; none while the database is unavailable."""
         try:
             return await self._run_in_database("read", lambda: outcomes.read_recent(now), brief=True)
         except LedgerError as error:
@@ -188,11 +186,11 @@ class DatabaseLedger:
         return await self._run("write", outcomes.forget)
 
     async def close_breaker(self, scope: str) -> None:
-        """Close a breaker; while the database is away it ends by itself."""
+        """Close a breaker; while the database is unavailable its cooldown ends it."""
         await self._advise(lambda: breakers.close(scope))
 
     async def claim_probe(self, scope: str, now: float, until: float) -> bool:
-        """Claim the only probe of a half-open breaker; while the database is away, every process can probe."""
+        """Claim the only probe of a half-open breaker; while the database is unavailable, any process can probe."""
         try:
             return await self._run_in_database("write", lambda: breakers.claim_probe(scope, now, until), brief=True)
         except LedgerError:
@@ -205,22 +203,22 @@ class DatabaseLedger:
         await self._advise(lambda: vendor_limits.store(scope, limits, now))
 
     async def increase_budget(self, budget: str, extra_usd: Decimal, until: float, now: float) -> None:
-        """Let so much more be spent than a budget says until it resets."""
+        """Add to a budget in every process until it resets."""
         await self._run("write", lambda: holds.increase_budget(budget, extra_usd, until, now), brief=True)
 
     async def read_budgets(self, budgets: Sequence[Budget], now: float) -> list[BudgetStatus]:
-        """How each budget stands."""
+        """Return each budget's spent and held money."""
         await self._settle_lost(now)
         return await self._run("read", lambda: holds.read_budgets(budgets, now), brief=True)
 
     async def read_attempts(self, call_id: str) -> list[Attempt]:
-        """A call's attempts, first one first; empty where there is no such call."""
+        """Return a call's attempts in order; empty if the call is unknown."""
         return await self._run("read", lambda: attempts.read_call(call_id), brief=True)
 
     async def summarize(
         self, *, since: float | None, until: float | None, session: str | None, group_by: GroupBy | None
     ) -> Summary:
-        """Totals of every UTC day that the period touches."""
+        """Return totals of every UTC day that the period touches."""
         await self._settle_lost(self._clock())
         return await self._run(
             "read", lambda: summaries.summarize(since=since, until=until, session=session, group_by=group_by)
@@ -229,45 +227,45 @@ class DatabaseLedger:
     async def summarize_by_day(
         self, *, since: float, session: str | None, group_by: GroupBy
     ) -> dict[str, dict[str, Decimal]]:
-        """What each group cost on each UTC day."""
+        """Return the cost of each group by UTC day."""
         await self._settle_lost(self._clock())
         return await self._run(
             "read", lambda: summaries.summarize_by_day(since=since, session=session, group_by=group_by)
         )
 
     async def read_recent(self, limit: int, before: float | None = None, client: str | None = None) -> list[Attempt]:
-        """The latest attempts, newest first."""
+        """Return the latest attempts, newest first."""
         return await self._run("read", lambda: attempts.read_recent(limit, before, client))
 
     async def read_calls(self, since: float | None, until: float | None) -> AsyncIterator[list[RecordedCall]]:
-        """Every recorded call that began in the period, oldest first, a chunk at a time."""
+        """Yield the calls that began in a period, oldest first, in chunks."""
         last: RecordedCall | None = None
         while chunk := await self._run("read", partial(attempts.read_calls, since, until, last)):
             yield chunk
             last = chunk[-1]
 
     async def find_differences(self) -> list[str]:
-        """Where rows, rollups and balances disagree, in words; empty when all is well."""
+        """Return where rows, rollups and budgets disagree; empty if they agree."""
         return [said for one in await self._differences() for said in one.describe()]
 
     async def rebuild_rollups(self) -> list[str]:
-        """Set every rollup that disagrees with its rows to what they add up to, a day at a time."""
+        """Recompute rollups that disagree with their rows, one day per transaction."""
         differing = sorted({one.day for one in await self._differences()})
         found = [await self._run_in_database("still", partial(upkeep.rebuild, day)) for day in differing]
         return [said for day in found for one in day for said in one.describe()]
 
     async def store_text(self, client: str, call_id: str, said: str, now: float) -> None:
-        """Keep what a client said and heard up to a call; a cancelled caller's answer is kept all the same."""
+        """Store a client's conversation up to a call, even if the caller is cancelled."""
         with CancelScope(shield=True):
             await self._run_in_database("write", lambda: texts.store(client, call_id, said, now))
 
     async def read_text(self, client: str, call_id: str) -> str | None:
-        """What was kept of a client's call."""
+        """Return a client's stored conversation up to a call."""
         return await self._run_in_database("read", lambda: texts.read(client, call_id))
 
     async def prune(self, before: float) -> int:
-        """Drop the rows and texts of the UTC days that ended by then and say how many rows; rollups stay."""
-        await self.catch_up()  # a kept row of those days would look like a new one afterwards
+        """Delete rows and texts of UTC days that ended by `before`; rollups stay. Return the number of rows."""
+        await self.catch_up()  # after pruning, a kept row of those days would look new
         day = day_from_time(before)
         await self._run_in_database("write", lambda: upkeep.mark_pruned(day))
         dropped = 0
@@ -277,7 +275,7 @@ class DatabaseLedger:
         return dropped
 
     async def aclose(self) -> None:
-        """Try once more to write what is only in memory, and close the database."""
+        """Try once more to write attempts that are only in memory, and close the database."""
         if self._spool is not None and self._spool.is_in_memory:
             try:
                 await self.catch_up()
@@ -286,7 +284,7 @@ class DatabaseLedger:
         await self._database.aclose()
 
     async def _differences(self) -> list[Difference]:
-        """Some days in one transaction: what is read of them fits into memory, and nobody waits for it long."""
+        """Compare all days, a few per transaction."""
         await self._settle_lost(self._clock())
         days = await self._run("read", consistency.list_days)
         spans = (days[at : at + _AT_ONCE] for at in range(0, len(days), _AT_ONCE))
@@ -294,12 +292,12 @@ class DatabaseLedger:
         return [one for span in found for one in span]
 
     async def _run(self, mode: Mode, script: Callable[[], Script[T]], *, brief: bool = False) -> T:
-        """Run a script over all that is known: what was kept is written first."""
+        """Run a script after writing kept attempts."""
         await self.catch_up()
         return await self._run_in_database(mode, script, brief=brief)
 
     async def _run_in_database(self, mode: Mode, script: Callable[[], Script[T]], *, brief: bool = False) -> T:
-        """Run a script; on a ledger that was replaced, write first what this process recorded of late."""
+        """Run a script. If the ledger's file was replaced, first write this process's recent attempts again."""
         try:
             return await self._database.run(mode, script, brief=brief)
         except LedgerReplacedError:
@@ -308,7 +306,7 @@ class DatabaseLedger:
             return await self._database.run(mode, script, brief=brief)
 
     async def _advise(self, script: Callable[[], Script[None]]) -> None:
-        """Write what only helps later calls; with a spool its failure costs no call its answer."""
+        """Write data that only helps later calls. With a spool, a failure is logged and does not fail the call."""
         try:
             await self._database.run("write", script, brief=True)
         except LedgerError as error:
@@ -321,7 +319,7 @@ class DatabaseLedger:
         self._recent.append(one)
 
     async def _settle_lost(self, now: float) -> None:
-        await self.catch_up()  # an attempt that is kept is not lost
+        await self.catch_up()  # a kept attempt is not lost
         if await self._run_in_database("read", lambda: lost.has_expired(now), brief=True):
             await self._run_in_database("write", lambda: lost.settle_expired(now))
 
@@ -330,14 +328,14 @@ class DatabaseLedger:
 
 
 def _read_availability(now: float, counted: Sequence[str] | None) -> Script[Availability]:
-    """One moment for all three, and one way to the database."""
-    benched, asked, said = yield from end(
+    """Read all three in one transaction and one round trip."""
+    recent, usage, limits = yield from end(
         breakers.select_recent(now), holds.select_usage(now, counted), vendor_limits.select_all()
     )
     return Availability(
-        breakers=breakers.parse_breakers(benched, now),
-        rate_usage=holds.parse_usage(asked),
-        vendor_limits=vendor_limits.parse_limits(said, now),
+        breakers=breakers.parse_breakers(recent, now),
+        rate_usage=holds.parse_usage(usage),
+        vendor_limits=vendor_limits.parse_limits(limits, now),
     )
 
 

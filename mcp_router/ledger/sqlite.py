@@ -1,4 +1,4 @@
-"""SQLite: one file, any number of processes, one thread of ours and, for what is brief, none."""
+"""SQLite: one file and any number of processes. Brief scripts run on the event loop, others in one thread."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ T = TypeVar("T")
 _OLDEST = (3, 35, 0)
 _PATIENCE_SECONDS = 10.0
 _WRITES_IN_A_ROW = 100
-"""How many brief writes may go by before one runs in the thread, whose connection then folds the log into the file."""
+"""Brief writes before one runs in the thread, whose connection writes the log back to the file (a checkpoint)."""
 _PAUSES = (0.002, 0.004, 0.008)
-"""Seconds between tries at once. Whoever writes is mostly our own thread, and done by then; behind it in the thread
-every call would wait for the event loop twice before the next one gets its turn.
+"""Seconds between tries on the event loop. The other writer is mostly this process's thread, which is done by then.
+Queueing in the thread would cost each call two switches between thread and event loop.
 """
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _PASSING = _BUSY | {sqlite3.SQLITE_FULL}
@@ -50,22 +50,22 @@ _CLOSED_TO_US = frozenset(
 
 
 class SqliteDatabase:
-    """One file. It is opened at the first use, so that starting costs nothing."""
+    """One SQLite file. The first use opens it, so starting costs nothing."""
 
     def __init__(self, path: Path, *, patience_seconds: float = _PATIENCE_SECONDS) -> None:
-        """`patience_seconds` is how long to wait for another process to finish writing."""
+        """Prepare to open `path`. `patience_seconds` limits the wait for another process to finish writing."""
         self._path = path
         self._patience = patience_seconds
         self._connection: sqlite3.Connection | None = None
-        # One thread: SQLite lets one write at a time anyway, and a connection must not be shared by two.
+        # One thread: SQLite admits one writer at a time, and two threads must not share a connection.
         self._thread = CapacityLimiter(1)
         self._brief: _Brief | None = None
         self._files: LedgerFiles | None = None
         self._brief_writes_left = 0
 
     async def run(self, mode: Mode, script: Callable[[], Script[T]], *, brief: bool = False) -> T:
-        """Run a script as one transaction, and a brief one at once where nothing stands in its way: handing it to a
-        thread and back costs several times what it does itself.
+        """Run a script as one transaction, and a brief one on the event loop if the file is free: switching to the
+        thread and back takes several times as long as the script.
 
         Raises:
             LedgerError: The file could not be read or written.
@@ -84,13 +84,13 @@ class SqliteDatabase:
         now = identify_files(self._path)
         if now.differ_from(opened):
             return True
-        self._files = now  # the log may have come into being since
+        self._files = now  # SQLite can have created the log since
         return False
 
     def _recover(self) -> None:
-        """Save what the open connection still sees, and open the files anew."""
+        """Save the rows that the open connection still sees, and open the files again."""
         if self._connection is None or self._files is None or not identify_files(self._path).differ_from(self._files):
-            return  # another task of ours was faster
+            return  # another task recovered first
         opened = self._files
         try:
             self._close_brief()
@@ -105,7 +105,7 @@ class SqliteDatabase:
             raise _unreachable(self._path, error.strerror or str(error)) from error
 
     async def shrink(self) -> None:
-        """Give free pages back to the file system."""
+        """Return free pages to the file system."""
         await to_thread.run_sync(self._shrink, limiter=self._thread)
 
     async def aclose(self) -> None:
@@ -121,7 +121,7 @@ class SqliteDatabase:
         return True
 
     def _at_once(self, mode: Mode, script: Callable[[], Script[T]]) -> tuple[T] | None:
-        """Run a script without waiting for anybody; None where that cannot be, and nothing was done."""
+        """Run a script without waiting; return None if that is impossible and nothing was done."""
         if self._connection is None:
             return None
         try:
@@ -129,10 +129,10 @@ class SqliteDatabase:
         except sqlite3.Error as error:
             if _code(error) not in _PASSING:
                 self._close_brief()
-            return None  # the thread waits for whoever is in the way, or says what is wrong
+            return None  # the thread waits for the other writer, or raises the error
 
     def _opened_briefly(self, beside: sqlite3.Connection) -> sqlite3.Connection:
-        if self._brief is None or self._brief.beside is not beside:  # the file may be another one by now
+        if self._brief is None or self._brief.beside is not beside:  # the file can have been replaced
             self._close_brief()
             self._brief = _Brief(_open_brief(self._path), beside)
         return self._brief.connection
@@ -148,7 +148,7 @@ class SqliteDatabase:
             return _transaction(connection, mode, script())
         except sqlite3.Error as error:
             if _code(error) not in _PASSING:
-                self._close()  # the next use opens the file afresh, repaired or not
+                self._close()  # the next use opens the file again
             raise _explained(error, self._path) from error
         except OSError as error:
             raise _unreachable(self._path, error.strerror or str(error)) from error
@@ -172,7 +172,7 @@ class SqliteDatabase:
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         if _version(connection) == 0:
-            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # only takes in an empty file
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # has an effect only in an empty file
         _patiently(self._patience, lambda: connection.execute("PRAGMA journal_mode = WAL"))
         connection.execute("PRAGMA synchronous = NORMAL")
         if (version := _version(connection)) != VERSION or _application_id(connection) != APPLICATION_ID:
@@ -184,7 +184,7 @@ class SqliteDatabase:
         if self._connection is None:
             return
         try:
-            while _free_pages(self._connection) > 0:  # a few at a time: others write in between
+            while _free_pages(self._connection) > 0:  # in steps, so others can write in between
                 self._connection.executescript("PRAGMA incremental_vacuum(1000)")  # execute() would free one page
         except sqlite3.Error as error:
             raise _explained(error, self._path) from error
@@ -199,11 +199,11 @@ class SqliteDatabase:
 class _Brief(NamedTuple):
     connection: sqlite3.Connection
     beside: sqlite3.Connection
-    """The thread's connection at the time: when that is opened afresh, so is this one."""
+    """The thread's connection when this one was opened. If the thread opens another, this one is opened again."""
 
 
 def _open_brief(path: Path) -> sqlite3.Connection:
-    """Open a file that is there for what neither waits for others nor for the disk."""
+    """Open an existing file for transactions that wait neither for other writers nor for the disk."""
     url = f"{path.absolute().as_uri()}?mode=rw"
     connection = sqlite3.connect(url, uri=True, timeout=0, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA synchronous = NORMAL")
@@ -213,7 +213,7 @@ def _open_brief(path: Path) -> sqlite3.Connection:
 
 def _free_pages(connection: sqlite3.Connection) -> int:
     if connection.execute("PRAGMA auto_vacuum").fetchone()[0] == 0:
-        return 0  # somebody rebuilt the file without it: its room is reused, not given back
+        return 0  # rebuilt without auto_vacuum: SQLite reuses the free pages
     return int(connection.execute("PRAGMA freelist_count").fetchone()[0])
 
 
@@ -239,9 +239,8 @@ def _played(connection: sqlite3.Connection, script: Script[T]) -> T:
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
-    connection.execute(
-        "BEGIN EXCLUSIVE"
-    )  # of several processes that start together one migrates, the rest find it done
+    # One of several starting processes migrates.
+    connection.execute("BEGIN EXCLUSIVE")
     try:
         for step in MIGRATIONS[_our_version(connection, path) :]:
             for sql in step:
@@ -256,7 +255,7 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _wait_up_to(seconds: float, connection: sqlite3.Connection) -> None:
-    """Set how long others are waited for."""
+    """Set the time limit of waiting for other writers."""
     connection.execute(f"PRAGMA busy_timeout = {round(1_000 * seconds)}")
 
 
@@ -284,7 +283,7 @@ def _version(connection: sqlite3.Connection) -> int:
 
 
 def _patiently(seconds: float, act: Callable[[], object]) -> None:
-    """Switching to WAL does not wait for others by itself."""
+    """Retry `act` while the file is busy: the switch to WAL ignores `busy_timeout`."""
     deadline = time.monotonic() + seconds
     while True:
         try:
@@ -298,7 +297,7 @@ def _patiently(seconds: float, act: Callable[[], object]) -> None:
 
 
 def _code(error: sqlite3.Error) -> int:
-    """The primary result code, https://www.sqlite.org/rescode.html; 0 where the driver itself complained."""
+    """Return the primary result code (https://www.sqlite.org/rescode.html); 0 if the driver raised the error."""
     code: int | None = getattr(error, "sqlite_errorcode", None)
     return 0 if code is None else code & 0xFF
 
@@ -326,7 +325,7 @@ def _explained(error: sqlite3.Error, path: Path) -> LedgerError:
 
 
 def _is_full(path: Path) -> bool:
-    """Whether there is no room for what SQLite keeps beside the file: that fails otherwise than writing does."""
+    """Return whether the disk is too full for the -wal and -shm, which fail with other codes than SQLITE_FULL."""
     try:
         return shutil.disk_usage(path.parent).free < _LEAST_ROOM
     except OSError:

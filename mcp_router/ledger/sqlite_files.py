@@ -1,4 +1,4 @@
-"""The files of an SQLite ledger: whether they are still those that were opened, and putting them back."""
+"""Files of an SQLite ledger: detection of removed or replaced files, and their recovery."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class LedgerFiles(NamedTuple):
     shm: _Inode | None
 
     def differ_from(self, opened: LedgerFiles) -> bool:
-        """Whether a file that was opened is now missing or another one. While a ledger is open, SQLite itself never
+        """Return whether an opened file is now missing or another one. While a ledger is open, SQLite itself never
         removes or replaces one.
         """
         return any(before is not None and now != before for now, before in zip(self, opened, strict=True))
@@ -35,8 +35,8 @@ def identify_files(path: Path) -> LedgerFiles:
 
 
 def rescue(connection: sqlite3.Connection, path: Path, opened: LedgerFiles) -> Path | None:
-    """Save what an open connection still sees after its files were removed or replaced. Return a whole copy of the
-    ledger if its file is gone.
+    """Save the rows that an open connection still sees after its files were removed or replaced. Return a complete copy
+    of the ledger if its file is gone.
 
     Raises:
         sqlite3.Error: The copy failed.
@@ -53,7 +53,7 @@ def rescue(connection: sqlite3.Connection, path: Path, opened: LedgerFiles) -> P
         _log.error("the ledger %s was replaced while in use: continuing with the new file", path)
     else:
         _log.error("the -wal or -shm of the ledger %s was deleted while in use: writing its rows to the file", path)
-        if now.wal in (None, opened.wal):  # with a new log of another process, our pages would overwrite its own
+        if now.wal in (None, opened.wal):  # our pages would overwrite those of another process's new log
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     return None
 

@@ -1,4 +1,4 @@
-"""An attempt as a row, and back."""
+"""Attempts as rows: encoding, decoding and queries."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ _COUNTS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_to
 
 
 def micros_from_seconds(seconds: float) -> int:
-    """A time span as rows and rollups keep it: whole microseconds, so that sums are exact."""
+    """Return a duration in whole microseconds, so sums of rows are exact."""
     return max(0, round(seconds * 1_000_000))
 
 
 def correct(attempt: Attempt) -> Attempt:
-    """The attempt as it can be added up, whatever the vendor said of it: the row is never lost to a mad number.
-    A cost that cannot be is an unknown one, a count that cannot be is the nearest that can.
+    """Return the attempt with values that can be summed, so an invalid number of a vendor never loses the row. An
+    invalid cost becomes unknown, an invalid count the nearest valid one.
     """
     cost, baseline = valid_cost_or_none(attempt.cost_usd), valid_cost_or_none(attempt.baseline_usd)
     counts = {name: _counted(getattr(attempt, name)) for name in _COUNTS}
@@ -75,12 +75,12 @@ def _counted(count: int | None) -> int | None:
 
 
 def insert(attempt: Attempt) -> Statement:
-    """Write a row; it returns a row where there was none before."""
+    """Return the statement that inserts a row. It yields a row if the attempt is new."""
     return Statement(_INSERT, encode(attempt))
 
 
 def encode(attempt: Attempt) -> tuple[Value, ...]:
-    """The row of an attempt, in the order of `insert`."""
+    """Return the row of an attempt, in the order of `insert`."""
     return (
         clean(attempt.call_id),
         attempt.number,
@@ -113,14 +113,14 @@ def encode(attempt: Attempt) -> tuple[Value, ...]:
 
 
 def clean(value: str) -> str:
-    """Text that every database takes: a vendor's message may hold a NUL or half a character."""
+    """Return text that every database accepts: a vendor's message can have a NUL or half a character."""
     if value.isascii() and "\0" not in value:
         return value
     return value.replace("\0", "").encode(errors="replace").decode()
 
 
 def decode(row: Row) -> Attempt:
-    """The attempt of a row."""
+    """Return the attempt of a row."""
     return Attempt(
         call_id=text(row[0]),
         number=whole(row[1]),
@@ -152,18 +152,18 @@ def decode(row: Row) -> Attempt:
 
 
 def delete_lost(attempt: Attempt) -> Statement:
-    """Delete the row that says that an attempt is lost, and return it."""
+    """Return the statement that deletes the `lost` row of an attempt and yields it."""
     return Statement(_DELETE_LOST, (clean(attempt.call_id), attempt.number))
 
 
 def read_call(call_id: str) -> Script[list[Attempt]]:
-    """A call's attempts, first one first."""
+    """Return a call's attempts in order."""
     rows = yield from ask(_OF_CALL, clean(call_id))
     return [decode(row) for row in rows]
 
 
 def read_recent(limit: int, before: float | None, client: str | None = None) -> Script[list[Attempt]]:
-    """The latest attempts, newest first."""
+    """Return the latest attempts, newest first."""
     end = _EVER if before is None else before
     if client is None:
         rows = yield from ask(_RECENT, end, max(0, limit))
@@ -173,9 +173,9 @@ def read_recent(limit: int, before: float | None, client: str | None = None) -> 
 
 
 def read_calls(since: float | None, until: float | None, after: RecordedCall | None) -> Script[list[RecordedCall]]:
-    """The next calls of a period after one that was seen, oldest first; empty at its end."""
+    """Return the next calls of a period after the call `after`, oldest first; empty at its end."""
     began, last = (-_EVER, "") if after is None else (after.started_at, after.call_id)
-    first = max(-_EVER if since is None else since, began)  # the index finds its place by it
+    first = max(-_EVER if since is None else since, began)  # a bound for the index
     rows = yield from ask(_OF_CALLS, first, _EVER if until is None else until, began, last, _CHUNK)
     calls = groupby((decode(row) for row in rows), key=lambda attempt: attempt.call_id)
     return [_call(attempts) for _, attempts in calls]

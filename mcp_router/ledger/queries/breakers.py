@@ -1,4 +1,4 @@
-"""Who is being left alone, for all processes on the ledger."""
+"""Breakers that all processes on the ledger share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mcp_router.ledger.queries.statements import Row, Rows, Script, Statement, a
 from mcp_router.ledger.records import Breaker
 
 REMEMBERED_SECONDS = 3_600.0
-"""After so long a quiet time, earlier failures count no more."""
+"""Time after which earlier failures no longer count."""
 
 _LATER = "CASE WHEN excluded.open_until > breakers.open_until THEN excluded.{0} ELSE breakers.{0} END"
 _NOTE = (
@@ -22,27 +22,27 @@ _NOTE = (
 _OF_LATE = "SELECT scope, open_until, reason, failures, noted_at FROM breakers WHERE open_until > ? ORDER BY scope"
 
 
-def open_breakers(benches: Sequence[Breaker], now: float) -> tuple[Statement, ...]:
-    """Leave these alone; a later `until` wins, the larger number of failures stays."""
-    ordered = sorted(benches, key=lambda bench: bench.scope)  # one order everywhere: no two writers wait in a ring
+def open_breakers(opened: Sequence[Breaker], now: float) -> tuple[Statement, ...]:
+    """Return the statements that open breakers. The later end and the larger number of failures are stored."""
+    ordered = sorted(opened, key=lambda breaker: breaker.scope)  # one order for all writers prevents deadlocks
     return tuple(
-        Statement(_NOTE, (clean(bench.scope), float(bench.open_until), clean(bench.reason), bench.failures, now))
-        for bench in ordered
+        Statement(_NOTE, (clean(each.scope), float(each.open_until), clean(each.reason), each.failures, now))
+        for each in ordered
     )
 
 
 def select_recent(now: float) -> Statement:
-    """Ask who is being left alone, and who was of late."""
+    """Return the query for open and recently open breakers."""
     return Statement(_OF_LATE, (now - REMEMBERED_SECONDS,))
 
 
 def parse_breakers(rows: Rows, now: float) -> tuple[Breaker, ...]:
-    """Read what `of_late` found."""
-    return tuple(_bench(row, now) for row in rows)
+    """Return the breakers in the rows of `select_recent`."""
+    return tuple(_breaker(row, now) for row in rows)
 
 
 def claim_probe(scope: str, now: float, until: float) -> Script[bool]:
-    """Prolong a bench that has ended; only one of those who try finds it ended."""
+    """Extend a breaker whose cooldown has ended; return True for the first caller only."""
     rows = yield from ask(
         "UPDATE breakers SET open_until = ?, noted_at = ? WHERE scope = ? AND open_until <= ? RETURNING scope",
         float(until),
@@ -54,12 +54,12 @@ def claim_probe(scope: str, now: float, until: float) -> Script[bool]:
 
 
 def close(scope: str) -> Script[None]:
-    """It answered again."""
+    """Close the breaker of a scope."""
     yield from ask("DELETE FROM breakers WHERE scope = ?", clean(scope))
 
 
-def _bench(row: Row, now: float) -> Breaker:
+def _breaker(row: Row, now: float) -> Breaker:
     until, noted_at = real(row[1]), real(row[4])
-    if noted_at > now + MAX_CLOCK_SKEW_S:  # the clock jumped back: it lasts as long as it was meant to, from now
+    if noted_at > now + MAX_CLOCK_SKEW_S:  # the clock jumped back: the cooldown starts now
         until = now + until - noted_at
     return Breaker(scope=text(row[0]), open_until=until, reason=text(row[2]), failures=whole(row[3]))

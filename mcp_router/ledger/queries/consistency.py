@@ -1,4 +1,4 @@
-"""Do rows and rollups agree: the attempts of some days added up anew, beside what was kept of them."""
+"""Comparison of the rollups of some days with the sums of their attempts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BEFORE_ALL: Final = -(10**9)
 
 
 def _bucket(low: int, high: int) -> str:
-    """The number of the bucket that `micros` falls in, found by halving."""
+    """Return the SQL expression for the bucket of `micros`, a binary search."""
     if low == high:
         return str(low)
     middle = (low + high) // 2
@@ -54,20 +54,20 @@ _NOTHING: Final = [0] * (len(SUMS) + len(BUCKETS))
 
 
 class Difference(NamedTuple):
-    """A rollup that is not what its attempts add up to."""
+    """Rollup that differs from the sums of its attempts."""
 
     key: Key
     rows: list[int] | None
-    """`SUMS`, and then the histogram, as the attempts have them; None where there is no attempt."""
+    """`SUMS` and then the histogram, computed from the attempts; None if there is no attempt."""
     kept: list[int]
 
     @property
     def day(self) -> int:
-        """The UTC day it is of."""
+        """UTC day of the rollup."""
         return self.key[3]
 
     def describe(self) -> Iterator[str]:
-        """Say it in words."""
+        """Yield one sentence per difference."""
         rows = self.rows or _NOTHING
         for name, wanted, found in zip(SUMS, rows, self.kept, strict=False):
             if wanted != found:
@@ -83,7 +83,7 @@ class Difference(NamedTuple):
 
 
 def list_days() -> Script[list[int]]:
-    """The days that can be compared, first one first: those before had their rows dropped."""
+    """Return the days that can be compared, in order: those whose rows were not pruned."""
     facts, found = yield from end(
         Statement(_FACTS), Statement("SELECT DISTINCT day FROM attempts UNION SELECT DISTINCT day FROM rollups")
     )
@@ -92,8 +92,8 @@ def list_days() -> Script[list[int]]:
 
 
 def compare(first: int, last: int) -> Script[list[Difference]]:
-    """Where rows and rollups of the days from one to another disagree. More statements may follow."""
-    # By the index, which knows no days; a second more than the day itself, since its moments are rounded.
+    """Return where rows and rollups from `first` to `last` disagree. More statements can follow."""
+    # The index is by time, not by day. One second more on each side, because times are rounded.
     moments = (DAY_SECONDS * first - 1, DAY_SECONDS * (last + 1) + 1)
     facts, written, added = yield from tell(
         Statement(_FACTS), Statement(_FROM_ROWS, (*moments, first, last)), Statement(_FROM_ROLLUPS, (first, last))
@@ -114,7 +114,7 @@ def _find_first_kept_day(facts: Rows) -> int:
 
 
 def _added_up(groups: Rows) -> dict[Key, list[int]]:
-    """First by each dimension in turn, of which there are few values in a session, and then on every book."""
+    """Sum first by dimension, which has few values in a session, and then by the sessions of rollups."""
     of_values = defaultdict[tuple[Value, ...], list[int]](_NOTHING.copy)
     for session, model, use_case, tier, client, day, bucket, *sums in groups:
         more = [whole(value) for value in sums]

@@ -1,8 +1,8 @@
-"""Claiming money and rate before an attempt is sent: budgets, requests and tokens a minute, what vendors said is left.
+"""Holds of money and rate before an attempt is sent: budgets, requests and tokens per minute, vendors' rate limits.
 
-A hold is a lease: it counts until it expires or is settled. A claim is its trace in the last minute.
-When the clock jumps back, a lease made in what is now the future starts anew at the present, so that nobody's
-money is held longer than the lease says; a claim from further ahead than a minute counts no more.
+A hold is a lease: it counts until it expires or is settled. A claim records its requests and tokens in the last minute.
+If the clock jumps back, a hold from the future starts again at the current time, so no money is held longer than the
+lease. A claim more than 60 s ahead no longer counts.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _RATES = (
 
 
 def hold(claim: Hold, limits: Sequence[Budget], rate: RateLimit | None) -> Script[BudgetRefusal | RateRefusal | None]:
-    """Claim money and rate at once, or say what stands in the way and claim nothing."""
+    """Claim money and rate at once, or return why not and claim nothing."""
     amount, now = nano_from_hold(claim.amount_usd), claim.now
     provider = clean(claim.model).partition(":")[0] if rate is None else clean(rate.provider)
     applying = [limit for limit in limits if amount and limit.client in (None, claim.client)]
@@ -81,7 +81,7 @@ def hold(claim: Hold, limits: Sequence[Budget], rate: RateLimit | None) -> Scrip
 
 
 def end_hold(hold_id: str, tokens: int | None) -> tuple[Statement, Statement]:
-    """The hold of an attempt that is over, and its claim at the tokens it really took, where they are known."""
+    """Return the statements that end a hold and set its claim to the actual tokens, if they are known."""
     held = clean(hold_id)
     return (
         Statement(_END, (held,)),
@@ -96,7 +96,7 @@ def release(hold_id: str) -> Script[None]:
 
 
 def read_budgets(limits: Sequence[Budget], now: float) -> Script[list[BudgetStatus]]:
-    """How each budget stands."""
+    """Return each budget's spent and held money."""
     (money,) = yield from end(_select_money(limits, now, but_not=""))
     return [
         BudgetStatus(
@@ -107,12 +107,12 @@ def read_budgets(limits: Sequence[Budget], now: float) -> Script[list[BudgetStat
 
 
 def increase_budget(budget: str, extra_usd: Decimal, until: float, now: float) -> Script[None]:
-    """Let so much more be spent than a budget says until it resets, beside what was allowed before."""
+    """Add to a budget, and to earlier increases of it, until it resets."""
     yield from end(Statement(_ALLOW, (clean(budget), nano_from_hold(extra_usd), float(until), now)))
 
 
 def select_usage(now: float, counted: Sequence[str] | None) -> Statement | None:
-    """Ask what these providers were asked in the last minute, or all."""
+    """Return the query for requests and tokens in the last minute of these providers, or of all (None)."""
     if counted is not None and not counted:
         return None
     of = "" if counted is None else f"AND provider IN ({', '.join('?' * len(counted))}) "
@@ -122,7 +122,7 @@ def select_usage(now: float, counted: Sequence[str] | None) -> Statement | None:
 
 
 def parse_usage(rows: Rows) -> tuple[RateUsage, ...]:
-    """Read what `asked` found; providers that were not asked are left out."""
+    """Return the usage in the rows of `select_usage`, without providers that had no request."""
     return tuple(
         RateUsage(provider=text(row[0]), requests=whole(row[1]), tokens=whole(row[2]), oldest_at=real(row[3]))
         for row in rows
@@ -145,9 +145,8 @@ def _over_budget(claim: Hold, amount: int, limits: Sequence[Budget], money: Rows
 
 
 def _select_money(limits: Sequence[Budget], now: float, *, but_not: str) -> Statement | None:
-    """Ask what everybody and each client spent today and this month, what is held, and what may be spent beyond a
-    budget. In one statement: PostgreSQL shows all as of one moment, so that money on its way from held to spent is
-    never missed.
+    """Return the query for spent money of all and of each client today and this month, held money and budget
+    increases. One statement is one snapshot in PostgreSQL, so money that changes from held to spent is always counted.
     """
     if not limits:
         return None
@@ -158,7 +157,7 @@ def _select_money(limits: Sequence[Budget], now: float, *, but_not: str) -> Stat
 
 @cache
 def _select_money_of(clients: int) -> str:
-    # CROSS JOIN: SQLite then looks every owner up, instead of reading all rollups there are.
+    # CROSS JOIN makes SQLite look every owner up instead of reading all rollups.
     return (
         "SELECT column1, column2, CAST(SUM(CASE WHEN day = ? THEN cost_nano ELSE 0 END) AS BIGINT), "  # noqa: S608 - only question marks
         f"CAST(SUM(cost_nano) AS BIGINT) FROM (VALUES {', '.join([_EVERYBODY, *[_CLIENT] * clients])}) AS owners "
@@ -170,7 +169,7 @@ def _select_money_of(clients: int) -> str:
 
 
 def _balances(limits: Sequence[Budget], money: Rows) -> Iterator[tuple[Budget, int, int]]:
-    """Every budget as wide as it is now, spent and held."""
+    """Yield every budget with its increase, its spent and its held money."""
     of = {(text(row[0]), text(row[1])): (whole(row[2]), whole(row[3])) for row in money}
     all_held = sum(amount for (kind, _), (_, amount) in of.items() if kind == "held")
     for limit in limits:
@@ -189,7 +188,7 @@ def _resets_at(limit: Budget, now: float) -> float:
 
 
 def _window(claim: Hold, rate: RateLimit | None) -> Statement | None:
-    """Ask what a provider was asked in the last minute, where that is limited."""
+    """Return the query for a provider's last minute, or None if it has no rate limit."""
     if rate is None or (rate.requests_per_minute is None and rate.tokens_per_minute is None):
         return None
     now = claim.now
@@ -212,7 +211,7 @@ def _over_rate(claim: Hold, rate: RateLimit, rows: Rows) -> RateRefusal | None:
 
 
 def _wait(asked: Sequence[tuple[float, int]], wanted: int, allowed: int, now: float) -> float:
-    """Seconds until `wanted` fits beside what was asked, as the oldest leaves the window first."""
+    """Return the seconds until `wanted` fits within `allowed`, as the oldest requests leave the window."""
     if wanted > allowed:
         return math.inf
     count = sum(amount for _, amount in asked)

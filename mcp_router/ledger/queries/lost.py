@@ -1,4 +1,4 @@
-"""Holds whose lease is over: their process ended, so that the attempt counts at its bound."""
+"""Expired holds: their process ended, so the attempt is recorded at its upper bound."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _DETAIL: Final = "its process ended before the answer was recorded; it was bille
 
 
 def take(now: float) -> Statement:
-    """End the holds whose lease is over, and return what `record` needs."""
+    """Return the statement that ends expired holds and yields the rows for `record`."""
     return Statement(_TAKE, (now,))
 
 
 def record(taken: Rows) -> Script[None]:
-    """Record each as a lost attempt, unless the attempt is there. More statements can follow."""
+    """Record each expired hold as a lost attempt, unless the attempt is recorded. More statements can follow."""
     found = [_to_attempt(row) for row in taken]
     inserted = yield from tell(*map(attempts.insert, found))
     new = [attempt for attempt, rows in zip(found, inserted, strict=True) if rows]
@@ -32,12 +32,12 @@ def record(taken: Rows) -> Script[None]:
 
 
 def has_expired(now: float) -> Script[bool]:
-    """Return whether a lease is over."""
+    """Return whether any hold has expired."""
     return bool((yield from ask(f"SELECT 1 {_EXPIRED} LIMIT 1", now)))
 
 
 def settle_expired(now: float) -> Script[int]:
-    """Record every hold whose lease is over; return how many there were."""
+    """Record every expired hold; return how many there were."""
     (taken,) = yield from tell(take(now))
     yield from record(taken)
     yield from end()

@@ -1,4 +1,4 @@
-"""What became of attempts, as counts by cell and model: no prompt, no client, nothing but numbers."""
+"""Outcome counts of attempts by route and model, without prompts and clients."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mcp_router.ledger.records import OutcomeCounts, RouteOutcomes
 
 SEASON_DAYS = 30
 SEASONS = 3
-"""So many seasons count, this one included: models change, and one that failed gets another chance."""
+"""Seasons that count, including the current one. Older ones do not, because models change."""
 
 _COUNT = (
     "INSERT INTO outcomes (use_case, budget_tier, complexity, model, season, kept, rejected, pinned) "
@@ -23,20 +23,20 @@ _ALL = (
 )
 
 
-def count(cell: tuple[str, str, str], model: str, at: float, lesson: OutcomeCounts) -> Statement:
-    """Add what an attempt taught to its cell: use case, budget tier, complexity."""
-    return Statement(_COUNT, (*cell, model, _season(at), lesson.kept, lesson.rejected, lesson.pinned))
+def count(cell: tuple[str, str, str], model: str, at: float, counts: OutcomeCounts) -> Statement:
+    """Return the statement that adds counts to a model in a route: use case, budget tier, complexity."""
+    return Statement(_COUNT, (*cell, model, _season(at), counts.kept, counts.rejected, counts.pinned))
 
 
 def read_recent(now: float) -> Script[list[RouteOutcomes]]:
-    """What was learnt of late, in every cell."""
+    """Return recent outcome counts in every route."""
     season = _season(now)
     rows = yield from ask(_ALL, season - SEASONS, season)
-    return [_lesson(row) for row in rows]
+    return [_parse(row) for row in rows]
 
 
 def forget() -> Script[int]:
-    """Unlearn everything, and say of how many models in how many cells something was known."""
+    """Delete all outcome counts; return how many there were."""
     return len((yield from ask("DELETE FROM outcomes RETURNING model")))
 
 
@@ -44,7 +44,7 @@ def _season(at: float) -> int:
     return day_from_time(at) // SEASON_DAYS
 
 
-def _lesson(row: Row) -> RouteOutcomes:
+def _parse(row: Row) -> RouteOutcomes:
     return RouteOutcomes(
         use_case=text(row[0]),
         budget_tier=text(row[1]),

@@ -1,9 +1,8 @@
-"""Sums by UTC day and thing grouped by, kept beside the rows, so that a summary costs the same over any number of them.
+"""Rollups: sums by UTC day and dimension, so a summary costs the same for any number of attempts.
 
-A rollup row is one day of one value of one dimension (`model`, `client`, ...; `all` has one value), once for
-everybody (session ''), once for the session, and once for a client with a token. Providers are the models' sums
-by the part before the colon. Beside the sums stand as many columns as `latency` has buckets.
-Budgets read the same rows: there is no second book that could disagree.
+A rollup is one day of one value of one dimension (`model`, `client`, ...; `all` has one value). It exists once for all
+(session ''), once for the session, and once for a client with a token. A provider's sums are those of its models.
+After the sums there is one column per bucket of `latency_histogram`. Budgets read the same rows.
 """
 
 from __future__ import annotations
@@ -34,28 +33,28 @@ SUMS = (
     "answered_micros",
     "lost",
 )
-"""What a rollup row adds up, in the order of its columns; its histogram counts the answered attempts."""
+"""Sums of a rollup, in the order of its columns. Its histogram counts the answered attempts."""
 
 Key = tuple[str, str, str, int]
 
 DIMS = ("all", "model", "use_case", "budget_tier", "client")
 
 OWNERS = ("local", "cli")
-"""Clients that are whoever started the process, and see everything."""
+"""Clients of the user who started the process, which see all attempts."""
 
 
 def format_client_book(client: str) -> str:
-    """The `session` under which a client's own sums are kept; no session's name has a colon."""
+    """Return the `session` of a client's own rollups. No real session's name has a colon."""
     return f"client:{client}"
 
 
 def list_books(session: str, client: str) -> set[str]:
-    """The `session`s an attempt is added up under."""
+    """Return the `session` values of an attempt's rollups."""
     return {"", session} if client in OWNERS else {"", session, format_client_book(client)}
 
 
 def add(attempt: Attempt) -> Statement:
-    """Put an attempt on every rollup it belongs to."""
+    """Return the statement that adds an attempt to its rollups."""
     sessions, values, bucket = _books_of(attempt), _values_of(attempt), find_answer_bucket(attempt)
     timed = None if bucket is None else BUCKETS[bucket]
     return Statement(
@@ -65,14 +64,14 @@ def add(attempt: Attempt) -> Statement:
 
 
 def subtract_lost(attempt: Attempt) -> Statement:
-    """Take a lost attempt off its rollups: it was recorded after all."""
+    """Return the statement that subtracts a lost attempt, which was recorded after all, from its rollups."""
     sessions, values = _books_of(attempt), _values_of(attempt)
     sums = (-each for each in compute_sums(attempt))
     return Statement(_upsert(len(sessions), None), (day_from_time(attempt.started_at), *sums, *sessions, *values[1:]))
 
 
 def list_keys(attempt: Attempt) -> Iterator[Key]:
-    """Session, dimension, value and day of every rollup that an attempt belongs to."""
+    """Return session, dimension, value and day of every rollup of an attempt."""
     day, values = day_from_time(attempt.started_at), _values_of(attempt)
     return ((book, dim, value, day) for book in _books_of(attempt) for dim, value in zip(DIMS, values, strict=True))
 
@@ -87,19 +86,19 @@ def _values_of(attempt: Attempt) -> tuple[str, ...]:
 
 
 def find_answer_bucket(attempt: Attempt) -> int | None:
-    """Where an attempt stands in the histograms; only answers do."""
+    """Return the histogram bucket of an answered attempt; None for others."""
     return find_bucket(micros_from_seconds(attempt.seconds)) if attempt.outcome == "answered" else None
 
 
 def compute_sums(attempt: Attempt) -> tuple[int, ...]:
-    """What an attempt adds to `SUMS`."""
+    """Return the summands of an attempt, in the order of `SUMS`."""
     answered = attempt.outcome == "answered"
     cost = 0 if attempt.cost_usd is None else nano_from_cost(attempt.cost_usd)
     baseline = 0 if attempt.baseline_usd is None else nano_from_cost(attempt.baseline_usd)
     return (
         1,
         int(attempt.number == 1),
-        int(attempt.number == 2),  # noqa: PLR2004 - a call's second attempt makes it a call that fell back
+        int(attempt.number == 2),  # noqa: PLR2004 - the second attempt makes its call a fallback
         int(attempt.outcome in {"failed", "lost"}),
         int(answered),
         attempt.input_tokens or 0,
@@ -116,12 +115,12 @@ def compute_sums(attempt: Attempt) -> tuple[int, ...]:
 
 @cache
 def _upsert(books: int, bucket: str | None) -> str:
-    """Add the day's `SUMS` to so many books of `DIMS`, whose values follow (that of the whole is '')."""
+    """Return the SQL that adds a day's `SUMS` to the rollups of `DIMS` in so many sessions."""
     columns = (*SUMS, *(() if bucket is None else (bucket,)))
     added = ", ".join(f"{name} = rollups.{name} + excluded.{name}" for name in columns)
     one = ", ".join("1" if name == bucket else "?" for name in ("day", *columns))
     things = ", ".join(("('all', '')", *(f"('{dim}', ?)" for dim in DIMS[1:])))
-    # In one order everywhere: no two writers wait for each other in a ring.
+    # One order for all writers prevents deadlocks.
     return (
         f"INSERT INTO rollups (session, dim, value, day, {', '.join(columns)}) "  # noqa: S608 - only our own names
         f"SELECT books.column1, things.column1, things.column2, {one} "

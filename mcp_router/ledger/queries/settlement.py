@@ -1,4 +1,4 @@
-"""Writing an attempt down: row, rollups, the end of its hold, and whom to leave alone."""
+"""Settlement of an attempt: row, rollups, end of its hold, outcome counts and breakers."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from mcp_router.ledger.records import Attempt, Breaker, OutcomeCounts
 
 
 def settle(
-    hold_id: str | None, attempt: Attempt, benched: Sequence[Breaker], lesson: OutcomeCounts | None = None
+    hold_id: str | None, attempt: Attempt, opened: Sequence[Breaker], counts: OutcomeCounts | None = None
 ) -> Script[None]:
-    """All of it or nothing, and once: for a call and number that is there already, only the hold ends. It
-    replaces a row that says `lost`.
+    """Write everything once. If the attempt is already recorded, only its hold ends. A recorded attempt replaces its
+    `lost` row.
     """
     attempt = attempts.correct(attempt)
     known = attempt.input_tokens is not None and attempt.output_tokens is not None
     tokens = (attempt.input_tokens or 0) + (attempt.output_tokens or 0) if known else None
     ended = () if hold_id is None else holds.end_hold(hold_id, tokens)
-    # The hold goes first: whoever waits for its row then holds no rollup that another is waiting for.
+    # The hold ends first: a transaction that waits for its row has locked no rollup, so there is no deadlock.
     *_, written = yield from tell(*ended, attempts.insert(attempt))
     if not written:
         (lost,) = yield from tell(attempts.delete_lost(attempt))
@@ -28,5 +28,5 @@ def settle(
         yield from tell(rollups.subtract_lost(attempts.decode(lost[0])), attempts.insert(attempt))
     until = attempt.started_at + attempt.seconds
     cell = (attempts.clean(attempt.use_case), attempts.clean(attempt.budget_tier), attempts.clean(attempt.complexity))
-    taught = (outcomes.count(cell, attempts.clean(attempt.model), attempt.started_at, lesson),) if lesson else ()
-    yield from end(rollups.add(attempt), *taught, *breakers.open_breakers(benched, until))
+    taught = (outcomes.count(cell, attempts.clean(attempt.model), attempt.started_at, counts),) if counts else ()
+    yield from end(rollups.add(attempt), *taught, *breakers.open_breakers(opened, until))

@@ -1,7 +1,7 @@
-"""What a transaction says to a database, whichever it is: statements out, rows in, no I/O of its own.
+"""Scripts: transactions as generators that yield statements and receive rows, without I/O.
 
-A script is a generator, so that the same one runs in SQLite's worker thread and on PostgreSQL's async driver.
-SQL here is what both understand; a parameter is written `?`.
+The same script runs in SQLite's thread and on PostgreSQL's async driver. The SQL is the part that both support, with
+`?` for a parameter.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Literal, NamedTuple, TypeVar
 Value = str | int | float | None
 Row = tuple[Value, ...]
 Mode = Literal["read", "write", "exclusive", "still"]
-"""`read` sees one moment; `exclusive` admits one such transaction at a time, on all machines; while a `still` one runs,
-nobody writes an attempt or a rollup.
+"""`read` reads one snapshot. `exclusive` admits one such transaction at a time, on all machines. `still` blocks all
+writes of attempts and rollups.
 """
 
 
@@ -27,64 +27,64 @@ class Statement(NamedTuple):
 T = TypeVar("T")
 Rows = list[Row]
 Script = Generator[Sequence[Statement], Sequence[Rows], T]
-"""Yields statements to be run in order, is sent the rows of each, returns what the transaction found."""
+"""Generator that yields statements to run in order, receives the rows of each, and returns a result."""
 
 
 class Last(tuple[Statement, ...]):
-    """The last statements of a script: a database may end the transaction in one breath with them."""
+    """Last statements of a script, which a database can send together with COMMIT."""
 
     __slots__ = ()
 
 
 def ask(sql: str, *values: Value) -> Script[Rows]:
-    """Run one statement, the script's last, and get its rows."""
+    """Run one statement, the script's last, and return its rows."""
     (rows,) = yield from end(Statement(sql, values))
     return rows
 
 
 def tell(*statements: Statement | None) -> Script[Sequence[Rows]]:
-    """Run several statements in one go and get the rows of each; more may follow. For None there are none."""
+    """Run several statements in one round trip and return the rows of each; none for None. More can follow."""
     rows = iter((yield tuple(each for each in statements if each is not None)))
     return [[] if each is None else next(rows) for each in statements]
 
 
 def end(*statements: Statement | None) -> Script[Sequence[Rows]]:
-    """Run the script's last statements in one go and get the rows of each."""
+    """Run the script's last statements in one round trip and return the rows of each; none for None."""
     rows = iter((yield Last(each for each in statements if each is not None)))
     return [[] if each is None else next(rows) for each in statements]
 
 
 def text(value: Value) -> str:
-    """A column that is text and never null."""
+    """Return the value of a text column that is never null."""
     if not isinstance(value, str):
         raise TypeError(f"expected text, read {value!r}")
     return value
 
 
 def whole(value: Value) -> int:
-    """A column that is a whole number and never null."""
+    """Return the value of an integer column that is never null."""
     if not isinstance(value, int):
         raise TypeError(f"expected a whole number, read {value!r}")
     return value
 
 
 def real(value: Value) -> float:
-    """A column that is a number and never null."""
+    """Return the value of a number column that is never null."""
     if not isinstance(value, int | float):
         raise TypeError(f"expected a number, read {value!r}")
     return float(value)
 
 
 def text_or_none(value: Value) -> str | None:
-    """A column that is text or null."""
+    """Return the value of a text column, or None."""
     return None if value is None else text(value)
 
 
 def whole_or_none(value: Value) -> int | None:
-    """A column that is a whole number or null."""
+    """Return the value of an integer column, or None."""
     return None if value is None else whole(value)
 
 
 def real_or_none(value: Value) -> float | None:
-    """A column that is a number or null."""
+    """Return the value of a number column, or None."""
     return None if value is None else real(value)

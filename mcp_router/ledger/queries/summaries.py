@@ -33,7 +33,7 @@ _DIMS: Mapping[GroupBy | None, str] = {
 def summarize(
     *, since: float | None, until: float | None, session: str | None, group_by: GroupBy | None
 ) -> Script[Summary]:
-    """Totals of every UTC day that the period touches, and of its groups."""
+    """Return totals of every UTC day that the period touches, and of its groups."""
     days = (
         _FIRST_DAY if since is None else day_from_time(since),
         _LAST_DAY if until is None else first_day_after(until),
@@ -48,7 +48,7 @@ def summarize(
 
 
 def summarize_by_day(*, since: float, session: str | None, group_by: GroupBy) -> Script[dict[str, dict[str, Decimal]]]:
-    """What each group cost on each UTC day, in dollars by ISO day, from the day of `since` on."""
+    """Return the cost of each group by ISO day, in USD, from the day of `since` on."""
     rolled = yield from ask(_DAILY, clean(session or ""), _DIMS[group_by], day_from_time(since))
     name, nanos = _namer(group_by), defaultdict[str, defaultdict[str, int]](lambda: defaultdict(int))
     for value, day, cost in rolled:
@@ -60,7 +60,7 @@ def summarize_by_day(*, since: float, session: str | None, group_by: GroupBy) ->
 def _added_up(group_by: GroupBy | None) -> str:
     key = "day" if group_by == "day" else "value"
     sums = ", ".join(f"CAST(SUM({name}) AS BIGINT)" for name in (*SUMS, *BUCKETS))
-    # The whole has one value, '': naming it spares SQLite to sort the days.
+    # 'all' has one value, ''. With it in the condition SQLite need not sort the days.
     which = "session = ? AND dim = ? AND day >= ? AND day < ?" + (" AND value = ''" if group_by == "day" else "")
     return f"SELECT {key}, {sums} FROM rollups WHERE {which} GROUP BY {key}"  # noqa: S608 - only our own names
 

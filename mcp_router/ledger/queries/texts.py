@@ -1,4 +1,4 @@
-"""What was said in a conversation, word by word. Nothing is written here unless the user turned that on."""
+"""Stored conversations, for users who enabled `store_text`."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ _KEEP = (
 
 
 def store(client: str, call_id: str, said: str, now: float) -> Script[None]:
-    """Keep what a client said and heard up to a call."""
+    """Store a client's conversation up to a call."""
     yield from ask(_KEEP, clean(client), clean(call_id), now, clean(said))
 
 
 def read(client: str, call_id: str) -> Script[str | None]:
-    """What a client said and heard up to a call; None where it was not kept, or is another client's."""
+    """Return a client's conversation up to a call; None if there is none or it is another client's."""
     rows = yield from ask("SELECT said FROM texts WHERE client = ? AND call_id = ?", clean(client), clean(call_id))
     return text(rows[0][0]) if rows else None
 
 
 def drop(before: float) -> Statement:
-    """Drop what was kept before a moment."""
+    """Return the statement that deletes texts stored before a time."""
     return Statement("DELETE FROM texts WHERE kept_at < ?", (before,))

@@ -1,4 +1,4 @@
-"""Looking after the books: setting rollups anew, and dropping rows that nobody needs any more."""
+"""Upkeep: recomputing rollups and pruning rows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mcp_router.ledger.queries.rollups import SUMS
 from mcp_router.ledger.queries.statements import Script, Statement, ask, end
 
 CHUNK = 1_000
-"""Rows dropped in one transaction: a few milliseconds, so that calls under way are not kept waiting."""
+"""Rows deleted in one transaction: a few milliseconds, so calls in flight do not wait."""
 
 _KEEP_FROM: Final = (
     "INSERT INTO facts (name, value) VALUES ('kept_from_day', ?) ON CONFLICT (name) DO UPDATE SET "
@@ -32,8 +32,8 @@ _UNSET: Final = "DELETE FROM rollups WHERE session = ? AND dim = ? AND value = ?
 
 
 def rebuild(day: int) -> Script[list[Difference]]:
-    """Set the rollups of one day to what its attempts add up to, and say what they were. Nobody may write a row or a
-    rollup meanwhile.
+    """Set the rollups of one day to the sums of its attempts; return the differences. The transaction must block writes
+    of rows and rollups (`still`).
     """
     found = yield from compare(day, day)
     yield from end(
@@ -43,7 +43,7 @@ def rebuild(day: int) -> Script[list[Difference]]:
 
 
 def mark_pruned(day: int) -> Script[None]:
-    """Rows before a day are about to be dropped: their rollups stand alone from now on, a session's go with them."""
+    """Record that rows before `day` will be deleted, and delete their texts and the rollups of sessions."""
     yield from end(
         Statement(_KEEP_FROM, (day,)),
         Statement(f"DELETE FROM rollups WHERE {_OF_A_SESSION} AND day < ?", (day,)),  # noqa: S608 - only our own names
@@ -52,5 +52,5 @@ def mark_pruned(day: int) -> Script[None]:
 
 
 def drop(before: float) -> Script[int]:
-    """Drop one chunk of rows from before a moment and say how many there were."""
+    """Delete one chunk of rows from before a time; return how many there were."""
     return len((yield from ask(_DROP, before, CHUNK)))

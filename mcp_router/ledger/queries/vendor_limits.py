@@ -1,4 +1,4 @@
-"""What vendors' rate-limit headers said is left, shared by all processes until the vendor's own reset."""
+"""Rate limits in vendors' headers, shared by all processes until the vendor's reset."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _OF = (
 
 
 def store(scope: str, limits: Limits, now: float) -> Script[None]:
-    """Share what a vendor's headers said; the latest word replaces the one before."""
+    """Store a vendor's rate-limit headers, which replace earlier ones."""
     if limits.requests_left is None and limits.tokens_left is None:
         return
     yield from ask(
@@ -56,23 +56,23 @@ def store(scope: str, limits: Limits, now: float) -> Script[None]:
 
 
 def select_all() -> Statement:
-    """Ask for all that vendors' headers said."""
+    """Return the query for all vendors' rate limits."""
     return Statement(_ALL)
 
 
 def parse_limits(rows: Rows, now: float) -> tuple[VendorRateLimit, ...]:
-    """Read what of `words` still holds."""
+    """Return the limits in the rows of `select_all` that have not been reset."""
     return tuple(word for word in (_standing(row, now) for row in rows) if word is not None)
 
 
 def select_before(claim: Hold, provider: str) -> Statement:
-    """Ask what a vendor said of a provider and a model, and what was asked of them since."""
+    """Return the query for a vendor's limits of a provider and a model, with the requests since."""
     asked = (provider, clean(claim.id))
     return Statement(_OF, (*asked, *asked, provider, clean(claim.model), claim.now, claim.now))
 
 
 def check_vendor_limits(claim: Hold, provider: str, rows: Rows) -> RateRefusal | None:
-    """A refusal where the vendor itself said that nothing is left, or not enough with what was asked since."""
+    """Return a refusal if the vendor's limits and the requests since leave too little for the hold."""
     for row in rows:
         word, requests, tokens = _standing(row, claim.now), whole(row[8]), whole(row[9])
         if word is None:
@@ -94,8 +94,8 @@ def _refusal(provider: str, wait: float, limit: int | None, what: str) -> RateRe
 
 
 def _standing(row: Row, now: float) -> VendorRateLimit | None:
-    """What of it has not been reset yet. A word without a reset is nothing one could wait for; a word
-    from the future was spoken before the clock jumped back.
+    """Return the limits that have not been reset. A limit without a reset is ignored, because there is no time to wait
+    for. A limit from the future was stored before the clock jumped back.
     """
     noted_at, requests_reset, tokens_reset = real(row[1]), real_or_none(row[4]), real_or_none(row[7])
     requests = requests_reset is not None and requests_reset > now
