@@ -74,7 +74,7 @@ def test_a_configuration_may_be_named_before_the_command(
 
     error = capsys.readouterr().err
     assert str(config) in error
-    assert "providers.groq.base_url: " in error
+    assert "providers.groq.base_url" in error
 
 
 @pytest.mark.parametrize("columns", ["60", "80", "200"])
