@@ -40,10 +40,10 @@ _BPE: Any = import_module("rs_bpe.bpe")  # it ships no types
 _TOKENIZER = _BPE.openai.o200k_base()
 NOTE = (
     "This module keeps one responsibility and says so in its first line. It offers a handful of functions that take "
-    "frozen data and hand back frozen data, so that callers can run them side by side. Whatever may fail is told by an "
+    "frozen data and hand back frozen data, so callers can run them concurrently. Failures are reported by an "
     "error that names the file, the number and what to do next. Its helpers follow the function that calls them, and "
-    "nothing in it knows a vendor by name. Whoever changes it must mind that its results are written to the ledger: an "
-    "amount that nobody knows stays unknown, and is never counted as nothing."
+    "nothing in it knows a vendor by name. Changes must keep in mind that its results are written to the ledger: an "
+    "amount that is unknown stays unknown, and is never counted as nothing."
 )
 _CHARS_A_TOKEN = 4
 

@@ -79,7 +79,7 @@ class App:
 
     @cached_property
     def baseline(self) -> Baseline:
-        """The model that savings are told against."""
+        """The model that savings are measured against."""
         name = self.settings.configuration.baseline
         try:
             model = self.catalog.model(name)
@@ -109,13 +109,13 @@ class App:
         )
 
     async def current_catalog(self) -> Catalog:
-        """The catalog, with what local servers serve at the moment."""
+        """Return the catalog with the models of local servers at the moment."""
         return self.catalog if self.discovery is None else await self.discovery.catalog()
 
     @cached_property
     def connections(self) -> AdapterPool:
         """Adapters, each opened at first use."""
-        return AdapterPool(self.door)
+        return AdapterPool(self.provider_connection)
 
     @cached_property
     def learning(self) -> Feedback | None:
@@ -147,8 +147,8 @@ class App:
         )
         return Router(config=config, runner=runner)
 
-    def door(self, name: str) -> ProviderConnection:
-        """What it takes to reach a provider."""
+    def provider_connection(self, name: str) -> ProviderConnection:
+        """Return the key and address of a provider."""
         provider, said = self.catalog.provider(name), self.settings.provider(name)
         return ProviderConnection(
             provider=provider,
@@ -159,7 +159,7 @@ class App:
         )
 
     def _discovered_base_url(self, provider: Provider) -> str | None:
-        """Where a model that nobody lists is asked for: at the first server that was found."""
+        """Return the address for an unlisted local model: the first server that was found."""
         found = self.discovery.found if provider.servers and self.discovery else None
         return found.servers[0].base_url if found and found.servers else None
 

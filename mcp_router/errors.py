@@ -67,7 +67,7 @@ class UnknownNameError(BadInputError):
     kind = "unknown_name"
 
     def __init__(self, what: str, name: str, known: Iterable[str], *, hint: str = "") -> None:
-        """`what` is the kind of name, `known` are the names of that kind."""
+        """Take the kind of name, the name, and the known names of that kind."""
         names, name = list(known), name if len(name) <= _MAX_SHOWN_NAME else name[:_MAX_SHOWN_NAME] + "…"
         close = get_close_matches(name, names, n=3)
         guess = f" Did you mean {' or '.join(close)}?" if close else ""

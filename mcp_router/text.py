@@ -35,7 +35,7 @@ def to_compact_json(answer: object) -> str:
 
 
 def strip_controls(text: str) -> str:
-    """The text without what a terminal would obey or a reader not see; lines end with a newline alone.
+    """Remove control sequences and invisible characters; lines end with a newline alone.
 
     Joiners (U+200C, U+200D) stay: Persian and emoji need them.
     """

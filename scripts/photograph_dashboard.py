@@ -1,4 +1,4 @@
-"""Takes the pictures of the dashboard anew, in a real browser over a made-up month: `make pictures`."""
+"""Takes the pictures of the dashboard in a real browser, over a made-up month: `make pictures`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ TOKEN = "for-pictures-of-the-dashboard"  # noqa: S105 - opens nothing
 
 
 class Share(NamedTuple):
-    """What one model is asked for, how often, and what an answer of it costs."""
+    """One model's share of the calls, with cost and duration."""
 
     model: str
     use_case: str

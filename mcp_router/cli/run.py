@@ -44,7 +44,7 @@ def run(given: Namespace) -> int:
     except LedgerError as error:
         print(f"mcp-llm-router: {error}", file=sys.stderr)
         return FAILED
-    except BrokenPipeError:  # whoever read along, say `head`, has seen enough
+    except BrokenPipeError:  # the reader, for example `head`, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except KeyboardInterrupt:

@@ -68,7 +68,7 @@ class AttemptRunner:
     async def run(
         self, call: Call, candidate: Candidate, messages: tuple[Message, ...], remembered: dict[str, Breaker]
     ) -> Answered | Failed | BudgetRefusal | RateRefusal:
-        """Ask one candidate once. `remembered` are the benches known of, by scope; it is kept up to date."""
+        """Send one request to one candidate. `remembered` maps scopes to known breakers and is updated."""
         hold = self._hold(call, candidate)
         refusal = await self.ledger.hold(hold, self._budgets_for(call), self.rate_limits.get(candidate.model.provider))
         if refusal is not None:

@@ -1,4 +1,4 @@
-"""What travels through one `generate`: what is asked, the call while it runs, and how an attempt may end."""
+"""Types of one `generate`: the request, the call while it runs, and the results of an attempt."""
 
 from __future__ import annotations
 

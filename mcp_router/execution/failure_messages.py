@@ -79,7 +79,7 @@ def format_over_budget(refusal: BudgetRefusal) -> str:
     resets = datetime.fromtimestamp(refusal.resets_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
     return (
         f"The {limit.name} budget does not admit this call: limit {format_usd(limit.limit_usd)}, "
-        f"spent {format_usd(refusal.spent_usd)}, held by calls under way {format_usd(refusal.held_usd)}, "
+        f"spent {format_usd(refusal.spent_usd)}, held by calls in flight {format_usd(refusal.held_usd)}, "
         f"still free {format_usd(refusal.left_usd)}, and this call may cost {format_usd(refusal.wanted_usd)}; "
         f"it resets at {resets}. Next: {_advise_within_budget(refusal)}, "
         "or ask the user to raise the budget in the configuration."
@@ -89,7 +89,9 @@ def format_over_budget(refusal: BudgetRefusal) -> str:
 def _advise_within_budget(refusal: BudgetRefusal) -> str:
     if refusal.left_usd > 0:
         return "take a cheaper budget_tier, a lower max_output_tokens or max_cost_usd"
-    return "call again when calls under way have ended" if refusal.held_usd > 0 else "take a model that costs nothing"
+    return (
+        "call again when the calls in flight have ended" if refusal.held_usd > 0 else "take a model that costs nothing"
+    )
 
 
 def format_deadline(attempts: Sequence[Attempt], seconds: float) -> str:

@@ -33,9 +33,9 @@ _MAX_RATE_LIMIT_WAIT_S = 20.0
 _MAX_RETRY_WAIT_S = 5.0
 _MIN_RETRY_WAIT_S = 0.25
 _PRELOADED_CANDIDATES = 2
-"""Candidates whose SDKs are loaded while one is asked."""
+"""Next candidates whose SDKs are loaded before a request."""
 _MAX_REASKS = 1
-"""How often a model is asked again with what was wrong with its answer."""
+"""Re-asks of one model with its validation errors."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -258,7 +258,7 @@ def _is_kin(one: Model, other: Model) -> bool:
 
 
 def _is_rate(candidate: Candidate, world: RoutingState) -> bool:
-    opened = world.benches.get(f"model:{candidate.model.id}")
-    if f"provider:{candidate.model.provider}" in world.benches:
+    opened = world.breakers.get(f"model:{candidate.model.id}")
+    if f"provider:{candidate.model.provider}" in world.breakers:
         return False
     return opened is None or opened.reason == "rate_limit"

@@ -60,7 +60,7 @@ class Router:
             routes=self.config.routes,
             now=datetime.fromtimestamp(now, UTC),
             access=self.config.access(),
-            benches={scope: breaker for scope, breaker in remembered.items() if breaker.open_until > now},
+            breakers={scope: breaker for scope, breaker in remembered.items() if breaker.open_until > now},
             busy=rate_limits.find_rate_limited(standing, self.runner.rate_limits, now),
             unlisted=self.config.unlisted,
             baseline=self.runner.baseline,
@@ -87,7 +87,7 @@ class Router:
         deadline = anyio.current_time() + self.config.deadline_seconds
         world, remembered = await self.read_state(request.task)
         if request.ignores_breakers:
-            world = replace(world, benches={})
+            world = replace(world, breakers={})
         planned = plan(request.task, world)
         # The plan may have chosen the tier.
         request = replace(request, task=planned.task)

@@ -1,4 +1,4 @@
-"""Runs `generate` for whoever asks: reads what it names, asks the router, saves where told, hands back little."""
+"""Runs `generate`: reads files, runs the call, saves the answer, returns a small result."""
 
 from __future__ import annotations
 

@@ -192,7 +192,7 @@ def _add_files(ready: _Draft, reading: ReadResult, *, files_first: bool) -> _Dra
 
 
 def _shared_prefix(ready: _Draft) -> str:
-    """The part of a prompt that other calls may begin with too."""
+    """Return the part of a prompt that other calls can start with too."""
     first = ready.messages[0].content[: ready.messages[0].shared_chars] if ready.messages else ""
     return (ready.system or "") + first
 

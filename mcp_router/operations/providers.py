@@ -160,8 +160,8 @@ def _describe_status(provider: Provider, state: RoutingState) -> StatusView:
 def describe_trouble(provider: Provider, state: RoutingState) -> str | None:
     """Return why an available provider is degraded, or None."""
     scopes = _list_scopes(provider, state)
-    breakers = [breaker for scope, breaker in state.benches.items() if scope in scopes]
-    breakers += [breaker for scope, breaker in state.benches.items() if scope.startswith(f"model:{provider.name}:")]
+    breakers = [breaker for scope, breaker in state.breakers.items() if scope in scopes]
+    breakers += [breaker for scope, breaker in state.breakers.items() if scope.startswith(f"model:{provider.name}:")]
     if breakers:
         return _describe_breaker(breakers[0], state.now.timestamp())
     if provider.name in state.busy:

@@ -43,7 +43,7 @@ class Catalog:
 
     @classmethod
     def with_shipped(cls, own: Iterable[Provider] = ()) -> Self:
-        """The shipped providers and the user's own; one that has a shipped provider's name replaces it."""
+        """Combine the shipped providers and the user's own; one that has a shipped provider's name replaces it."""
         catalog = cls(())
         catalog.providers = _MergedProviders({provider.name: provider for provider in own})
         return catalog
@@ -52,7 +52,7 @@ class Catalog:
         """One provider.
 
         Raises:
-            UnknownNameError: Nobody has this name.
+            UnknownNameError: No model has this name.
         """
         try:
             return self.providers[name]
@@ -61,7 +61,7 @@ class Catalog:
             hint = f"A model is written provider:model, so {' or '.join(hosts)}." if hosts else ""
             raise UnknownNameError("provider", name, self.providers, hint=hint) from None
 
-    def model(self, id: str) -> Model:  # noqa: A002 -- the house's word
+    def model(self, id: str) -> Model:  # noqa: A002 - a model's id is the field's word
         """One model by `provider:name`, or by an alias of its provider's.
 
         Raises:
@@ -75,7 +75,7 @@ class Catalog:
             self._found[id] = found
         return found
 
-    def model_or_unlisted(self, id: str) -> Model:  # noqa: A002 -- the house's word
+    def model_or_unlisted(self, id: str) -> Model:  # noqa: A002 - a model's id is the field's word
         """Return the same, or a model of an unknown price for a name that its provider can well serve.
 
         Raises:
@@ -95,7 +95,7 @@ class Catalog:
             yield from provider.models
 
     def stand_ins(self, model: Model) -> tuple[Model, ...]:
-        """What other providers serve in a model's place, best first: its own family (same generation
+        """Return what other providers serve in a model's place, best first: its own family (same generation
         first, a steady price before a volatile one, then the cheapest), then its lineage within reach.
         """
         family = [other for other in self._families.get(model.family, ()) if other.provider != model.provider]
@@ -118,7 +118,7 @@ class Catalog:
 
         return (*sorted(family, key=nearest), *sorted(lineage, key=nearest))
 
-    def _provider_of(self, id: str) -> Provider:  # noqa: A002 -- the house's word
+    def _provider_of(self, id: str) -> Provider:  # noqa: A002 - a model's id is the field's word
         name, colon, model = id.partition(":")
         if not colon or not model:
             raise UnknownNameError(
@@ -126,7 +126,7 @@ class Catalog:
             )
         return self.provider(name)
 
-    def _find(self, provider: Provider, id: str) -> Model | None:  # noqa: A002 -- the house's word
+    def _find(self, provider: Provider, id: str) -> Model | None:  # noqa: A002 - a model's id is the field's word
         name = id.partition(":")[2]
         return next((model for model in provider.models if name == model.name or name in model.aliases), None)
 

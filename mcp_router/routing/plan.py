@@ -178,18 +178,20 @@ def _closed(model: Model, state: RoutingState) -> Rejection | None:
     if not model.name:
         reason = f"no model of {model.provider} is known: name one as {model.provider}:MODEL"
         return Rejection(model=model.id, kind="unknown", reason=reason)
-    breaker = state.benches.get(access.key_scope)
+    breaker = state.breakers.get(access.key_scope)
     if breaker is None:
         return None
     return Rejection(
-        model=model.id, kind="breaker_open", reason=f"its key is benched {_until(breaker, state)}: {breaker.reason}"
+        model=model.id,
+        kind="breaker_open",
+        reason=f"the breaker of its key is open {_until(breaker, state)}: {breaker.reason}",
     )
 
 
 def _held_back(model: Model, state: RoutingState) -> Rejection | None:
     for scope in (f"model:{model.id}", f"provider:{model.provider}"):
-        if (breaker := state.benches.get(scope)) is not None:
-            reason = f"benched {_until(breaker, state)}: {breaker.reason}"
+        if (breaker := state.breakers.get(scope)) is not None:
+            reason = f"its breaker is open {_until(breaker, state)}: {breaker.reason}"
             seconds = breaker.open_until - state.now.timestamp()
             return Rejection(model=model.id, kind="breaker_open", reason=reason, wait_seconds=seconds)
     if (seconds := state.busy.get(model.id, state.busy.get(model.provider))) is not None:

@@ -39,18 +39,18 @@ class TokenPrices:
     caches_unasked: bool
 
     def output_price(self, *, thinking: bool) -> Decimal:
-        """What output costs, as the model thinks or not."""
+        """Return the output price, with or without thinking."""
         return self.thinking_output_mtok if thinking else self.output_mtok
 
     def max_input_price(self, input_tokens: int, *, cache_writes: bool) -> Decimal:
-        """The most an input token can cost."""
+        """Return the highest price of an input token."""
         if cache_writes or (self.caches_unasked and input_tokens >= MIN_CACHED_TOKENS):
             return max(self.input_mtok, self.cache_write_mtok)
         return self.input_mtok
 
 
 def find_token_prices(provider: Provider, model: Model, at: datetime, input_tokens: int) -> TokenPrices | None:
-    """What tokens cost at a moment, for a prompt of this size; None where nobody knows.
+    """Return the token prices at a moment for a prompt of this size; None if unknown.
 
     DeepSeek decides by the moment a request completes: https://api-docs.deepseek.com/quick_start/pricing
     """
@@ -67,7 +67,7 @@ def find_token_prices(provider: Provider, model: Model, at: datetime, input_toke
 def compute_cost(
     provider: Provider, model: Model, usage: Usage, *, at: datetime, thinking: bool
 ) -> tuple[Decimal | None, CostSource]:
-    """What a request that completed at `at` cost, and who says so. The vendor's own word wins."""
+    """Return the cost of a request that completed at `at`, and its source. The vendor's own figure wins."""
     if usage.reported_cost_usd is not None:
         return usage.reported_cost_usd, "reported"
     rates = find_token_prices(provider, model, at, usage.input_tokens)
@@ -123,7 +123,7 @@ class PriceSchedule:
     """Every price that may hold, with every multiple of it that may."""
 
     def quote(self, input_tokens: int, *, searches: int, thinking: bool, cache_writes: bool = False) -> Quote | None:
-        """Quote one prompt; None where nobody knows what its searches cost.
+        """Quote one prompt; None if the cost of its searches is unknown.
 
         `cache_writes` says that the request asks for its prompt to be cached, which some vendors bill.
         """
@@ -148,7 +148,7 @@ class PriceSchedule:
 
 
 def find_price_schedule(provider: Provider, model: Model, starts: datetime, ends: datetime) -> PriceSchedule | None:
-    """Find what a model may ask between two moments; None where at one of them nobody knows."""
+    """Find the highest prices between two moments; None if one of them is unknown."""
     prices = _prices(provider, model)
     if provider.peak is None and prices and all((price.since, price.until) == (None, None) for price in prices):
         return PriceSchedule(provider, model, tuple((price, ONE) for price in prices))  # at all times the same
@@ -209,7 +209,7 @@ def _is_peak(peak: PeakHours, moment: datetime) -> bool:
 
 
 def _factors(peak: PeakHours, first: datetime, last: datetime) -> Iterator[Decimal]:
-    """The multiples that may hold between two moments: those at both ends, and those at each boundary between."""
+    """Return the multiples that can apply between two moments: at both ends, and at each boundary between."""
     moments = [first, last]
     day = datetime(first.year, first.month, first.day, tzinfo=UTC)
     while day <= last:

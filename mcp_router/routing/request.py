@@ -61,7 +61,7 @@ class RoutingState:
     routes: RoutingTable
     now: datetime
     access: Mapping[str, Access]
-    benches: Mapping[str, Breaker] = field(default_factory=dict[str, Breaker])
+    breakers: Mapping[str, Breaker] = field(default_factory=dict[str, Breaker])
     """By scope; only those that are open."""
     busy: Mapping[str, float] = field(default_factory=dict[str, float])
     """By provider or model: seconds until a rate limit admits the next request."""

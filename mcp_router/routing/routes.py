@@ -1,4 +1,4 @@
-"""Which models are asked for what: use case x tier -> candidates, as shipped and as the user changed it."""
+"""The routing table: use case and tier to models, as shipped and as the user changed it."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class RoutingTable:
     routes: Mapping[tuple[UseCase, Tier], Route]
 
     def route(self, use_case: UseCase, tier: Tier) -> tuple[RouteEntry, ...]:
-        """The candidates of a cell, first one first."""
+        """Return the entries of a route, in order."""
         return self.routes[use_case, tier].entries
 
     def is_shipped(self, use_case: UseCase, tier: Tier) -> bool:
@@ -111,7 +111,7 @@ class RoutingTable:
     def merge(
         self, overrides: Mapping[str, Mapping[str, Sequence[str | Mapping[str, str]]]], *, file: str = "config.toml"
     ) -> RoutingTable:
-        """The same table with the cells replaced that `overrides` names.
+        """Return the table with the routes that `overrides` names replaced.
 
         Raises:
             ConfigError: A use case, a tier or a key is unknown.
@@ -137,7 +137,7 @@ class RoutingTable:
 
 @cache
 def load_shipped() -> RoutingTable:
-    """The table this package comes with."""
+    """Load the shipped table."""
     text = (files("mcp_router.routing") / SHIPPED).read_text("utf-8")
     tables = tomllib.loads(text, parse_float=Decimal)
     return RoutingTable(

@@ -30,7 +30,7 @@ class BudgetIncrease:
         self.answers = 0
         """How many answers were recorded."""
         self.asking = anyio.Lock()
-        """Held while the user is asked: once for all calls that reach a budget together."""
+        """Held during a question to the user, so calls that reach a budget together share it."""
 
     def can_ask(self, budget: str) -> bool:
         """Whether the user can be asked: not about a budget of 0, nor again after a no."""

@@ -36,7 +36,7 @@ async def run_within_budgets(
 ) -> Mapping[str, object] | types.InputRequiredResult:
     """Run a tool. If a budget refuses it, ask the user once, and run it again after a yes.
 
-    Hosts of 2026-07-28 get the question as a result and call again with the answer; older ones are asked while the
+    Hosts of 2026-07-28 get the question as a result and call again with the answer; older ones get it while the
     call waits.
 
     Raises:

@@ -74,7 +74,7 @@ _NOT_IN_LABELS = frozenset(
 
 _EXAMPLES: Mapping[str, tuple[str, str]] = {
     "positive": ("The staff were kind and everything was perfect.", "I am so happy with it, it works great."),
-    "negative": ("It stopped working and nobody helped me.", "A waste of time, I am very disappointed."),
+    "negative": ("It stopped working and no one helped me.", "A waste of time, I am very disappointed."),
     "neutral": ("The shop opens at nine and closes at six.", "The parcel weighs two kilos."),
     "positif": ("Le personnel était gentil et tout était parfait.", "Je suis très content, ça marche bien."),
     "négatif": ("Ça ne marche plus et personne ne m'a aidé.", "Une perte de temps, très décevant."),

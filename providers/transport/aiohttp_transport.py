@@ -22,12 +22,12 @@ _OF_THE_ENCODING = frozenset((b"content-encoding", b"content-length"))
 
 
 def create_transport() -> httpx2.AsyncBaseTransport | None:
-    """What an SDK's client sends through; None where the environment names a proxy, which is the client's to find."""
+    """Return the client for an SDK; None if the environment names a proxy, which the SDK finds itself."""
     return None if _has_proxy() else AiohttpTransport()
 
 
 def create_client() -> httpx2.AsyncClient | None:
-    """What an SDK builds and sends its requests with; None where the environment names a proxy."""
+    """Return the transport for an SDK's requests; None if the environment names a proxy."""
     return None if _has_proxy() else AiohttpClient()
 
 

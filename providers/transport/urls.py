@@ -36,7 +36,7 @@ def strip_version(base_url: str) -> str:
 
 
 def to_gemini_native_url(base_url: str) -> str:
-    """The native endpoint beside Gemini's OpenAI-compatible one."""
+    """Return the native endpoint beside Gemini's OpenAI-compatible one."""
     return base_url.removesuffix("/openai")
 
 

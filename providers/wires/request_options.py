@@ -11,7 +11,7 @@ from providers.completion import Attachment, Effort, Prompt
 from providers.transport.payload import to_list, to_mapping
 
 SchemaMode = Literal["json_schema", "json_object", "words", "none"]
-"""How a model is asked for JSON: by one of two fields, in words, or not at all."""
+"""How JSON is requested from a model: by one of two fields, in words, or not at all."""
 
 _STRICT_KEYWORDS = {
     *("type", "properties", "required", "additionalProperties", "items", "enum", "const", "anyOf", "$ref", "$defs"),

@@ -13,7 +13,7 @@ from mcp_router.server.stdio import serve_stdio
 
 
 async def run(app: App, given: Namespace) -> int:
-    """Serve until the host hangs up, or until it is told to stop."""
+    """Serve until the host hangs up, or until a signal stops it."""
     if given.transport == "stdio":
         server = create_server(app)
         _leave_alone_what_stays()

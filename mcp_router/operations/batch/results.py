@@ -1,4 +1,4 @@
-"""What came of each file of a call over many, and how that is told in few tokens."""
+"""Results of each file of a batch, in few tokens."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class BatchResults:
         self._list(item, {"warning": f"skipped: {error.found}"}, notable=True)
 
     def record_failure(self, item: BatchItem, error: RouterError | LedgerError) -> None:
-        """Count a file that nobody answered; the same error is told once."""
+        """Count a failed file; the same error is listed once."""
         self.failed += 1
         name = item.found.name
         self.first_failure = self.first_failure or (name, error)

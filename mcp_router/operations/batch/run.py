@@ -1,4 +1,4 @@
-"""Runs one prompt on many files at once: a call a file, side by side, each saved as it is answered."""
+"""Runs one prompt over many files: one call for each file, concurrently, each saved when it is answered."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ from mcp_router.operations.prepare import (
 from mcp_router.text import strip_controls
 
 MAX_CONCURRENT_CALLS = 8
-"""Calls under way at the same time."""
+"""Calls in flight at the same time."""
 
 _MAX_WAIT_WITHOUT_ANSWER_S = 180.0
-"""Seconds without any answer after which a batch gives up waiting for models at their limit or benched."""
+"""Seconds without any answer after which a batch gives up waiting for models at a limit or behind an open breaker."""
 _MIN_WAIT_S = 0.25
 _MAX_RESULT_TOKENS = 20_000
 """Tokens of answers that one result may hold: hosts refuse results not much longer."""
@@ -54,7 +54,7 @@ async def run_batch(app: App, arguments: GenerateArguments, *, client: str, on_p
         RouterError: Not one file could be answered.
     """
     each = await prepare_batch(app, arguments, client=client)
-    await app.router.plan(each.task)  # an unknown name is told before anything is begun
+    await app.router.plan(each.task)  # reports an unknown name before anything starts
     with limit_preparation(app.settings.configuration.deadline_s):
         items = await _plan_items(app, arguments, each)
     outcomes = BatchResults(id=new_call_id(), total=len(items), pattern=_name_pattern(items[0]))
@@ -229,7 +229,7 @@ class _BatchRun:
                 await anyio.sleep(max(_MIN_WAIT_S, failure.retry_after))
                 return True
             case BudgetExceededError():
-                # What calls under way hold is more than they will cost.
+                # Calls in flight hold more than they will cost.
                 return await self.shared_budget.wait_for_another_end(grant)
             case _:
                 return False

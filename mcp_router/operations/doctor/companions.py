@@ -42,7 +42,7 @@ async def _check_local_servers(app: App) -> list[Finding]:
         return [
             Finding(state="ok" if one.models else "note", what="local", found=_describe_server(one)) for one in servers
         ]
-    where = app.door("local").base_url or format_usual_addresses(local)
+    where = app.provider_connection("local").base_url or format_usual_addresses(local)
     return [
         Finding(
             state="note",
