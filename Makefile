@@ -42,6 +42,7 @@ lint: .venv/.dev
 	@$(BIN)/ruff format --check
 	@$(BIN)/pyright --pythonpath $(BIN)/python
 	@$(BIN)/lint-imports
+	@$(BIN)/python -P scripts/check_words.py
 
 format: .venv/.dev
 	@$(BIN)/ruff check --fix

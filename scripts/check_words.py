@@ -13,9 +13,13 @@ _AVOIDED = (
     *("whoever", "nobody", "somebody", "whom", "anew", "amiss", "meanwhile"),
 )
 _PHRASES = (r"in\s+vain", r"held\s+to\s+by", r"(?:is|are)\s+(?:told|asked)", r"side\s+by\s+side", r"under\s+way")
-_PATTERN = re.compile(rf"(?<!make )\b(?:{'|'.join((*_AVOIDED, *_PHRASES))})\b", re.IGNORECASE)
+_PATTERN = re.compile(rf"(?<!make )(?<!-)\b(?:{'|'.join((*_AVOIDED, *_PHRASES))})\b", re.IGNORECASE)
 _SUFFIXES = (".py", ".md", ".toml", ".yml", ".yaml", ".js", ".css", ".html", ".json")
 _DATA = ("benchmarks/inference/", "mcp_router/routing/inference/", "examples/tickets/", "tests/", "LICENSE")
+_ALLOWED = {
+    ("mcp_router/ledger/migrations.py", "leeway"),  # the name of a table
+    ("mcp_router/ledger/queries/holds.py", "leeway"),
+}
 _SELF = ("scripts/check_words.py", "docs/glossary.md")
 
 
@@ -32,7 +36,8 @@ def main() -> None:
 def uses_in(name: str) -> list[str]:
     """Return the uses in a file, one line each."""
     lines = Path(name).read_text("utf-8").splitlines()
-    return [f"{name}:{number}: {found[0]}" for number, line in enumerate(lines, 1) for found in _PATTERN.finditer(line)]
+    uses = [(number, found[0]) for number, line in enumerate(lines, 1) for found in _PATTERN.finditer(line)]
+    return [f"{name}:{number}: {word}" for number, word in uses if (name, word) not in _ALLOWED]
 
 
 if __name__ == "__main__":

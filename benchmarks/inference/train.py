@@ -204,7 +204,7 @@ def packed(sheet: fit.Sheet, where: fit.Space, w: np.ndarray, b: np.ndarray, set
 
 
 def main() -> None:
-    """Validates, then trains on everything and writes what ships."""
+    """Validate, then train on everything and write what ships."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--data", type=Path, required=True, help="the folder of the development data")
     arguments.add_argument("--processes", type=int, default=2, help="how many sources are left out at a time")
