@@ -46,7 +46,8 @@ def classify(
     routes: RoutingTable,
     *,
     providers: Container[str],
-    cost_limits_usd: Sequence[Decimal | None] = (),
+    per_call_usd: Decimal | None = None,
+    budgets_usd: Sequence[Decimal] = (),
     files_characters: int = 0,
     file_names: Sequence[str] = (),
     shared_prefix: bool = False,
@@ -54,16 +55,17 @@ def classify(
 ) -> RoutingRequest:
     """Infer what the caller left out, and record it in `inferred`.
 
-    `cost_limits_usd` are the budgets that no call may exceed, in US dollars. `files_characters` is how much of the last
-    message is files, whose words say nothing of what is wanted; their names do. `prefer` is the model that answered
-    the conversation so far, `providers` the names that a pinned model may begin with.
+    `per_call_usd` bounds every call and `budgets_usd` are the budgets that hold for it, in US dollars.
+    `files_characters` is how much of the last message is files, whose words say nothing of what is wanted; their names
+    do. `prefer` is the model that answered the conversation so far, `providers` the names that a pinned model may begin
+    with.
     """
     system, messages = said
     choice = _choose(arguments, said, files_characters, file_names)
     tiers: tuple[Tier, ...] = choice.tiers or (routes.use_cases[choice.use_case].default_tier,)
     ceiling_usd = max(routes.ceilings[tier] for tier in tiers)
     schema = "" if arguments.response_schema is None else json.dumps(arguments.response_schema, ensure_ascii=False)
-    limits = [limit for limit in (arguments.max_cost_usd, *cost_limits_usd) if limit is not None]
+    limits = [limit for limit in (arguments.max_cost_usd, per_call_usd) if limit is not None]
     typical = routes.use_cases[choice.use_case].typical_usage
     return RoutingRequest(
         use_case=choice.use_case,
@@ -76,6 +78,7 @@ def classify(
         pin=canonical_model(arguments.model, providers) if arguments.model is not None else None,
         prefer=prefer,
         ceiling_usd=min((ceiling_usd, *limits)),
+        smallest_budget_usd=min(budgets_usd, default=None),
         requirements=Requirements(
             input_tokens=tokens.estimate_prompt(system, messages, schema) if messages else typical.input_tokens,
             max_input_tokens=tokens.max_prompt_tokens(system, messages, schema) if messages else None,

@@ -225,10 +225,8 @@ def _infer_task(app: App, arguments: RouteArguments, ready: _Draft) -> PreparedC
         (ready.system, ready.messages),
         app.routes,
         providers=app.catalog.providers,
-        cost_limits_usd=(
-            app.settings.configuration.budgets.per_call_usd,
-            *(limit.limit_usd for limit in app.settings.limits() if limit.client in (None, ready.client)),
-        ),
+        per_call_usd=app.settings.configuration.budgets.per_call_usd,
+        budgets_usd=[limit.limit_usd for limit in app.settings.limits() if limit.client in (None, ready.client)],
         files_characters=ready.files_characters,
         file_names=ready.file_names,
         shared_prefix=ready.shared_prefix,

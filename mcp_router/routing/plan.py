@@ -59,6 +59,15 @@ def plan(request: RoutingRequest, state: RoutingState) -> Plan:
     Raises:
         UnknownNameError: The pin names a provider or model that does not exist.
     """
+    budget = request.smallest_budget_usd
+    if budget is not None and budget < request.ceiling_usd:
+        within = _plan_in_tiers(replace(request, ceiling_usd=budget), state)
+        if within.candidates:
+            return within
+    return _plan_in_tiers(request, state)
+
+
+def _plan_in_tiers(request: RoutingRequest, state: RoutingState) -> Plan:
     *lower, last = request.tiers or (request.budget_tier,)
     for tier in lower:
         found = _plan_at(tier, request, state)

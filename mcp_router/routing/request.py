@@ -34,6 +34,8 @@ class RoutingRequest:
     """Tiers to try in this order until a model fits; empty if only `budget_tier` counts."""
     reasons: tuple[str, ...] = ()
     """What was read, and why this use case, complexity and tier."""
+    smallest_budget_usd: Decimal | None = None
+    """The smallest budget that holds for the call: models above it are planned only if no model is within it."""
     ceiling_usd: Decimal
     """The most that the call may cost, in US dollars; with several tiers that of the last one."""
     requirements: Requirements

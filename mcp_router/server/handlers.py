@@ -230,9 +230,9 @@ async def _explain_route(app: App, given: Json, ctx: Context, _progress: Progres
 
 
 async def _cost_summary(app: App, given: Json, ctx: Context, _progress: ProgressReporter) -> Mapping[str, object]:
-    return await costs.summarize_costs(
-        app, parse_arguments(CostArguments, given), caller=caller_from_request(ctx.request)
-    )
+    arguments = parse_arguments(CostArguments, given)
+    report = await costs.summarize_costs(app, arguments, caller=caller_from_request(ctx.request))
+    return arguments.warn_of_ignored(report)
 
 
 _TOOLS: dict[str, Tool] = {

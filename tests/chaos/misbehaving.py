@@ -26,14 +26,14 @@ Ask = Callable[[str, Json], Awaitable[Said]]
 _SPARE = "/together/"
 _TIMEOUT = 8
 """Seconds that one attempt may take here."""
-_CALLERS_MISTAKES = (400, 422)
-"""Nobody else would take these requests either."""
+_UNNAMED_MISTAKES = (400, 422)
+"""Tried once at another provider: nothing says that the caller is to blame."""
 _TOO_LONG = 413
 """Only somebody with a larger window may take it, if there is one."""
 _BENCHED = (401, 402, 403, 404, 408, 409, 410, 500, 502, 503, 504, 529)
 
 REFUSALS: tuple[Json, ...] = (
-    *({"type": "fail", "status": status} for status in (*_CALLERS_MISTAKES, _TOO_LONG, *_BENCHED)),
+    *({"type": "fail", "status": status} for status in (*_UNNAMED_MISTAKES, _TOO_LONG, *_BENCHED)),
     {"type": "fail", "status": 429, "retry_after": 0.3},
     {"type": "fail", "status": 429, "retry_after": 30},
     {"type": "delay", "seconds": 0.2},
@@ -142,11 +142,10 @@ async def _met(ground: Ground, vendor: Vendor) -> bool:
 
 def _judge(seen: _Seen, figures: Figures, fault: Json, said: Said, where: str) -> None:
     seen.calls += 1
-    mistake = fault.get("status") in _CALLERS_MISTAKES
     if said.error:
         seen.told[said.answer.get("error", {}).get("kind") or said.text.partition(":")[0]] += 1
         figures.demand(said.text.strip() and "Traceback" not in said.text, f"{where}: no words but {said.text[:80]!r}")
-        nobody_else = mistake or fault.get("status") == _TOO_LONG or ", alone," in where
+        nobody_else = fault.get("status") == _TOO_LONG or ", alone," in where
         figures.demand(nobody_else, f"{where}: nobody else was asked: {said.text[:160]}")
         return
     seen.answered.add(said.answer["call_id"])
@@ -154,7 +153,6 @@ def _judge(seen: _Seen, figures: Figures, fault: Json, said: Said, where: str) -
     whole = said.answer["text"] == f"Mock response from {said.answer['model'].partition(':')[2]}."
     owned_up = said.answer["finish_reason"] == "length"
     figures.demand(whole or owned_up, f"{where}: {said.answer['text']!r} was taken for an answer")
-    figures.demand(not mistake, f"{where}: a caller's mistake was sent on")
 
 
 def _off_the_bench(room: Path, vendor: Vendor) -> None:

@@ -199,17 +199,17 @@ def test_free_remote_models_answer_with_a_budget_of_0(use_case: UseCase) -> None
     assert made.candidates or use_case == "web_research"
 
 
-def test_a_budget_caps_the_ceiling_of_every_call() -> None:
-    arguments = RouteArguments(prompt="Hi", use_case="analysis")
+def test_models_within_the_smallest_budget_are_planned_first() -> None:
+    arguments = RouteArguments(prompt="Hi", use_case="conversation")
     request = classify(
         arguments,
         to_conversation(arguments),
         SHIPPED,
         providers=CATALOG.providers,
-        cost_limits_usd=(None, Decimal(0), Decimal(5)),
+        budgets_usd=(Decimal(0), Decimal(5)),
     )
 
-    assert request.ceiling_usd == 0
+    assert (request.smallest_budget_usd, request.ceiling_usd) == (0, SHIPPED.ceilings["standard"])
 
 
 def test_plan_says_what_was_read_what_was_guessed_and_why_this_tier() -> None:

@@ -399,7 +399,7 @@ async def test_doctor_advises_where_the_local_server_is_gone(
 
     assert found["local"] == (
         "note",
-        f"nobody lists models at http://127.0.0.1:{port}/v1: is it running? It is asked anyway",
+        f"no server lists models at http://127.0.0.1:{port}/v1. Start it; calls are tried anyway",
     )
 
 
@@ -419,7 +419,7 @@ async def test_doctor_looks_at_clients_and_bmad(
     await anyio.to_thread.run_sync(main, ["install", "cursor"])
     after = await anyio.to_thread.run_sync(findings, capsys)
 
-    assert before["Cursor"] == ("note", "it does not start this server: `mcp-llm-router install cursor`")
+    assert before["Cursor"] == ("note", "does not start this server: `mcp-llm-router install cursor`")
     assert "line 1, column 17" in before["Gemini CLI"][1]
     assert "/gone/mcp-llm-router, which is not there" in before["Codex CLI"][1]
     assert before["BMAD"][1].startswith("its agents know nothing of this server: copy examples/bmad/")
