@@ -14,6 +14,38 @@ _KEPT = {"PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR", "TEMP", "TMP", "
 _FOR_TOOLS = ("PYTEST_", "COV_", "COVERAGE_", "HYPOTHESIS_", "PYTHON")
 
 
+_SLOW = (
+    "chaos",
+    "e2e",
+    "scripts",
+    "docs",
+    "ledger",
+    "http",
+    "server",
+    "operations/test_batching.py",
+    "operations/test_delegating.py",
+    "routing/test_discovery.py",
+    "operations/test_install.py",
+    "operations/test_replay.py",
+    "providers/test_embedded.py",
+    "providers/test_providers.py",
+    "providers/test_proxies.py",
+    "providers/test_wires.py",
+    "routing/test_frames.py",
+    "routing/test_inference.py",
+    "cli/test_eval.py",
+)
+"""Folders and files of tests that start processes, databases or browsers, or read much data."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark slow tests, so `make check` can leave them out."""
+    root = Path(__file__).parent
+    for item in items:
+        if item.path.relative_to(root).as_posix().startswith(_SLOW):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"

@@ -70,6 +70,7 @@ def configured(
 ) -> Path:
     """Write a configuration that points everybody at the fake vendors."""
     lines = [f'database_url = "sqlite:///{ledger or room / "ledger.sqlite3"}"', f"deadline_s = {3 * timeout}"]
+    lines += [f'allowed_roots = ["{room}"]']
     lines += [] if learning else ["learn_from_outcomes = false"]
     lines += ["[budgets]", budget] if budget else []
     lines += ["[providers.embedded]", "enabled = false"]

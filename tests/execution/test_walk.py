@@ -74,7 +74,7 @@ async def test_one_call_alone_tries_a_provider_again_whose_bench_has_ended(tmp_p
         for _ in range(3):
             await house.call("generate", **TASK, budget_tier="standard")
         with closing(sqlite3.connect(tmp_path / "ledger.sqlite3", isolation_level=None)) as ledger:
-            ledger.execute("UPDATE benches SET until = ? WHERE scope = 'provider:groq'", (time.time() - 1,))
+            ledger.execute("UPDATE breakers SET open_until = ? WHERE scope = 'provider:groq'", (time.time() - 1,))
         vendors.recover("groq")
         vendors.delay("groq", 0.3)
         answers: list[str] = []

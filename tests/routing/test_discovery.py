@@ -421,6 +421,6 @@ async def test_doctor_looks_at_clients_and_bmad(
 
     assert before["Cursor"] == ("note", "does not start this server: `mcp-llm-router install cursor`")
     assert "line 1, column 17" in before["Gemini CLI"][1]
-    assert "/gone/mcp-llm-router, which is not there" in before["Codex CLI"][1]
-    assert before["BMAD"][1].startswith("its agents know nothing of this server: copy examples/bmad/")
+    assert "/gone/mcp-llm-router, which does not exist" in before["Codex CLI"][1]
+    assert before["BMAD"][1].startswith("its agents do not know this server: copy examples/bmad/")
     assert after["Cursor"][0] == "ok"
