@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from mcp_router.execution import breaker
 from mcp_router.execution.adapters import AdapterPool
 from mcp_router.execution.billing import compute_bill
 from mcp_router.execution.call import Answered, Call, Failed, RejectedError
@@ -66,40 +65,36 @@ class AttemptRunner:
     """Makes a span of every attempt; None if tracing is off."""
 
     async def run(
-        self, call: Call, candidate: Candidate, messages: tuple[Message, ...], remembered: dict[str, Breaker]
+        self, call: Call, candidate: Candidate, messages: tuple[Message, ...]
     ) -> Answered | Failed | BudgetRefusal | RateRefusal:
-        """Send one request to one candidate. `remembered` maps scopes to known breakers and is updated."""
+        """Send one request to one candidate."""
         hold = self._hold(call, candidate)
         refusal = await self.ledger.hold(hold, self._budgets_for(call), self.rate_limits.get(candidate.model.provider))
         if refusal is not None:
             return refusal
         with trace_attempt(self.tracer, candidate, call.attempts):
-            return await self._run_held(call, candidate, messages, remembered, hold)
+            return await self._run_held(call, candidate, messages, hold)
 
     async def _run_held(
-        self,
-        call: Call,
-        candidate: Candidate,
-        messages: tuple[Message, ...],
-        remembered: dict[str, Breaker],
-        hold: Hold,
+        self, call: Call, candidate: Candidate, messages: tuple[Message, ...], hold: Hold
     ) -> Answered | Failed:
         started, began = self.clock(), anyio.current_time()
         record = _Record(runner=self, call=call, candidate=candidate, hold=hold, started=started, began=began)
         try:
             completion = await self._send(call, candidate, messages)
         except ProviderError as error:
-            opened = self._record_failure(error, candidate, remembered)
+            opened = call.breakers.record_failure(
+                error, model=candidate.model.id, key_scope=self.key_scope(candidate.model.provider), now=self.clock()
+            )
             attempt = await record.write("failed", error=error, usage=error.usage, opened=opened)
             await self._share_rate_limit(candidate, error.limits)
             return Failed(error=error, attempt=attempt, opened=opened)
         except anyio.get_cancelled_exc_class():
             await record.write("cancelled", error=_CancelledError("the caller cancelled"), usage=None, opened=None)
             raise
-        if remembered or completion.limits is not None:
-            with anyio.CancelScope(shield=True):  # it is paid for: nothing may come between the answer and its row
-                await self._record_success(candidate, remembered)
-                await self._share_rate_limit(candidate, completion.limits)
+        with anyio.CancelScope(shield=True):  # already billed: do not let cancellation lose the attempt
+            await self._close_breakers(call, candidate)
+            await self._share_rate_limit(candidate, completion.limits)
         try:
             judged = await call.request.validate(completion) if call.request.validate is not None else completion
         except anyio.get_cancelled_exc_class():
@@ -161,23 +156,10 @@ class AttemptRunner:
     def _budgets_for(self, call: Call) -> tuple[Budget, ...]:
         return tuple(limit for limit in self.budgets if limit.client in (None, call.request.client))
 
-    def _record_failure(
-        self, error: ProviderError, candidate: Candidate, remembered: dict[str, Breaker]
-    ) -> Breaker | None:
-        model = candidate.model
-        scope = breaker.find_scope(error, model=model.id, key_scope=self.key_scope(model.provider))
-        if scope is None:
-            return None
-        opened = breaker.count_failure(error, scope=scope, before=remembered.get(scope), now=self.clock())
-        remembered[scope] = opened
-        return opened
-
-    async def _record_success(self, candidate: Candidate, remembered: dict[str, Breaker]) -> None:
-        model = candidate.model
-        for scope in (f"provider:{model.provider}", f"model:{model.id}", self.key_scope(model.provider)):
-            if scope in remembered:
-                del remembered[scope]
-                await self.ledger.close_breaker(scope)
+    async def _close_breakers(self, call: Call, candidate: Candidate) -> None:
+        key_scope = self.key_scope(candidate.model.provider)
+        for scope in call.breakers.record_success(model=candidate.model.id, key_scope=key_scope):
+            await self.ledger.close_breaker(scope)
 
     async def _share_rate_limit(self, candidate: Candidate, limits: Limits | None) -> None:
         """Tell all processes what the vendor says is left, once it is little enough to matter."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from mcp_router.ledger.records import Breaker
 from providers.errors import ProviderError, RateLimitError
@@ -20,6 +20,41 @@ _RATE_LIMIT_MIN_COOLDOWN_S = 10.0
 _RATE_LIMIT_MAX_COOLDOWN_S = 300.0
 _MAX_REQUESTED_COOLDOWN_S = 86_400.0
 """A longer Retry-After is cut to a day: it can be a mistake."""
+
+
+class CallBreakers:
+    """The breakers of one call: as the ledger had them at its start, and as its own attempts change them."""
+
+    def __init__(self, breakers: Iterable[Breaker] = ()) -> None:
+        self._by_scope = {breaker.scope: breaker for breaker in breakers}
+
+    def list_open(self, now: float) -> dict[str, Breaker]:
+        """Return the breakers that are open at `now` (seconds since the epoch), by scope."""
+        return {scope: one for scope, one in self._by_scope.items() if one.open_until > now}
+
+    def find_open(self, scope: str, now: float) -> Breaker | None:
+        """Return the breaker of a scope if it is open at `now`."""
+        found = self._by_scope.get(scope)
+        return found if found is not None and found.open_until > now else None
+
+    def needs_probe(self, scope: str, now: float) -> bool:
+        """Whether a scope's breaker is half-open: its cooldown is over, and one call must probe first."""
+        found = self._by_scope.get(scope)
+        return found is not None and found.open_until <= now and found.failures >= _THRESHOLDS[_kind(scope)]
+
+    def record_failure(self, error: ProviderError, *, model: str, key_scope: str, now: float) -> Breaker | None:
+        """Count a failure of a model (`provider:model`); return the breaker that counts it, or None."""
+        scope = find_scope(error, model=model, key_scope=key_scope)
+        if scope is None:
+            return None
+        counted = count_failure(error, scope=scope, before=self._by_scope.get(scope), now=now)
+        self._by_scope[scope] = counted
+        return counted
+
+    def record_success(self, *, model: str, key_scope: str) -> list[str]:
+        """Close the breakers that a model's answer disproves; return their scopes."""
+        scopes = (f"provider:{model.partition(':')[0]}", f"model:{model}", key_scope)
+        return [scope for scope in scopes if self._by_scope.pop(scope, None) is not None]
 
 
 def find_scope(error: ProviderError, *, model: str, key_scope: str) -> str | None:
@@ -43,7 +78,7 @@ def count_failure(error: ProviderError, *, scope: str, before: Breaker | None, n
     """
     remembered = before is not None and now - before.open_until < FORGOTTEN_AFTER
     failures = 1 + (before.failures if before is not None and remembered else 0)
-    kind = scope.partition(":")[0]
+    kind = _kind(scope)
     over = failures - _THRESHOLDS[kind]
     cooldown = 0.0
     if over >= 0:
@@ -57,7 +92,5 @@ def count_failure(error: ProviderError, *, scope: str, before: Breaker | None, n
     return Breaker(scope=scope, open_until=until, reason=error.kind, failures=failures)
 
 
-def needs_probe(breaker: Breaker, now: float) -> bool:
-    """Whether a breaker is half-open: its cooldown is over, and one call must probe first."""
-    kind = breaker.scope.partition(":")[0]
-    return breaker.open_until <= now and breaker.failures >= _THRESHOLDS[kind]
+def _kind(scope: str) -> str:
+    return scope.partition(":")[0]

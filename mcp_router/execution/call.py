@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from mcp_router.execution.breaker import CallBreakers
 from mcp_router.ledger.records import Attempt, Breaker, BudgetRefusal, RateRefusal
 from mcp_router.routing.fit import Candidate
 from mcp_router.routing.plan import Plan, Rejection
@@ -63,6 +64,7 @@ class Call:
 
     request: CallRequest
     id: str
+    breakers: CallBreakers = field(default_factory=CallBreakers)
     attempts: list[Attempt] = field(default_factory=list[Attempt])
     warnings: list[str] = field(default_factory=list[str])
     deadline: float

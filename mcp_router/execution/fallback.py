@@ -20,7 +20,7 @@ from mcp_router.errors import (
 from mcp_router.execution import breaker, failure_messages
 from mcp_router.execution.attempt import AttemptRunner
 from mcp_router.execution.call import Answered, Call, Failed, Generation, SkipReason
-from mcp_router.ledger.records import Breaker, BudgetRefusal, RateRefusal
+from mcp_router.ledger.records import BudgetRefusal, RateRefusal
 from mcp_router.routing.fit import Candidate, Fit, NoFit, fit
 from mcp_router.routing.plan import Plan, Rejection
 from mcp_router.routing.request import RoutingState
@@ -47,7 +47,6 @@ class FallbackExecutor:
     call: Call
     plan: Plan
     world: RoutingState
-    remembered: dict[str, Breaker]
 
     failures: list[tuple[Candidate, Failed]] = field(default_factory=list[tuple[Candidate, Failed]])
     refusals: dict[str, SkipReason] = field(default_factory=dict[str, SkipReason])
@@ -107,9 +106,8 @@ class FallbackExecutor:
                 model=candidate.model.id, kind=fitted.kind, reason=f"after what was spent, {fitted.reason}"
             )
         scope = f"provider:{candidate.model.provider}"
-        opened = self.remembered.get(scope)
         now = self.runner.clock()
-        probing = opened is not None and breaker.needs_probe(opened, now)
+        probing = self.call.breakers.needs_probe(scope, now)
         if probing and not await self.runner.ledger.claim_probe(scope, now, now + breaker.PROBE_LEASE):
             reason, wait = "breaker open: another call is probing it", breaker.PROBE_LEASE
             return Rejection(model=candidate.model.id, kind="breaker_open", reason=reason, wait_seconds=wait)
@@ -117,7 +115,7 @@ class FallbackExecutor:
 
     async def _ask(self, candidate: Candidate) -> Answered | Failed | SkipReason:
         messages = self.call.request.messages
-        outcome = await self.runner.run(self.call, candidate, messages, self.remembered)
+        outcome = await self.runner.run(self.call, candidate, messages)
         for _ in range(_MAX_REASKS):
             if not isinstance(outcome, Failed) or outcome.completion is None or outcome.feedback is None:
                 break
@@ -129,7 +127,7 @@ class FallbackExecutor:
                 Message(role="assistant", content=outcome.completion.text),
                 Message(role="user", content=outcome.feedback),
             )
-            again = await self.runner.run(self.call, replace(candidate, fit=fitted), messages, self.remembered)
+            again = await self.runner.run(self.call, replace(candidate, fit=fitted), messages)
             if isinstance(again, Answered | Failed):
                 outcome = again
         return outcome
@@ -204,11 +202,19 @@ class FallbackExecutor:
         """Wait for the first rate limit to end, if that is soon enough."""
         left = min(_MAX_RATE_LIMIT_WAIT_S, self.deadline_seconds / 2) - self.waited
         for candidate, seconds in late:
-            if seconds <= left and _is_rate(candidate, self.world):
+            if seconds <= left and self._is_rate_limited(candidate):
                 self.waited += max(seconds, _MIN_RETRY_WAIT_S)
                 await anyio.sleep(seconds)
                 return [candidate]
         return []
+
+    def _is_rate_limited(self, candidate: Candidate) -> bool:
+        """Whether nothing but a rate limit keeps a candidate from an answer."""
+        now = self.runner.clock()
+        if self.call.breakers.find_open(f"provider:{candidate.model.provider}", now) is not None:
+            return False
+        opened = self.call.breakers.find_open(f"model:{candidate.model.id}", now)
+        return opened is None or opened.reason == "rate_limit"
 
     def _generation(self, candidate: Candidate, completion: Completion) -> Generation:
         return Generation(
@@ -255,10 +261,3 @@ def _is_kin(one: Model, other: Model) -> bool:
     """Whether two models are of one lineage, or of one provider if a lineage is unknown."""
     known = one.lineage and other.lineage
     return one.lineage == other.lineage if known else one.provider == other.provider
-
-
-def _is_rate(candidate: Candidate, world: RoutingState) -> bool:
-    opened = world.breakers.get(f"model:{candidate.model.id}")
-    if f"provider:{candidate.model.provider}" in world.breakers:
-        return False
-    return opened is None or opened.reason == "rate_limit"

@@ -13,10 +13,10 @@ from mcp_router.errors import (
 )
 from mcp_router.execution import rate_limits
 from mcp_router.execution.attempt import AttemptRunner
+from mcp_router.execution.breaker import CallBreakers
 from mcp_router.execution.call import Call, CallRequest, Generation, new_call_id, sum_costs_usd
 from mcp_router.execution.fallback import FallbackExecutor
 from mcp_router.ledger.ledger import Ledger
-from mcp_router.ledger.records import Breaker
 from mcp_router.routing.access import Access
 from mcp_router.routing.catalog import Catalog
 from mcp_router.routing.plan import Plan, plan
@@ -48,25 +48,25 @@ class Router:
         """Where it is all written down."""
         return self.runner.ledger
 
-    async def read_state(self, task: RoutingRequest | None = None) -> tuple[RoutingState, dict[str, Breaker]]:
-        """Return the state to plan in, and every breaker that still counts, by scope."""
+    async def read_state(self, task: RoutingRequest | None = None) -> tuple[RoutingState, CallBreakers]:
+        """Return the state to plan in, and every breaker that still counts."""
         now = self.runner.clock()
         catalog = await self.config.catalog()
         limited = [name for name in catalog.providers if name in self.runner.rate_limits]
         standing = await self.ledger.read_availability(now, limited)
-        remembered = {breaker.scope: breaker for breaker in standing.breakers}
+        breakers = CallBreakers(standing.breakers)
         world = RoutingState(
             catalog=catalog,
             routes=self.config.routes,
             now=datetime.fromtimestamp(now, UTC),
             access=self.config.access(),
-            breakers={scope: breaker for scope, breaker in remembered.items() if breaker.open_until > now},
+            breakers=breakers.list_open(now),
             busy=rate_limits.find_rate_limited(standing, self.runner.rate_limits, now),
             unlisted=self.config.unlisted,
             baseline=self.runner.baseline,
             preferences=await self.runner.feedback.preferences(task) if self.runner.feedback and task else {},
         )
-        return world, remembered
+        return world, breakers
 
     async def plan(self, task: RoutingRequest) -> Plan:
         """Plan a task as `generate` would at this moment; spends nothing.
@@ -85,13 +85,13 @@ class Router:
                 says what to do. `call_id` leads to the attempts.
         """
         deadline = anyio.current_time() + self.config.deadline_seconds
-        world, remembered = await self.read_state(request.task)
+        world, breakers = await self.read_state(request.task)
         if request.ignores_breakers:
             world = replace(world, breakers={})
         planned = plan(request.task, world)
         # The plan may have chosen the tier.
         request = replace(request, task=planned.task)
-        call = Call(request=request, id=request.call_id or new_call_id(), deadline=deadline)
+        call = Call(request=request, id=request.call_id or new_call_id(), breakers=breakers, deadline=deadline)
         try:
             executor = FallbackExecutor(
                 runner=self.runner,
@@ -99,7 +99,6 @@ class Router:
                 call=call,
                 plan=planned,
                 world=world,
-                remembered=remembered,
             )
             return await executor.execute()
         except RouterError as error:
