@@ -27,6 +27,7 @@ _SLOW = (
     "routing/test_discovery.py",
     "operations/test_install.py",
     "operations/test_replay.py",
+    "operations/test_task_store.py",
     "providers/test_embedded.py",
     "providers/test_providers.py",
     "providers/test_proxies.py",

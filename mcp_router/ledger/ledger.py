@@ -22,6 +22,7 @@ from mcp_router.ledger.records import (
     RouteOutcomes,
     Summary,
 )
+from mcp_router.ledger.task_ledger import TaskLedger
 from providers.completion import Limits
 
 Settled = Literal["written", "kept", "in_memory"]
@@ -150,6 +151,11 @@ class ReportLedger(Protocol):
 
 class Ledger(HoldLedger, AttemptLedger, ReportLedger, Protocol):
     """The whole ledger, shared by many processes."""
+
+    @property
+    def tasks(self) -> TaskLedger:
+        """Tasks: calls that run on in the background."""
+        ...
 
     async def maintain(self) -> None:
         """Write attempts that any process kept when the database is back, and record lost ones; run until cancelled."""

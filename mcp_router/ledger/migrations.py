@@ -180,7 +180,8 @@ CREATE TABLE tasks (
     updated_at DOUBLE PRECISION NOT NULL,
     keep_until DOUBLE PRECISION NOT NULL,
     lease_owner TEXT NOT NULL,
-    lease_until DOUBLE PRECISION NOT NULL
+    lease_until DOUBLE PRECISION NOT NULL,
+    cancel_requested BIGINT NOT NULL DEFAULT 0
 ) {CLUSTERED}
 """
 
@@ -250,6 +251,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         _OUTCOMES,
         _BUDGET_INCREASES,
         _TASKS,
+        "CREATE INDEX tasks_by_call ON tasks (call_id)",
         _VENDOR_BATCHES,
         _DAY_QUOTAS,
         _ALERTS,

@@ -46,6 +46,7 @@ from mcp_router.ledger.records import (
     Summary,
 )
 from mcp_router.ledger.spool import Settlement, Spool
+from mcp_router.ledger.task_ledger import TaskLedger
 from providers.completion import Limits
 
 WhenLost = Literal["closed", "open"]
@@ -100,6 +101,7 @@ class DatabaseLedger:
         self._is_used = False
         self._recent: deque[Settlement] = deque(maxlen=_MAX_RECENT)
         """Settlements to write again if an older file replaces the ledger's file."""
+        self.tasks = TaskLedger(self._run)
 
     async def hold(
         self, hold: Hold, budgets: Sequence[Budget], rate: RateLimit | None
