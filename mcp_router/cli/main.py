@@ -6,7 +6,7 @@ import gc
 import sys
 from collections.abc import Sequence
 
-from mcp_router.cli.parser import create_parser
+from mcp_router.cli.parser import create_parser, load_command
 
 _TOP_LEVEL = ("-h", "--help", "--version")
 
@@ -15,9 +15,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 1 the call failed, 2 usage or configuration."""
     gc.disable()  # everything imported stays alive: collecting during imports takes a tenth of the start
     try:
-        words = list(sys.argv[1:] if arguments is None else arguments)
-        given = create_parser().parse_args(_insert_serve(words))
-        # Late import: `--help` and usage errors need none of it.
+        words = _insert_serve(list(sys.argv[1:] if arguments is None else arguments))
+        at = _count_config_words(words)
+        given = create_parser(used=words[at : at + 1]).parse_args(words)
+        run_early = getattr(load_command(given.command), "run_early", None)
+        if run_early is not None and (code := run_early(given)) is not None:
+            return code
+        # Late import: `--help` and what runs early need none of it.
         from mcp_router.cli.run import run  # noqa: PLC0415
 
         return run(given)

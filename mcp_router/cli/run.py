@@ -7,21 +7,17 @@ import logging
 import os
 import sys
 from argparse import Namespace
-from importlib import import_module
+from inspect import iscoroutinefunction
 from io import TextIOWrapper
 
 import anyio
 
 from mcp_router.app import run_app
 from mcp_router.cli.exit_codes import FAILED, USAGE
+from mcp_router.cli.parser import load_command
 from mcp_router.errors import BadInputError, ConfigError, RouterError
 from mcp_router.ledger.ledger import LedgerError
 from mcp_router.settings import load
-
-_MODULES = {"eval": "evaluate"}
-"""Commands whose name a module had better not have."""
-_WITHOUT_APP = ("eval", "install")
-"""Those that work where no ledger can be had."""
 
 
 def run(given: Namespace) -> int:
@@ -59,10 +55,10 @@ def _replace_unencodable(stream: object) -> None:
 
 
 async def _run_command(given: Namespace) -> int:
-    command = import_module(f"mcp_router.cli.commands.{_MODULES.get(given.command, given.command)}")
+    command = load_command(given.command)
     gc.freeze()
     gc.enable()
-    if given.command in _WITHOUT_APP:
+    if not iscoroutinefunction(command.run):
         return command.run(load(given.config), given)
     async with run_app(load(given.config)) as app:
         return await command.run(app, given)

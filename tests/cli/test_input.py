@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 from mcp_router.cli import main
 from mcp_router.cli.arguments import collect_arguments
 from mcp_router.cli.main import _insert_serve
-from mcp_router.cli.parser import create_parser
+from mcp_router.cli.parser import COMMANDS, create_parser
 
 
 def prompt_of(*words: str) -> object:
@@ -86,22 +87,26 @@ def test_help_lists_every_command_once_by_what_people_want(capsys: pytest.Captur
         main(["--help"])
 
     shown = capsys.readouterr().out
-    groups = [line for line in shown.splitlines() if line in ("run:", "inspect:", "maintain:")]
-    commands = [line.split()[0] for line in shown.partition("run:")[2].splitlines() if line.startswith("  ")]
-    assert groups == ["run:", "inspect:", "maintain:"]
-    assert commands == [
-        "serve",
-        "ask",
-        "explain",
-        "providers",
-        "costs",
-        "doctor",
-        "install",
-        "ledger",
-        "replay",
-        "eval",
-        "forget",
-    ]
+    groups = [line[:-1] for line in shown.splitlines() if line.endswith(":") and not line.startswith(" ")]
+    listed = [line.split()[0] for line in shown.partition("run:")[2].splitlines() if line.startswith("  ")]
+    assert [group for group in groups if group != "options"] == ["run", "inspect", "maintain"]
+    assert sorted(listed) == sorted(COMMANDS)
+
+
+def test_top_level_help_loads_no_command(capsys: pytest.CaptureFixture[str]) -> None:
+    script = (
+        "import sys; from mcp_router.cli.parser import COMMANDS, create_parser; "
+        "create_parser(used=()).format_help(); "
+        "print(*(name for name in sys.modules if name.startswith('mcp_router.')))"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", script], capture_output=True, text=True, check=True)
+
+    assert set(done.stdout.split()) == {"mcp_router.cli", "mcp_router.cli.main", "mcp_router.cli.parser"} | {
+        "mcp_router.cli.options"
+    }
+    with pytest.raises(SystemExit, match="2"):
+        main(["asks"])
+    assert "argument COMMAND: invalid choice: 'asks'" in capsys.readouterr().err
 
 
 def test_doctor_names_clients_without_tokens_and_the_ledger(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 
 from rich.console import Console
 from rich.markup import escape
@@ -10,9 +10,19 @@ from rich.markup import escape
 from mcp_router.app import App
 from mcp_router.cli.arguments import collect_arguments
 from mcp_router.cli.exit_codes import DONE
+from mcp_router.cli.options import add_routing, parse_number
 from mcp_router.operations import generate
 from mcp_router.operations.arguments import GenerateArguments, parse_arguments
 from mcp_router.text import to_compact_json
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Add the options of `ask`."""
+    add_routing(parser)
+    parser.add_argument("--system", metavar="TEXT", help="set the system text (default none)")
+    parser.add_argument(
+        "--temperature", type=parse_number, metavar="NUMBER", help="set the temperature, 0 to 2 (default the model's)"
+    )
 
 
 async def run(app: App, given: Namespace) -> int:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import sys
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
+from typing import get_args
 
 from rich.console import Console
 from rich.markup import escape
@@ -13,7 +14,9 @@ from rich.table import Table
 
 from mcp_router.app import App
 from mcp_router.cli.exit_codes import DONE
+from mcp_router.cli.options import add_json
 from mcp_router.cli.output import create_figures_table, format_count, format_share, format_usd
+from mcp_router.ledger.records import GroupBy
 from mcp_router.operations import costs
 from mcp_router.operations.arguments import CostArguments, parse_arguments
 from mcp_router.operations.costs import BudgetView, CostReport, TotalsView
@@ -35,6 +38,16 @@ _COLUMNS = (
     "saved_usd",
     "tokens_per_second",
 )
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Add the options of `costs`."""
+    parser.add_argument(
+        "--period", default="today", metavar="PERIOD", help="session, today, 7d, 30d, month or all (default today)"
+    )
+    parser.add_argument("--group-by", metavar="WHAT", help=f"group by {', '.join(get_args(GroupBy))}")
+    add_json(parser)
+    parser.add_argument("--csv", action="store_true", help="print CSV")
 
 
 async def run(app: App, given: Namespace) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mcp_router.cli.exit_codes import DONE, USAGE
+from mcp_router.cli.options import add_json
 from mcp_router.errors import UnknownNameError
 from mcp_router.operations.evaluate import compare_costs
 from mcp_router.routing.inference.evaluation.development import Development, load_development, read_rows
@@ -19,6 +20,12 @@ from mcp_router.settings import Settings
 from mcp_router.text import to_compact_json
 
 _WORST_WAYS = 4
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Add the options of `eval`."""
+    parser.add_argument("--data", metavar="FILE", help="score your prompts: JSON lines with text and label")
+    add_json(parser)
 
 
 def run(settings: Settings, given: Namespace) -> int:

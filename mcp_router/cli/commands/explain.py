@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 
 from rich.console import Console
 from rich.markup import escape
@@ -11,11 +11,18 @@ from rich.padding import Padding
 from mcp_router.app import App
 from mcp_router.cli.arguments import collect_arguments
 from mcp_router.cli.exit_codes import DONE
+from mcp_router.cli.options import add_routing
 from mcp_router.cli.output import create_table, format_usd
 from mcp_router.operations import explain
 from mcp_router.operations.arguments import ExplainArguments, parse_arguments
 from mcp_router.operations.explain import AttemptView, CallView, CandidateView, ChoiceView, PlanView
 from mcp_router.text import to_compact_json
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Add the options of `explain`."""
+    parser.add_argument("--call", metavar="ID", help="show a past call instead, attempt by attempt")
+    add_routing(parser)
 
 
 async def run(app: App, given: Namespace) -> int:

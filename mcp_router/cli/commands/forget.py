@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 
 from mcp_router.app import App
 from mcp_router.cli.exit_codes import DONE
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Add the options of `forget`: none."""
 
 
 async def run(app: App, given: Namespace) -> int:  # noqa: ARG001 - every command has the same signature

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from mcp_router.cli.exit_codes import DONE
 from mcp_router.operations.install import config_files
 from mcp_router.operations.install.config_files import FileChange
 from mcp_router.operations.install.entries import build_entry, choose_variables
-from mcp_router.operations.install.hosts import Host, find_host
+from mcp_router.operations.install.hosts import HOSTS, Host, find_host
 from mcp_router.operations.install.locations import Machine, locate_config
 from mcp_router.operations.install.server_command import build_command, inspect_installation
 from mcp_router.settings import Settings
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Add the options of `install`."""
+    parser.add_argument("host", metavar="HOST", help=", ".join(host.name for host in HOSTS))
+    parser.add_argument("--dry-run", action="store_true", help="show the change without writing it")
+    parser.add_argument("--uninstall", action="store_true", help="remove the entry")
 
 
 def run(settings: Settings, given: Namespace) -> int:

@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import re
 import time
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 
 from mcp_router.app import App
 from mcp_router.cli.exit_codes import DONE
+from mcp_router.cli.options import add_config, add_json
 from mcp_router.errors import BadInputError
 from mcp_router.ledger.calendar import DAY_SECONDS, day_from_time, iso_from_day
 from mcp_router.text import to_compact_json
 
 _MAX_DAYS = 36_500
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Add the actions of `ledger` and their options."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    prune = actions.add_parser("prune", help="delete the attempts of old days; their costs stay in the sums")
+    prune.add_argument("--keep", required=True, metavar="DAYS", help="keep this many days, for example 90d")
+    rebuild = actions.add_parser("rebuild", help="recompute sums and histograms from the attempts")
+    rebuild.add_argument("--dry-run", action="store_true", help="show the differences without writing them")
+    for each in (prune, rebuild):
+        add_config(each)
+        add_json(each)
 
 
 async def run(app: App, given: Namespace) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -11,6 +11,7 @@ from rich.table import Table
 
 from mcp_router.app import App
 from mcp_router.cli.exit_codes import DONE
+from mcp_router.cli.options import add_json
 from mcp_router.cli.output import create_table
 from mcp_router.operations.providers import (
     ModelView,
@@ -22,6 +23,12 @@ from mcp_router.operations.providers import (
 from mcp_router.text import to_compact_json
 
 _COLOURS = {"active": "green", "degraded": "yellow", "inactive": "dim", "retired": "dim"}
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Add the options of `providers`."""
+    parser.add_argument("provider", nargs="?", help="show one provider in full")
+    add_json(parser)
 
 
 async def run(app: App, given: Namespace) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -12,11 +12,19 @@ from rich.table import Table
 
 from mcp_router.app import App
 from mcp_router.cli.exit_codes import DONE
+from mcp_router.cli.options import add_json
 from mcp_router.cli.output import create_figures_table, create_table, format_usd
 from mcp_router.operations import replay
 from mcp_router.operations.arguments import CostArguments, parse_arguments
 from mcp_router.operations.replay import ReplayReport, TallyView
 from mcp_router.text import to_compact_json
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Add the options of `replay`."""
+    parser.add_argument("--table", required=True, metavar="FILE", help="read the other table: TOML with [routes.*]")
+    parser.add_argument("--period", default="30d", metavar="PERIOD", help="today, 7d, 30d, month or all (default 30d)")
+    add_json(parser)
 
 
 async def run(app: App, given: Namespace) -> int:

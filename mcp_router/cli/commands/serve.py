@@ -4,12 +4,44 @@ from __future__ import annotations
 
 import gc
 import sys
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 
 from mcp_router.app import App
 from mcp_router.cli.exit_codes import DONE
+from mcp_router.cli.options import parse_port
 from mcp_router.server import create_server
 from mcp_router.server.stdio import serve_stdio
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Add the options of `serve`."""
+    parser.add_argument(
+        "--transport",
+        choices=("stdio", "http", "sse"),
+        default="stdio",
+        help="stdio, http (streamable HTTP at /mcp, API and dashboard) or sse (http with /sse beside it) "
+        "(default stdio)",
+    )
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        metavar="ADDRESS",
+        help="address to bind (default 127.0.0.1); other addresses require client tokens",
+    )
+    parser.add_argument(
+        "--port",
+        type=parse_port,
+        default=8000,
+        metavar="NUMBER",
+        help="port to bind (default 8000; 0 picks a free port)",
+    )
+    parser.add_argument(
+        "--allowed-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="accept requests for this host name too; repeatable (default: the address itself)",
+    )
 
 
 async def run(app: App, given: Namespace) -> int:
