@@ -115,6 +115,8 @@ class AllCandidatesFailedError(RouterError):
     """A call whose every attempt failed."""
 
     kind = "all_failed"
+    failure: str = ""
+    """The kind of the last attempt's failure, as in the ledger."""
 
 
 class CallTimeoutError(RouterError):

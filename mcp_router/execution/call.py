@@ -49,6 +49,8 @@ class CallRequest:
     """Given where one tool call makes many; made otherwise."""
     validate: Validator | None = None
     on_text: OnText | None = None
+    is_committed: Callable[[], bool] | None = None
+    """Whether the caller has text of the current attempt that it cannot take back: then no other model can answer."""
     ignores_breakers: bool = False
     """Whether open circuit breakers reject no model: `doctor` wants to know whether a key works now."""
 

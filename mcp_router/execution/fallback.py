@@ -73,12 +73,16 @@ class FallbackExecutor:
             if isinstance(outcome, Failed):
                 queue = self._remaining(candidate, outcome.error, queue)
                 self.failures.append((candidate, outcome))
-                if not queue and outcome.error.fallback == "nowhere":
+                if self._is_committed() or (not queue and outcome.error.fallback == "nowhere"):
                     break
             else:
                 self.refusals[candidate.model.id] = outcome
             queue = queue or await self._second_chance(candidate, outcome)
         return self._cut_answer()
+
+    def _is_committed(self) -> bool:
+        is_committed = self.call.request.is_committed
+        return is_committed is not None and is_committed()
 
     async def _second_chance(self, candidate: Candidate, outcome: Failed | SkipReason) -> list[Candidate]:
         """Return the candidate to try again, now that no other is left."""
@@ -234,9 +238,11 @@ class FallbackExecutor:
         refusals = list(self.refusals.values())
         budgets = [refusal for refusal in refusals if isinstance(refusal, BudgetRefusal)]
         if self.failures:
-            return AllCandidatesFailedError(
+            failed = AllCandidatesFailedError(
                 failure_messages.format_all_failed(self.call.attempts, self.failures, refusals, self.plan)
             )
+            failed.failure = self.failures[-1][1].error.kind
+            return failed
         if budgets:
             return BudgetExceededError(
                 failure_messages.format_over_budget(budgets[0]), shortfall=_shortfall(budgets[0])

@@ -12,7 +12,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mcp_router.http.responses import error_response
+from mcp_router.http.v1.errors import response_for
 from mcp_router.server.callers import client_from_scope
 
 _SETTLE_TIMEOUT_S = 5.0
@@ -63,7 +63,7 @@ class AdmissionControl:
             return
         place = (_is_stream(scope), client_from_scope(scope))
         if (problem := self._find_shortage(*place)) is not None:
-            busy = error_response("busy", problem, 503, {"Retry-After": "1", "Connection": "close"})
+            busy = response_for(scope, "busy", problem, 503, {"Retry-After": "1", "Connection": "close"})
             await busy(scope, receive, send)
             return
         cut = CancelScope()
@@ -79,7 +79,7 @@ class AdmissionControl:
             if not self._in_flight:
                 self._drained.set()
         if cut.cancelled_caught and not begun:
-            stopping = error_response("stopping", "The server is stopping.", 503, {"Retry-After": "1"})
+            stopping = response_for(scope, "stopping", "The server is stopping.", 503, {"Retry-After": "1"})
             await stopping(scope, receive, send)
 
     def _find_shortage(self, stream: bool, client: str | None) -> str | None:
@@ -111,7 +111,7 @@ class AdmissionControl:
             await self._drained.wait()
 
     async def _serve_admitted(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = await self._read_body(Headers(scope=scope), receive)
+        body = await self._read_body(scope, receive)
         if isinstance(body, Response):
             await body(scope, receive, send)
             return
@@ -136,11 +136,11 @@ class AdmissionControl:
 
         return sent
 
-    async def _read_body(self, headers: Headers, receive: Receive) -> bytes | Response | None:
+    async def _read_body(self, scope: Scope, receive: Receive) -> bytes | Response | None:
         """Return the whole body; an error if it is too large or too slow; None if the client disconnected."""
-        declared = headers.get("content-length", "0")
+        declared = Headers(scope=scope).get("content-length", "0")
         if declared.isdecimal() and int(declared) > self._limits.body_bytes:
-            return await self._reject_large_body(receive)
+            return await self._reject_large_body(scope, receive)
         body = bytearray()
         with anyio.move_on_after(self._limits.body_seconds):
             while True:
@@ -149,19 +149,19 @@ class AdmissionControl:
                     return None
                 body += message.get("body", b"")
                 if len(body) > self._limits.body_bytes:
-                    return await self._reject_large_body(receive)
+                    return await self._reject_large_body(scope, receive)
                 if not message.get("more_body", False):
                     return bytes(body)
         problem = f"The body did not arrive within {self._limits.body_seconds:.0f} s."
-        return error_response("too_slow", problem, 408, {"Connection": "close"})
+        return response_for(scope, "too_slow", problem, 408, {"Connection": "close"})
 
-    async def _reject_large_body(self, receive: Receive) -> Response:
+    async def _reject_large_body(self, scope: Scope, receive: Receive) -> Response:
         # Clients read no answer while they send: discard their bytes for a moment.
         with anyio.move_on_after(_DISCARD_TIMEOUT_S):
             while (await receive()).get("more_body", False):
                 pass
         problem = f"The body is larger than {self._limits.body_bytes:,} bytes."
-        return error_response("too_large", problem, 413, {"Connection": "close"})
+        return response_for(scope, "too_large", problem, 413, {"Connection": "close"})
 
 
 def _is_stream(scope: Scope) -> bool:

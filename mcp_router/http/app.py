@@ -23,8 +23,9 @@ from mcp_router.http.health import Health
 from mcp_router.http.mcp_endpoint import McpEndpoint
 from mcp_router.http.metrics import Metrics
 from mcp_router.http.request_guard import Address, RequestGuard
-from mcp_router.http.responses import error_response
 from mcp_router.http.sse import SseEndpoint
+from mcp_router.http.v1 import routes as v1
+from mcp_router.http.v1.errors import response_for
 from mcp_router.server import create_server
 
 HEALTH = "/health"
@@ -55,6 +56,7 @@ def create_http_app(app: App, address: Address, *, tokens: ClientTokens, limits:
         Route("/mcp", endpoint),
         Route("/mcp/", endpoint),  # many clients' users write it so
         *api.create_routes(app),
+        *v1.create_routes(app),
         *dashboard.create_routes(app),
     ]
     transport = SseServerTransport("/messages/", address.security, limits.body_bytes)
@@ -82,12 +84,14 @@ def _add_tracing(site: ASGIApp, app: App) -> ASGIApp:
     return TracingMiddleware(site, tracer)
 
 
-async def _handle_http_error(_request: Request, error: Exception) -> Response:
+async def _handle_http_error(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     words = {404: ("not_found", "Not found."), 405: ("not_allowed", "Method not allowed.")}
     kind, message = words.get(status, ("failed", "The request failed."))
-    return error_response(kind, message, status, error.headers if isinstance(error, HTTPException) else None)
+    return response_for(
+        request.scope, kind, message, status, error.headers if isinstance(error, HTTPException) else None
+    )
 
 
-async def _handle_crash(_request: Request, _error: Exception) -> Response:
-    return error_response("internal", "Internal server error. See the server log.", 500)
+async def _handle_crash(request: Request, _error: Exception) -> Response:
+    return response_for(request.scope, "internal", "Internal server error. See the server log.", 500)

@@ -28,8 +28,13 @@ class ClientTokens:
     def __bool__(self) -> bool:
         return bool(self._callers)
 
-    def find_caller(self, authorization: str | None) -> Caller | None:
-        """Return the caller for an `Authorization` header, or None if the token is unknown."""
+    def find_caller(self, authorization: str | None, *, api_key: str | None = None) -> Caller | None:
+        """Return the caller for an `Authorization` header, or None if the token is unknown.
+
+        `api_key` is an `x-api-key` header, in which Anthropic's clients send the token.
+        """
+        if authorization is None and api_key is not None:
+            authorization = f"{_BEARER}{api_key}"
         scheme, token = (authorization or "")[: len(_BEARER)], (authorization or "")[len(_BEARER) :]
         given = hashlib.sha256(token.strip().encode()).digest()
         found: Caller | None = None

@@ -8,6 +8,7 @@ from pydantic.json_schema import models_json_schema
 
 from mcp_router import __version__
 from mcp_router.http.responses import Json
+from mcp_router.http.v1 import openapi as v1
 from mcp_router.operations.arguments import CostArguments, ExplainArguments, GenerateArguments, ProviderArguments
 from mcp_router.server.tools import COST_SUMMARY, EXPLAIN_ROUTE, GENERATE, LIST_PROVIDERS
 
@@ -60,6 +61,7 @@ def create_document() -> Json:
         "Providers": dict(LIST_PROVIDERS.output_schema or {}),
         "UseCases": _use_cases(),
         "Error": _ERROR,
+        **v1.create_schemas(),
     }
     return {
         "openapi": "3.1.0",
@@ -98,6 +100,7 @@ def _paths(schemas: dict[str, Json]) -> Json:
         "/api/llm/providers": {"get": providers},
         "/api/llm/use-cases": {"get": _operation("useCases", "Use cases and budget tiers", "UseCases")},
         "/api/llm/cost-summary": {"get": costs},
+        **v1.create_paths(),
     }
 
 

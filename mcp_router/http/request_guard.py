@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mcp_router.http.auth import ClientTokens, is_loopback
-from mcp_router.http.responses import error_response
+from mcp_router.http.v1.errors import PREFIX, response_for
 from mcp_router.server.callers import to_user
 
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
@@ -99,15 +99,17 @@ class RequestGuard:
             return None
         if (refused := await self._rebinding.validate_request(request)) is not None:
             what = "Host" if refused.status_code == 421 else "Origin"  # noqa: PLR2004 - the SDK's answer to a wrong host
-            return error_response("forbidden", f"This {what} is not allowed.", refused.status_code)
+            return response_for(request.scope, "forbidden", f"This {what} is not allowed.", refused.status_code)
         if _is_foreign_origin(request) and not self._rebinding.settings.enable_dns_rebinding_protection:
-            return error_response("forbidden", "This Origin is not allowed.", 403)
+            return response_for(request.scope, "forbidden", "This Origin is not allowed.", 403)
         if not self._tokens or path in self._public:
             return None
-        caller = self._tokens.find_caller(request.headers.get("authorization"))
+        api_key = request.headers.get("x-api-key") if path.startswith(PREFIX) else None
+        caller = self._tokens.find_caller(request.headers.get("authorization"), api_key=api_key)
         if caller is None:
             given = 'error="invalid_token", ' if "authorization" in request.headers else ""
-            return error_response(
+            return response_for(
+                request.scope,
                 "unauthorized",
                 "A client's token is required: Authorization: Bearer TOKEN.",
                 401,

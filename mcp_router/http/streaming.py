@@ -32,7 +32,7 @@ call would take a twentieth of its time.
 """
 KEEPALIVE_S = 10.0
 """Seconds of silence after which a stream sends a comment: proxies cut silent streams."""
-_HEADERS = {
+EVENT_HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
     "Cache-Control": "no-store, no-transform",
     "X-Accel-Buffering": "no",
@@ -74,7 +74,7 @@ async def _stream(work: Work, scope: Scope, receive: Receive, send: Send) -> Non
             # Nothing was sent yet: the error still has its own status.
             await response_from_error(first)(scope, receive, send)
             return
-        head = [(name.lower().encode(), value.encode()) for name, value in _HEADERS.items()]
+        head = [(name.lower().encode(), value.encode()) for name, value in EVENT_HEADERS.items()]
         await send({"type": "http.response.start", "status": 200, "headers": head})
         await send({"type": "http.response.body", "body": _format_event(first), "more_body": True})
         while not isinstance(item := await _receive(items), _End):

@@ -1,0 +1,1 @@
+"""The endpoints under `/v1`: the router for clients that speak OpenAI's or Anthropic's API."""
