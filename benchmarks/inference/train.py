@@ -49,6 +49,8 @@ AGAINST_MEDIUM = 0.6
 TRUST = {"written_more": 1.0, "written": 3.0, generate.AUTHORED: 2.5, "arena": 0.5}
 FRAMED = 0.15
 """Share of the other prompts that stand in an agent's frame instead of a courtesy."""
+PERTURBED = 0.25
+"""Weight of a perturbed copy against its original."""
 AUTHORED_AGAIN = ("courtesy", "frame")
 """How a prompt that was written out is repeated: short ones are drowned by a story before them."""
 DROPPED = 0.3
@@ -126,6 +128,7 @@ def weights(table: Table, chosen: np.ndarray, labels: np.ndarray) -> np.ndarray:
     sources = [table.prompts[at].source for at in chosen]
     counts = Counter(zip(sources, labels, strict=True))
     found = np.array([_trust(one[0]) * counts[one] ** -0.5 for one in zip(sources, labels, strict=True)])
+    found[table.perturbed[chosen]] *= PERTURBED
     for label in set(labels):
         found[labels == label] /= found[labels == label].sum() ** 0.8
     return found
