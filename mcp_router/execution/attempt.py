@@ -144,7 +144,7 @@ class AttemptRunner:
             now=now,
             expires_at=now + timeout + _LEASE_SPARE,
             is_priced=candidate.fit.worst_usd is not None,
-            number=len(call.attempts) + 1,
+            number=call.next_number,
             session=self.session,
             use_case=task.use_case,
             budget_tier=task.budget_tier,
@@ -240,7 +240,7 @@ class _Record:
         answered = outcome == "answered" and usage is not None
         return Attempt(
             call_id=self.call.id,
-            number=len(self.call.attempts) + 1,
+            number=self.call.next_number,
             session=self.runner.session,
             client=self.call.request.client,
             use_case=task.use_case,

@@ -47,6 +47,8 @@ class CallRequest:
     client: str = "local"
     call_id: str | None = None
     """Given where one tool call makes many; made otherwise."""
+    earlier_attempts: int = 0
+    """Attempts of the same call by a process that ended: this one goes on counting."""
     validate: Validator | None = None
     on_text: OnText | None = None
     is_committed: Callable[[], bool] | None = None
@@ -71,6 +73,11 @@ class Call:
     warnings: list[str] = field(default_factory=list[str])
     deadline: float
     """On the event loop's clock."""
+
+    @property
+    def next_number(self) -> int:
+        """Return the number of the next attempt, from 1."""
+        return self.request.earlier_attempts + len(self.attempts) + 1
 
     @property
     def spent_usd(self) -> Decimal:

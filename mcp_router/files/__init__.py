@@ -7,7 +7,7 @@ from mcp_router.files.protected_paths import ProtectedPathError, is_protected_fo
 from mcp_router.files.reading import FoundFile, ReadLimits, ReadResult, SourceFile, find_files, read_file, read_files
 from mcp_router.files.roots import FileRefusedError, ResolvedPath, Roots
 from mcp_router.files.safe_open import Fingerprint
-from mcp_router.files.saving import Saved, SaveOutcome, inspect_target, save, save_or_copy
+from mcp_router.files.saving import Saved, SaveOutcome, encode_text, inspect_target, save, save_or_copy
 from mcp_router.files.secrets import SecretFileError
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "Saved",
     "SecretFileError",
     "SourceFile",
+    "encode_text",
     "fence_files",
     "find_files",
     "inspect_target",

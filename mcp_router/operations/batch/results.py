@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import cast
 
 from mcp_router.errors import (
     AllCandidatesFailedError,
@@ -14,11 +15,11 @@ from mcp_router.errors import (
     NoCandidateError,
     RouterError,
 )
-from mcp_router.execution.call import Generation
 from mcp_router.files import BatchTarget, FoundFile, SaveOutcome, SecretFileError, warn_of_execution
 from mcp_router.ledger.ledger import LedgerError
+from mcp_router.ledger.task_records import PastCall
 from mcp_router.money import format_usd, to_number
-from mcp_router.text import strip_controls
+from mcp_router.operations.background.kept_answer import KeptAnswer
 
 MAX_LISTED_FILES = 100
 """Beyond so many files the result lists only what did not go well, and of that no more."""
@@ -78,6 +79,12 @@ class BatchResults:
         self.unknown_costs += cost_usd is None
         self.cost_usd += cost_usd or Decimal(0)
 
+    def add_past(self, past: PastCall) -> None:
+        """Count what earlier processes of the same task spent."""
+        self.cost_usd += past.cost_usd
+        self.baseline_usd += past.baseline_usd
+        self.unknown_costs += past.unknown_costs
+
     def record_done_before(self, item: BatchItem) -> None:
         """Count a file that an earlier run answered."""
         self.done_before += 1
@@ -99,31 +106,43 @@ class BatchResults:
         self.failed += 1
         name = item.found.name
         self.first_failure = self.first_failure or (name, error)
-        text = f"{getattr(error, 'kind', 'ledger')}: {error}"[:_MAX_ERROR_CHARACTERS]
+        text = format_failure(error)
         first = self.first_file_by_error.setdefault(text, name)
         self._list(item, {"error": text if first == name else f"as for {first}"}, notable=True)
 
-    def record_answer(self, item: BatchItem, generation: Generation, text: str, kept: SaveOutcome | None) -> None:
-        """Count an answer; `kept` says where it was saved, None that it was not to be."""
+    def record_kept_failure(self, item: BatchItem, text: str) -> None:
+        """Count a file that failed in an earlier process, with the text that was listed."""
+        self.failed += 1
+        first = self.first_file_by_error.setdefault(text, item.found.name)
+        self._list(item, {"error": text if first == item.found.name else f"as for {first}"}, notable=True)
+
+    def record_gone(self, number: int, path: str, *, saved: bool) -> None:
+        """Count a file that was there when an earlier process began; `saved` tells whether it was answered."""
+        self.answered += saved
+        self.failed += not saved
+        if not saved:
+            self.listed[number] = {"file": path, "error": "bad_input: the file was deleted before its turn"}
+
+    def record_answer(self, item: BatchItem, answer: KeptAnswer, kept: SaveOutcome | None) -> None:
+        """Count an answer; `kept` says where it was saved, None that it was not to be, or is already."""
         self.answered += 1
-        self.models[generation.candidate.model.id] += 1
-        self.fallbacks += generation.fallbacks
-        self.escalations += generation.escalations
-        self.baseline_usd += generation.attempts[-1].baseline_usd or Decimal(0)
-        task = generation.plan.task
-        self.inferred = self.inferred or {what: getattr(task, what) for what in task.inferred}
-        warnings = list(generation.warnings)
+        self.models[answer.model] += 1
+        self.fallbacks += answer.fallbacks
+        self.escalations += answer.escalations
+        self.inferred = self.inferred or answer.inferred
+        warnings = list(answer.warnings)
         told: Json = {}
-        if kept is None or kept.place is None:
-            told["text"] = text
-        elif self.pattern is None or kept.place.name != self.pattern.replace("*", item.found.name):
-            told["saved_to"] = kept.place.name
+        saved_to = answer.saved_to if kept is None or kept.place is None else kept.place.name
+        if saved_to is None:
+            told["text"] = answer.text
+        elif self.pattern is None or saved_to != self.pattern.replace("*", item.found.name):
+            told["saved_to"] = saved_to
         if kept is not None and kept.why is not None:
             warnings.append(kept.why)
-        if generation.completion.finish_reason != "stop":
-            told["finish_reason"] = generation.completion.finish_reason
-        if citations := generation.completion.citations:
-            told["citations"] = [strip_controls(citation) for citation in citations]
+        if answer.finish_reason != "stop":
+            told["finish_reason"] = answer.finish_reason
+        if answer.citations:
+            told["citations"] = list(answer.citations)
         if kept is not None and kept.place is not None and (warning := warn_of_execution(kept.place)):
             warnings.append(warning)
         if warnings:
@@ -160,6 +179,11 @@ class BatchResults:
         answer["files"] = [self.listed[number] for number in sorted(self.listed)]
         return answer
 
+    def format_progress(self) -> str:
+        """Return how far the batch is, for people: `12 of 24 files, $0.0031`."""
+        failed = f", {self.failed} failed" if self.failed else ""
+        return f"{self.ended} of {self.total} files{failed}, {format_usd(self.cost_usd)}"
+
     def _total_failure(self, name: str, error: RouterError | LedgerError) -> RouterError:
         text = f"None of {self.total} files was answered; {format_usd(self.cost_usd)} spent. {name}: {error}"
         match error:
@@ -171,3 +195,15 @@ class BatchResults:
                 return NoCandidateError(text, retry_after=error.retry_after)
             case _:
                 return AllCandidatesFailedError(text, call_id=getattr(error, "call_id", None))
+
+
+def format_failure(error: RouterError | LedgerError) -> str:
+    """Return a failure as it is listed."""
+    return f"{getattr(error, 'kind', 'ledger')}: {error}"[:_MAX_ERROR_CHARACTERS]
+
+
+def shorten(answer: Json) -> Json:
+    """Return a batch's result without the files that are answered and saved: each line costs the agent tokens."""
+    files = cast("list[Json]", answer["files"])
+    notable = [told for told in files if told.keys() - {"file", "done"}]
+    return {name: value for name, value in answer.items() if name != "files"} | ({"files": notable} if notable else {})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -12,43 +11,58 @@ from pathlib import PurePath
 import anyio
 
 from mcp_router.app import App
-from mcp_router.errors import BadInputError, BudgetExceededError, NoCandidateError, RouterError
+from mcp_router.errors import BudgetExceededError, NoCandidateError, RouterError
 from mcp_router.execution.call import CallRequest, Generation, new_call_id
-from mcp_router.files import SecretFileError, find_files, plan_targets, save_or_copy, save_target, unwrap_code
+from mcp_router.files import (
+    BatchTarget,
+    SecretFileError,
+    SourceFile,
+    encode_text,
+    read_file,
+    save_or_copy,
+    save_target,
+    unwrap_code,
+)
 from mcp_router.ledger.ledger import LedgerError
+from mcp_router.ledger.task_records import PastCall
 from mcp_router.money import format_usd
 from mcp_router.operations.arguments import GenerateArguments
-from mcp_router.operations.batch.results import MAX_LISTED_FILES, BatchItem, BatchResults, Json
+from mcp_router.operations.background.kept_answer import KeptAnswer
+from mcp_router.operations.background.recorder import TaskRecorder
+from mcp_router.operations.batch.items import (
+    MAX_CONCURRENT_CALLS,
+    digest_task,
+    name_pattern,
+    number_as_before,
+    plan_items,
+)
+from mcp_router.operations.batch.results import BatchItem, BatchResults, Json, format_failure
 from mcp_router.operations.batch.shared_budget import Allotment, SharedBudget
 from mcp_router.operations.prepare import (
     BatchPrompt,
     PreparedCall,
-    allowed_roots,
     limit_preparation,
     prepare_batch,
     to_call_request,
 )
-from mcp_router.text import strip_controls
-
-MAX_CONCURRENT_CALLS = 8
-"""Calls in flight at the same time."""
 
 _MAX_WAIT_WITHOUT_ANSWER_S = 180.0
 """Seconds without any answer after which a batch gives up waiting for models at a limit or behind an open breaker."""
 _MIN_WAIT_S = 0.25
-_MAX_RESULT_TOKENS = 20_000
-"""Tokens of answers that one result may hold: hosts refuse results not much longer."""
-_IRRELEVANT_TO_ANSWER = {
-    *("files", "save_to", "per_file", "resume", "overwrite"),
-    *("use_case", "complexity", "budget_tier", "model", "max_cost_usd"),
-}
-"""What an answer does not depend on: with another model or more money a resumed call does only what is missing, too."""
 
 Progress = Callable[[float, float | None, str], Awaitable[None]]
 
 
-async def run_batch(app: App, arguments: GenerateArguments, *, client: str, on_progress: Progress | None) -> Json:
-    """Answer a prompt for each file; a file that fails leaves the others alone.
+async def run_batch(
+    app: App,
+    arguments: GenerateArguments,
+    *,
+    client: str,
+    on_progress: Progress | None,
+    recorder: TaskRecorder | None = None,
+) -> Json:
+    """Answer a prompt for each file; a file that fails leaves the others alone. With a `recorder` another process can
+    go on if this one ends.
 
     Raises:
         RouterError: Not one file could be answered.
@@ -56,17 +70,22 @@ async def run_batch(app: App, arguments: GenerateArguments, *, client: str, on_p
     each = await prepare_batch(app, arguments, client=client)
     await app.router.plan(each.task)  # reports an unknown name before anything starts
     with limit_preparation(app.settings.configuration.deadline_s):
-        items = await _plan_items(app, arguments, each)
-    outcomes = BatchResults(id=new_call_id(), total=len(items), pattern=_name_pattern(items[0]))
+        items = await plan_items(app, arguments, each)
+    call_id, past = (new_call_id(), PastCall()) if recorder is None else (recorder.call_id, recorder.past_total)
+    outcomes = BatchResults(id=call_id, total=len(items), pattern=name_pattern(items[0]))
+    outcomes.add_past(past)
+    if recorder is not None:
+        items = await number_as_before(recorder, items, outcomes)
     run = _BatchRun(
         app=app,
         arguments=arguments,
         client=client,
         prompt=each,
-        task_digest=_digest_task(arguments),
+        task_digest=digest_task(arguments),
         results=outcomes,
-        shared_budget=SharedBudget(arguments.max_cost_usd),
+        shared_budget=SharedBudget(arguments.max_cost_usd, past.cost_usd),
         on_progress=on_progress,
+        recorder=recorder,
         last_answer=anyio.current_time(),
     )
     waiting = iter(items)
@@ -77,55 +96,6 @@ async def run_batch(app: App, arguments: GenerateArguments, *, client: str, on_p
         for _ in range(MAX_CONCURRENT_CALLS):
             group.start_soon(run.work_through, waiting)
     return outcomes.to_json()
-
-
-async def _plan_items(app: App, arguments: GenerateArguments, each: BatchPrompt) -> list[BatchItem]:
-    base = app.settings.working_folder
-    found = await find_files(arguments.files, allowed_roots(app), base=base)
-    if arguments.save_to is None:
-        _require_listable(len(found), each)
-        return [BatchItem(number=number, found=one, target=None) for number, one in enumerate(found, 1)]
-    targets = await plan_targets(
-        found,
-        arguments.save_to,
-        allowed_roots(app),
-        base=base,
-        task=_digest_task(arguments),
-        suffix=_choose_suffix(arguments),
-        resume=arguments.resume,
-    )
-    return [BatchItem(number=number, found=target.source, target=target) for number, target in enumerate(targets, 1)]
-
-
-def _name_pattern(item: BatchItem) -> str | None:
-    """Say how answers are named after their files, say `notes/*.md`."""
-    if item.target is None:
-        return None
-    name, source = "/" + item.target.place.name, "/" + item.found.name
-    before, found, after = name.rpartition(source)
-    return f"{before}/*{after}"[1:] if found else item.target.place.name
-
-
-def _require_listable(count: int, each: BatchPrompt) -> None:
-    """Keep answers that together no host would show out of a result: they would be paid for and lost."""
-    need = each.task.requirements
-    length = need.max_output_tokens or need.typical_usage.output_tokens
-    most = min(MAX_LISTED_FILES, max(MAX_CONCURRENT_CALLS, _MAX_RESULT_TOKENS // length))
-    if count > most:
-        raise BadInputError(
-            f"{count} answers of about {length} tokens are too much for one result: name a folder in save_to, "
-            f"or at most {most} files."
-        )
-
-
-def _choose_suffix(arguments: GenerateArguments) -> str:
-    return ".md" if arguments.response_schema is None else ".json"
-
-
-def _digest_task(arguments: GenerateArguments) -> str:
-    """Name everything an answer's words depend on besides its file."""
-    what = arguments.model_dump(mode="json", exclude=_IRRELEVANT_TO_ANSWER)
-    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:32]
 
 
 @dataclass(kw_only=True, slots=True)
@@ -141,6 +111,7 @@ class _BatchRun:
     results: BatchResults
     shared_budget: SharedBudget
     on_progress: Progress | None
+    recorder: TaskRecorder | None
     last_answer: float
     """On the event loop's clock; the beginning, before there is one."""
 
@@ -149,38 +120,75 @@ class _BatchRun:
         for count, item in enumerate(waiting, 1):
             await self._process(item)
             if self.on_progress is not None:
-                ended, total = self.results.ended, self.results.total
-                await self.on_progress(ended, total, f"{ended} of {total} files, {format_usd(self.results.cost_usd)}")
+                await self.on_progress(self.results.ended, self.results.total, self.results.format_progress())
             if count == at_most:
                 return
 
     async def _process(self, item: BatchItem) -> None:
         if item.done:
             self.results.record_done_before(item)
-        elif self.results.stop_reason is not None:
-            self.results.record_not_begun(item)
+            return
+        try:
+            if await self._use_kept(item):
+                return
+            if self.results.stop_reason is not None:
+                self.results.record_not_begun(item)
+                return
+            await self._answer(item)
+        except (RouterError, LedgerError) as error:
+            if isinstance(error, SecretFileError) and item.found.globbed:
+                self.results.record_skipped(item, error)
+                return
+            if isinstance(error, BudgetExceededError | LedgerError):
+                self.results.stop_reason = self.results.stop_reason or str(error)
+            await self._keep_failure(item, error)
+            self.results.record_failure(item, error)
+
+    async def _use_kept(self, item: BatchItem) -> bool:
+        """Use the answer that an earlier process of the task paid for; return False if there is none."""
+        kept = self.recorder.kept.get(item.number) if self.recorder is not None else None
+        if kept is None:
+            return False
+        if kept.error is not None:
+            self.results.record_kept_failure(item, kept.error)
+        elif kept.text is None or item.target is None:
+            self.results.record_answer(item, kept, None)
         else:
-            try:
-                await self._answer(item)
-            except (RouterError, LedgerError) as error:
-                if isinstance(error, SecretFileError) and item.found.globbed:
-                    self.results.record_skipped(item, error)
-                    return
-                if isinstance(error, BudgetExceededError | LedgerError):
-                    self.results.stop_reason = self.results.stop_reason or str(error)
-                self.results.record_failure(item, error)
+            source = await read_file(item.found)
+            text = unwrap_code(kept.text, PurePath(item.target.place.path))
+            saved_already = hashlib.sha256(encode_text(text)).hexdigest()
+            if source.fingerprint.sha256 not in {kept.source_sha256, saved_already}:
+                return False  # it answers another content of the file
+            await self._save(item, item.target, kept, source)
+        return True
+
+    async def _keep_failure(self, item: BatchItem, error: RouterError | LedgerError) -> None:
+        """Keep a failure that cost something: another process must not pay for it again."""
+        if self.recorder is not None and isinstance(error, RouterError) and error.cost_usd != 0:
+            await self.recorder.keep(item.number, KeptAnswer(error=format_failure(error)))
 
     async def _answer(self, item: BatchItem) -> None:
         ready, source = await self.prompt.prepare_for(item.found)
         ask = to_call_request(ready, self.arguments, client=self.client, call_id=f"{self.results.id}.{item.number}")
+        if self.recorder is not None:
+            ask = self.recorder.attach(ask, item.number, source.fingerprint.sha256)
         generation = await self._generate_within_budget(ask, ready)
         self.last_answer = anyio.current_time()
-        text = strip_controls(generation.completion.text)
-        target = item.target
-        if target is None:
-            self.results.record_answer(item, generation, text, None)
-            return
-        text = unwrap_code(text, PurePath(target.place.path))
+        self.results.baseline_usd += generation.attempts[-1].baseline_usd or Decimal(0)
+        answer = KeptAnswer.from_generation(generation, source.fingerprint.sha256)
+        if item.target is not None:
+            answer = answer.model_copy(
+                update={"text": unwrap_code(answer.text or "", PurePath(item.target.place.path))}
+            )
+        if self.recorder is not None:
+            await self.recorder.keep(item.number, answer)
+        if item.target is None:
+            self.results.record_answer(item, answer, None)
+        else:
+            await self._save(item, item.target, answer, source)
+
+    async def _save(self, item: BatchItem, target: BatchTarget, answer: KeptAnswer, source: SourceFile) -> None:
+        text = unwrap_code(answer.text or "", PurePath(target.place.path))
         task, overwrite = self.task_digest, self.arguments.overwrite
         kept = await save_or_copy(
             target.place,
@@ -190,7 +198,10 @@ class _BatchRun:
         )
         if kept.disk_refuses:
             self.results.stop_reason = self.results.stop_reason or kept.why
-        self.results.record_answer(item, generation, text, kept)
+        if self.recorder is not None and kept.place is not None:
+            saved = answer.model_copy(update={"text": None, "saved_to": kept.place.name})
+            await self.recorder.keep(item.number, saved)
+        self.results.record_answer(item, answer, kept)
 
     async def _generate_within_budget(self, ask: CallRequest, ready: PreparedCall) -> Generation:
         """Ask for one file within what is left, waiting for money and for rates: a batch has the time."""
@@ -230,6 +241,8 @@ class _BatchRun:
                 return True
             case BudgetExceededError():
                 # Calls in flight hold more than they will cost.
-                return await self.shared_budget.wait_for_another_end(grant)
+                if await self.shared_budget.wait_for_another_end(grant):
+                    return True
+                return self.recorder is not None and await self.recorder.approve(failure)
             case _:
                 return False

@@ -30,10 +30,10 @@ class Allotment:
 class SharedBudget:
     """The most that the calls of a batch can spend together."""
 
-    def __init__(self, most_usd: Decimal | None) -> None:
-        """`most_usd` is the caller's limit, or None if each call has only its own."""
+    def __init__(self, most_usd: Decimal | None, spent_usd: Decimal = Decimal(0)) -> None:
+        """`most_usd` is the caller's limit, or None if each call has only its own; `spent_usd` is spent of it."""
         self._limit_usd = most_usd
-        self._spent_usd = Decimal(0)
+        self._spent_usd = spent_usd
         self._allotted_usd = Decimal(0)
         self._max_cost_usd = Decimal(0)
         self._in_flight = 0
