@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from mcp_router.app import App
-from mcp_router.execution.call import Generation
+from mcp_router.errors import BudgetExceededError
+from mcp_router.execution.call import CallRequest, Generation
 from mcp_router.execution.conversations import Conversation
 from mcp_router.files import (
     Fingerprint,
@@ -20,12 +21,15 @@ from mcp_router.files import (
 from mcp_router.ledger.ledger import LedgerError
 from mcp_router.money import to_number
 from mcp_router.operations.arguments import GenerateArguments
+from mcp_router.operations.background.kept_answer import KeptAnswer
+from mcp_router.operations.background.recorder import TaskRecorder
 from mcp_router.operations.batch import run
 from mcp_router.operations.prepare import PreparedCall, allowed_roots, limit_preparation, prepare_call, to_call_request
 from mcp_router.text import StreamCleaner, strip_controls
 from providers.completion import RESTART, Message, OnText
 
 Json = dict[str, object]
+Target = tuple[ResolvedPath, Fingerprint | None]
 Progress = Callable[[float, float | None, str], Awaitable[None]]
 """Told how far a call is: done, of how many, and in words."""
 
@@ -37,21 +41,24 @@ async def generate(
     client: str = "local",
     on_text: OnText | None = None,
     on_progress: Progress | None = None,
+    recorder: TaskRecorder | None = None,
 ) -> Json:
-    """Get a subtask done.
+    """Get a subtask done. With a `recorder` it runs in the background, and another process can go on if this one ends.
 
     Raises:
         RouterError: It was not; the text says why and what to do.
         LedgerError: Nothing can be written down, so nothing was asked.
     """
     if arguments.per_file:
-        return await run.run_batch(app, arguments, client=client, on_progress=on_progress)
-    target = None
+        return await run.run_batch(app, arguments, client=client, on_progress=on_progress, recorder=recorder)
+    target: Target | None = None
     with limit_preparation(app.settings.configuration.deadline_s):
         ready = await prepare_call(app, arguments, client=client)
         if arguments.save_to is not None:
             target = await inspect_target(arguments.save_to, allowed_roots(app), base=app.settings.working_folder)
-    generation = await _generate(app, ready, arguments, client, on_text)
+    if recorder is not None and (kept := recorder.kept.get(0)) is not None:
+        return await _use_kept(kept, recorder, target, overwrite=arguments.overwrite)
+    generation = await _generate(app, ready, arguments, client, on_text=on_text, recorder=recorder)
     warnings = [*generation.warnings, *_warnings_for(generation)]
     if ready.skipped:
         count = len(ready.skipped)
@@ -91,17 +98,58 @@ def to_result(generation: Generation) -> Json:
 
 
 async def _generate(
-    app: App, ready: PreparedCall, arguments: GenerateArguments, client: str, on_text: OnText | None
+    app: App,
+    ready: PreparedCall,
+    arguments: GenerateArguments,
+    client: str,
+    *,
+    on_text: OnText | None,
+    recorder: TaskRecorder | None,
 ) -> Generation:
     """Ask the router; what comes out is clean, piece by piece and as a whole."""
     cleaned = None if on_text is None else _CleanText(on_text)
     ask = to_call_request(ready, arguments, client=client, on_text=None if cleaned is None else cleaned.push)
-    generation = await app.router.generate(ask)
+    generation = await _ask_within_budgets(app, ask, recorder)
     if cleaned is not None:
         await cleaned.flush()
     said = generation.completion
     text = strip_controls(said.text)
     return generation if text == said.text else replace(generation, completion=replace(said, text=text))
+
+
+async def _ask_within_budgets(app: App, ask: CallRequest, recorder: TaskRecorder | None) -> Generation:
+    """Ask the router. In the background, the user is asked about a budget that refuses the call."""
+    if recorder is None:
+        return await app.router.generate(ask)
+    ask = recorder.attach(replace(ask, call_id=recorder.call_id), 0)
+    while True:
+        try:
+            return await app.router.generate(ask)
+        except BudgetExceededError as error:
+            if not await recorder.approve(error):
+                raise
+
+
+async def _use_kept(kept: KeptAnswer, recorder: TaskRecorder, target: Target | None, *, overwrite: bool) -> Json:
+    """Return the answer that an earlier process of the task paid for."""
+    past = recorder.past_total
+    cost = None if past.unknown_costs else past.cost_usd
+    answer: Json = {
+        "text": kept.text,
+        "model": kept.model,
+        "cost_usd": to_number(cost),
+        "saved_usd": to_number(past.baseline_usd - cost) if cost is not None and past.baseline_usd else None,
+        "call_id": recorder.call_id,
+        "finish_reason": kept.finish_reason,
+    }
+    if kept.citations:
+        answer["citations"] = list(kept.citations)
+    warnings = list(kept.warnings)
+    if target is not None:
+        answer = await _save_answer(answer, *target, overwrite=overwrite, warnings=warnings)
+    if warnings:
+        answer["warning"] = "; ".join(warnings)
+    return answer
 
 
 class _CleanText:

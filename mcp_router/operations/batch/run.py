@@ -125,11 +125,11 @@ class _BatchRun:
                 return
 
     async def _process(self, item: BatchItem) -> None:
-        if item.done:
-            self.results.record_done_before(item)
-            return
         try:
             if await self._use_kept(item):
+                return
+            if item.done:
+                self.results.record_done_before(item)
                 return
             if self.results.stop_reason is not None:
                 self.results.record_not_begun(item)
