@@ -118,7 +118,7 @@ async def _generate(
 
 
 async def _ask_within_budgets(app: App, ask: CallRequest, recorder: TaskRecorder | None) -> Generation:
-    """Ask the router. In the background, the user is asked about a budget that refuses the call."""
+    """Ask the router. In the background, a question goes to the user about a budget that refuses the call."""
     if recorder is None:
         return await app.router.generate(ask)
     ask = recorder.attach(replace(ask, call_id=recorder.call_id), 0)
