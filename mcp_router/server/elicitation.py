@@ -66,6 +66,27 @@ async def run_within_budgets(
                 raise
 
 
+class TaskBudgetQuestions:
+    """The same question for a call that runs in the background."""
+
+    def __init__(self, increase: BudgetIncrease) -> None:
+        self._increase = increase
+
+    def ask(self, short: Shortfall, refusal: str) -> Json | None:
+        """Return the request that asks the user; None for a budget of 0, or after a no."""
+        if not self._increase.can_ask(short.budget):
+            return None
+        return _build_question(short, refusal).model_dump(mode="json", by_alias=True, exclude_none=True)
+
+    async def record(self, short: Shortfall, response: object) -> bool:
+        """Record the user's answer; return whether it approves the call."""
+        try:
+            answer = types.ElicitResult.model_validate(response)
+        except ValidationError:
+            answer = None
+        return await _record_answer(self._increase, short, answer)
+
+
 def _find_answer(
     increase: BudgetIncrease, short: Shortfall, responses: types.InputResponses
 ) -> tuple[str | None, object]:
@@ -78,11 +99,15 @@ def _find_answer(
 
 def _can_ask(ctx: Context) -> bool:
     """Whether the host shows forms, and its user is the one who set the budgets."""
+    reached = ctx.protocol_version in MODERN_PROTOCOL_VERSIONS or ctx.session.can_send_request
+    return reached and shows_forms(ctx) and caller_from_request(ctx.request).owns_budgets
+
+
+def shows_forms(ctx: Context) -> bool:
+    """Whether the host shows forms to its user."""
     declared = ctx.session.client_capabilities
     forms = declared.elicitation if declared is not None else None
-    shows = forms is not None and (forms.form is not None or forms.url is None)  # `{}` is older clients' word for forms
-    reached = ctx.protocol_version in MODERN_PROTOCOL_VERSIONS or ctx.session.can_send_request
-    return shows and reached and caller_from_request(ctx.request).owns_budgets
+    return forms is not None and (forms.form is not None or forms.url is None)  # `{}` is older clients' word for forms
 
 
 def _build_question(short: Shortfall, refusal: str) -> types.ElicitRequest:

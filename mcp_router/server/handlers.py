@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import mcp_types as types
 from mcp.server.caching import CacheHint
@@ -28,7 +28,9 @@ from mcp_router.operations.arguments import (
     ProviderArguments,
     parse_arguments,
 )
-from mcp_router.server import elicitation, prompts, resources
+from mcp_router.operations.background.runner import Outcome, TaskRun, TaskRunner
+from mcp_router.operations.background.task_store import TaskStore
+from mcp_router.server import elicitation, prompts, resources, tasks
 from mcp_router.server.budget_increase import BudgetIncrease
 from mcp_router.server.callers import caller_from_request
 from mcp_router.server.progress import ProgressReporter, heartbeat
@@ -77,10 +79,14 @@ class _Server(Server[Any]):
 def create_server(app: App) -> Server[Any]:
     """Publish an app's tools, resources and prompts on a server that any transport can run."""
     announcer = SubscriptionManager(app)
+    increase = BudgetIncrease(app.ledger, app.settings.limits(), time.time)
+    questions = elicitation.TaskBudgetQuestions(increase)
+    runner = TaskRunner(app, TaskStore.of(app), {"generate": _run_generate_task}, questions)
+    task_handlers = tasks.TaskHandlers(app, runner, _to_tool_result)
 
     @asynccontextmanager
     async def lifespan(_server: Server[Any]) -> AsyncGenerator[Any]:
-        async with announcer.run():
+        async with announcer.run(), runner.serve():
             yield None
 
     server = _Server(
@@ -96,7 +102,6 @@ def create_server(app: App) -> Server[Any]:
         },
         lifespan=lifespan,
         on_list_tools=_list_tools,
-        on_call_tool=partial(_call_tool, app, BudgetIncrease(app.ledger, app.settings.limits(), time.time)),
         on_list_resources=_list_resources,
         on_list_resource_templates=_list_templates,
         on_read_resource=partial(_read_resource, app),
@@ -108,7 +113,12 @@ def create_server(app: App) -> Server[Any]:
         on_completion=partial(_complete, app),
     )
     server.middleware.append(_parse_argument_text)
-    server.extensions = {resources.APPS_EXTENSION: {}}
+    server.extensions = {resources.APPS_EXTENSION: {}, tasks.EXTENSION: {}}
+    # Not `on_call_tool`: its type has no room for a task.
+    server.add_request_handler(
+        "tools/call", types.CallToolRequestParams, partial(_call_tool, app, increase, task_handlers)
+    )
+    task_handlers.register(server)
     return server
 
 
@@ -125,8 +135,17 @@ async def _parse_argument_text(ctx: Context, call_next: CallNext) -> HandlerResu
 
 
 async def _call_tool(
-    app: App, increase: BudgetIncrease, ctx: Context, params: types.CallToolRequestParams
-) -> types.CallToolResult | types.InputRequiredResult:
+    app: App,
+    increase: BudgetIncrease,
+    task_handlers: tasks.TaskHandlers,
+    ctx: Context,
+    params: types.CallToolRequestParams,
+) -> types.CallToolResult | types.InputRequiredResult | Json:
+    if params.name == GENERATE.name and tasks.is_declared(ctx):
+        with suppress(BadInputError, LedgerError):  # what is wrong is reported below
+            arguments = parse_arguments(GenerateArguments, dict(params.arguments or {}))
+            if (started := await task_handlers.try_start(ctx, arguments)) is not None:
+                return started
     # Errors are results by then: one that left the task group would be wrapped.
     async with heartbeat(ctx.session.report_progress) as progress:
         return await _run_tool(app, increase, params, ctx, progress)
@@ -191,10 +210,22 @@ async def _run_tool(
         return _to_error_result(f"ledger: {error}")
     if isinstance(answer, types.InputRequiredResult):
         return answer
+    return _to_result(answer, _UNTRUSTED_TEXT_META if params.name == GENERATE.name else None)
+
+
+def _to_tool_result(ended: Mapping[str, object]) -> types.CallToolResult:
+    """Return what `generate` would have answered, from what its task left."""
+    answer = ended.get("answer")
+    if isinstance(answer, dict):
+        return _to_result(cast("Json", answer), _UNTRUSTED_TEXT_META)
+    return _to_error_result(str(ended.get("error")))
+
+
+def _to_result(answer: Mapping[str, object], meta: dict[str, Any] | None) -> types.CallToolResult:
     return types.CallToolResult(
         content=[types.TextContent(type="text", text=to_compact_json(answer))],
         structured_content=dict(answer),
-        _meta=_UNTRUSTED_TEXT_META if params.name == GENERATE.name else None,
+        _meta=meta,
     )
 
 
@@ -211,6 +242,12 @@ async def _generate(app: App, given: Json, ctx: Context, progress: ProgressRepor
     return arguments.warn_of_ignored(
         await generate.generate(app, arguments, client=client, on_progress=progress.report)
     )
+
+
+async def _run_generate_task(run: TaskRun) -> Outcome:
+    from mcp_router.operations.background.generate_task import run_generate  # noqa: PLC0415
+
+    return await run_generate(run)
 
 
 async def _list_providers(app: App, given: Json, ctx: Context, _progress: ProgressReporter) -> Mapping[str, object]:

@@ -66,6 +66,10 @@ class TaskFiles:
         """Delete all files of a task but one."""
         await to_thread.run_sync(_delete_except, self._place(task_id), _check(kept))
 
+    async def has_any(self) -> bool:
+        """Whether this machine has files of any task."""
+        return bool(await to_thread.run_sync(_list_names, self._folder))
+
     async def list_older(self, before: float) -> list[str]:
         """Return the ids of tasks whose folder did not change since a time, in seconds since the epoch."""
         return await to_thread.run_sync(_list_older, self._folder, before)
