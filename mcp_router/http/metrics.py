@@ -9,6 +9,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import get_args
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -21,7 +22,9 @@ from mcp_router.http.responses import response_from_error
 from mcp_router.ledger.latency_histogram import count_within
 from mcp_router.ledger.ledger import LedgerError
 from mcp_router.ledger.records import Breaker, BudgetStatus, GroupBy, Totals
+from mcp_router.ledger.task_records import TaskState
 from mcp_router.operations import costs
+from mcp_router.operations.background.task_store import TaskStore
 from mcp_router.operations.caller import Caller
 from mcp_router.server.callers import caller_from_request
 
@@ -89,6 +92,7 @@ async def _collect_families(app: App, caller: Caller) -> list[Metric]:
         *_create_attempt_metrics(_merge_unlisted(await groups("model"), {model.id for model in app.catalog.models()})),
         *_create_budget_metrics(await app.ledger.read_budgets(limits, now)),
         _create_breaker_metric((await app.ledger.read_availability(now)).breakers, now),
+        _create_task_metric(await TaskStore.of(app).count_by_state(caller)),
     ]
 
 
@@ -162,6 +166,13 @@ def _create_budget_metrics(states: Sequence[BudgetStatus]) -> Iterator[Metric]:
         left.add_metric(name, float(max(0, state.budget.limit_usd - state.spent_usd - state.held_usd)))
         held.add_metric(name, float(state.held_usd))
     yield from (limit, left, held)
+
+
+def _create_task_metric(counts: Mapping[str, int]) -> Metric:
+    tasks = GaugeMetricFamily("mcp_router_tasks", "Background tasks that are kept, by state", labels=["state"])
+    for state in get_args(TaskState):
+        tasks.add_metric([state], counts.get(state, 0))
+    return tasks
 
 
 def _create_breaker_metric(breakers: Sequence[Breaker], now: float) -> Metric:

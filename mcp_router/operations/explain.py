@@ -11,6 +11,7 @@ from mcp_router.files import find_files
 from mcp_router.ledger.records import Attempt
 from mcp_router.money import to_number
 from mcp_router.operations.arguments import ExplainArguments
+from mcp_router.operations.background.task_store import TaskStore
 from mcp_router.operations.caller import LOCAL, Caller
 from mcp_router.operations.prepare import allowed_roots, prepare_call
 from mcp_router.routing.fit import Candidate
@@ -95,9 +96,24 @@ class CallView(TypedDict):
     budget_tier: ChoiceView
     attempts: list[AttemptView]
     baseline: str
+    status: NotRequired[str]
+    """Only for a call that runs or ran in the background, as the two below."""
+    message: NotRequired[str]
+    result: NotRequired[object]
 
 
-async def explain_route(app: App, arguments: ExplainArguments, *, caller: Caller = LOCAL) -> PlanView | CallView:
+class TaskView(TypedDict):
+    """A batch that runs or ran in the background; the attempts of file N are those of `call_id.N`."""
+
+    call_id: str
+    status: str
+    message: str
+    result: NotRequired[object]
+
+
+async def explain_route(
+    app: App, arguments: ExplainArguments, *, caller: Caller = LOCAL
+) -> PlanView | CallView | TaskView:
     """Plan a call without spending, or report the attempts of a past one.
 
     Raises:
@@ -159,18 +175,21 @@ def _describe_candidate(candidate: Candidate) -> CandidateView:
     }
 
 
-async def explain_call(app: App, call_id: str, *, caller: Caller = LOCAL) -> CallView:
-    """Report the attempts of a call.
+async def explain_call(app: App, call_id: str, *, caller: Caller = LOCAL) -> CallView | TaskView:
+    """Report the attempts of a call, or the state and the results of a batch that runs or ran in the background.
 
     Raises:
         UnknownNameError: No such call, or another client's.
     """
     attempts = await app.ledger.read_attempts(call_id)
+    task = await _describe_task(app, call_id, caller)
+    if not attempts and task is not None:
+        return task
     if not attempts or not (caller.sees_all or attempts[0].client == caller.name):
         raise UnknownNameError("call", call_id, (), hint=_HINT)
     first = attempts[0]
     inferred = first.inferred.split(",")
-    return {
+    view: CallView = {
         "call_id": call_id,
         "use_case": {"value": first.use_case, "inferred": "use_case" in inferred},
         "complexity": {"value": first.complexity, "inferred": "complexity" in inferred},
@@ -178,6 +197,22 @@ async def explain_call(app: App, call_id: str, *, caller: Caller = LOCAL) -> Cal
         "attempts": [describe_attempt(attempt) for attempt in attempts],
         "baseline": first.baseline,
     }
+    if task is not None:
+        view["status"], view["message"] = task["status"], task["message"]
+        if "result" in task:
+            view["result"] = task["result"]
+    return view
+
+
+async def _describe_task(app: App, call_id: str, caller: Caller) -> TaskView | None:
+    store = TaskStore.of(app)
+    task = await store.read(call_id, caller)
+    if task is None:
+        return None
+    view: TaskView = {"call_id": task.call_id, "status": task.state, "message": task.message}
+    if (ended := await store.read_result(task)) is not None:
+        view["result"] = ended.get("full")
+    return view
 
 
 def describe_attempt(attempt: Attempt) -> AttemptView:

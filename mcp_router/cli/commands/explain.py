@@ -15,7 +15,7 @@ from mcp_router.cli.options import add_routing
 from mcp_router.cli.output import create_table, format_usd
 from mcp_router.operations import explain
 from mcp_router.operations.arguments import ExplainArguments, parse_arguments
-from mcp_router.operations.explain import AttemptView, CallView, CandidateView, ChoiceView, PlanView
+from mcp_router.operations.explain import AttemptView, CallView, CandidateView, ChoiceView, PlanView, TaskView
 from mcp_router.text import to_compact_json
 
 
@@ -43,7 +43,10 @@ async def run(app: App, given: Namespace) -> int:
     return DONE
 
 
-def _print_call(call: CallView, console: Console) -> None:
+def _print_call(call: CallView | TaskView, console: Console) -> None:
+    if "attempts" not in call:
+        console.print(f"call {call['call_id']} in the background, {call['status']}: {escape(call['message'])}")
+        return
     table = create_table("", "model", "outcome", "s", "tokens in", "out", "USD", "detail")
     for attempt in call["attempts"]:
         table.add_row(*_format_attempt(attempt))
