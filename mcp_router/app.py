@@ -131,6 +131,7 @@ class App:
             adapters=self.connections,
             budgets=self.settings.limits(),
             rate_limits=self.rates,
+            client_rates=self.client_rates,
             key_scope=self.rules.key_scope,
             baseline=self.baseline,
             session=self.session,
@@ -169,6 +170,15 @@ class App:
         return {
             name: RateLimit(provider=name, requests_per_minute=said.rpm, tokens_per_minute=said.tpm)
             for name, said in self.settings.configuration.providers.items()
+            if said.rpm is not None or said.tpm is not None
+        }
+
+    @cached_property
+    def client_rates(self) -> Mapping[str, RateLimit]:
+        """The calls and tokens a minute of clients that have a limit."""
+        return {
+            name: RateLimit(provider=f"client:{name}", requests_per_minute=said.rpm, tokens_per_minute=said.tpm)
+            for name, said in self.settings.configuration.clients.items()
             if said.rpm is not None or said.tpm is not None
         }
 

@@ -6,6 +6,8 @@ RouterError
 │   └── UnknownNameError       an unknown name; lists the known ones
 ├── NoCandidateError           no model can answer; gives the reason for each
 ├── BudgetExceededError        a budget is used up; gives limit, spent, held and reset
+├── ForbiddenModelError        a client's `models` do not include the model
+├── ClientRateError            a client is at its own rpm or tpm; gives the wait
 ├── AllCandidatesFailedError   every attempt failed; lists them
 └── CallTimeoutError           the whole call's deadline has passed
 """
@@ -109,6 +111,18 @@ class BudgetExceededError(RouterError):
         """`shortfall` names the budget; it is None if the caller gave the limit."""
         super().__init__(message)
         self.shortfall = shortfall
+
+
+class ForbiddenModelError(RouterError):
+    """A call that needs a model its client is not allowed to use."""
+
+    kind = "forbidden_model"
+
+
+class ClientRateError(RouterError):
+    """A call of a client that is at its own requests or tokens per minute."""
+
+    kind = "client_rate"
 
 
 class AllCandidatesFailedError(RouterError):

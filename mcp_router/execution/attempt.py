@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import anyio
 
+from mcp_router.execution import failure_messages
 from mcp_router.execution.adapters import AdapterPool
 from mcp_router.execution.billing import compute_bill
 from mcp_router.execution.call import Answered, Call, Failed, RejectedError
@@ -54,6 +55,8 @@ class AttemptRunner:
     """Every budget."""
     rate_limits: Mapping[str, RateLimit]
     """By provider; those without one are not limited."""
+    client_rates: Mapping[str, RateLimit] = field(default_factory=dict[str, RateLimit])
+    """By client; those without one are not limited."""
     key_scope: Callable[[str], str]
     baseline: Baseline
     session: str
@@ -69,7 +72,14 @@ class AttemptRunner:
     ) -> Answered | Failed | BudgetRefusal | RateRefusal:
         """Send one request to one candidate."""
         hold = self._hold(call, candidate)
-        refusal = await self.ledger.hold(hold, self._budgets_for(call), self.rate_limits.get(candidate.model.provider))
+        refusal = await self.ledger.hold(
+            hold,
+            self._budgets_for(call),
+            self.rate_limits.get(candidate.model.provider),
+            client_rate=self.client_rates.get(call.request.client),
+        )
+        if isinstance(refusal, RateRefusal) and refusal.provider.startswith("client:"):
+            raise failure_messages.create_client_rate_error(call.request.client, refusal)
         if refusal is not None:
             return refusal
         with trace_attempt(self.tracer, candidate, call.attempts):

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from math import inf
 
+from mcp_router.errors import ClientRateError
 from mcp_router.execution.call import Failed, RejectedError, SkipReason
 from mcp_router.ledger.records import Attempt, BudgetRefusal, RateRefusal
 from mcp_router.money import format_usd
@@ -91,6 +92,31 @@ def _advise_within_budget(refusal: BudgetRefusal) -> str:
         return "take a cheaper budget_tier, a lower max_output_tokens or max_cost_usd"
     return (
         "call again when the calls in flight have ended" if refusal.held_usd > 0 else "take a model that costs nothing"
+    )
+
+
+def create_client_rate_error(client: str, refusal: RateRefusal) -> ClientRateError:
+    """Return the error of a client that is at its own limit: the limit, and when it ends."""
+    key = "rpm" if "requests" in refusal.what else "tpm"
+    if refusal.wait_seconds == inf:
+        advice = "this call alone is more than that: shorten the prompt, or lower max_output_tokens"
+        return ClientRateError(f"clients.{client}.{key} is {refusal.what}: {advice}.")
+    return ClientRateError(
+        f"Client {client} is at its limit of {refusal.what} (clients.{client}.{key}): "
+        f"call again in {max(1.0, refusal.wait_seconds):.0f} s.",
+        retry_after=refusal.wait_seconds,
+    )
+
+
+def find_forbidden(plan: Plan) -> str | None:
+    """Return the text for a plan that failed because its client cannot use the models, or None if it did not."""
+    forbidden = [rejection.model for rejection in plan.rejected if rejection.kind == "forbidden"]
+    if not forbidden or (plan.task.pin is None and len(forbidden) < len(plan.rejected)):
+        return None
+    client, allowed = plan.task.client, ", ".join(plan.task.client_models or ()) or "none"
+    return (
+        f"Client {client} cannot use {', '.join(forbidden[:_AT_MOST])}. Its models are: {allowed}. "
+        f"Next: use one of them, or ask the operator to extend clients.{client}.models."
     )
 
 

@@ -13,6 +13,7 @@ from mcp_router.errors import (
     AllCandidatesFailedError,
     BudgetExceededError,
     CallTimeoutError,
+    ForbiddenModelError,
     NoCandidateError,
     RouterError,
     Shortfall,
@@ -247,6 +248,8 @@ class FallbackExecutor:
             return BudgetExceededError(
                 failure_messages.format_over_budget(budgets[0]), shortfall=_shortfall(budgets[0])
             )
+        if not refusals and not self.plan.waiting and (text := failure_messages.find_forbidden(self.plan)):
+            return ForbiddenModelError(text)
         waits = [seconds for _, seconds in self.plan.waiting]
         waits += [refusal.wait_seconds for refusal in refusals if isinstance(refusal, RateRefusal)]
         text = failure_messages.format_no_candidate(self.plan, refusals)

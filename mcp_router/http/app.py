@@ -18,7 +18,7 @@ from mcp_router.app import App
 from mcp_router.execution import tracing
 from mcp_router.http import api, dashboard
 from mcp_router.http.admission import AdmissionControl, AdmissionLimits
-from mcp_router.http.auth import ClientTokens
+from mcp_router.http.auth import TokenStore
 from mcp_router.http.health import Health
 from mcp_router.http.mcp_endpoint import McpEndpoint
 from mcp_router.http.metrics import Metrics
@@ -40,7 +40,7 @@ class HttpApp:
     sse: SseEndpoint
 
 
-def create_http_app(app: App, address: Address, *, tokens: ClientTokens, limits: AdmissionLimits, sse: bool) -> HttpApp:
+def create_http_app(app: App, address: Address, *, tokens: TokenStore, limits: AdmissionLimits, sse: bool) -> HttpApp:
     """Assemble MCP, the endpoints, health, metrics and the dashboard behind one request guard."""
     server = create_server(app)
     endpoint = McpEndpoint(server, address.security, max_body_bytes=limits.body_bytes)

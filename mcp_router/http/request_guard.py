@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mcp_router.http.auth import ClientTokens, is_loopback
+from mcp_router.http.auth import TokenStore, is_loopback
 from mcp_router.http.v1.errors import PREFIX, response_for
 from mcp_router.server.callers import to_user
 
@@ -66,7 +66,7 @@ class RequestGuard:
         app: ASGIApp,
         *,
         address: Address,
-        tokens: ClientTokens,
+        tokens: TokenStore,
         public: frozenset[str],
         probed: frozenset[str] = frozenset(),
     ) -> None:
@@ -102,10 +102,15 @@ class RequestGuard:
             return response_for(request.scope, "forbidden", f"This {what} is not allowed.", refused.status_code)
         if _is_foreign_origin(request) and not self._rebinding.settings.enable_dns_rebinding_protection:
             return response_for(request.scope, "forbidden", "This Origin is not allowed.", 403)
-        if not self._tokens or path in self._public:
+        return None if path in self._public else await self._authenticate(request)
+
+    async def _authenticate(self, request: Request) -> Response | None:
+        """Set the request's user by its token, or return why it is rejected; without clients there is no user."""
+        await self._tokens.refresh()
+        if not self._tokens:
             return None
-        api_key = request.headers.get("x-api-key") if path.startswith(PREFIX) else None
-        caller = self._tokens.find_caller(request.headers.get("authorization"), api_key=api_key)
+        api_key = request.headers.get("x-api-key") if request.scope["path"].startswith(PREFIX) else None
+        caller = await self._tokens.find_caller(request.headers.get("authorization"), api_key=api_key)
         if caller is None:
             given = 'error="invalid_token", ' if "authorization" in request.headers else ""
             return response_for(

@@ -12,6 +12,8 @@ from mcp_router.errors import (
     BadInputError,
     BudgetExceededError,
     CallTimeoutError,
+    ClientRateError,
+    ForbiddenModelError,
     NoCandidateError,
     RouterError,
 )
@@ -23,6 +25,8 @@ Json = dict[str, object]
 _STATUS: tuple[tuple[type[RouterError], int], ...] = (
     (BadInputError, 400),
     (BudgetExceededError, 402),
+    (ForbiddenModelError, 403),
+    (ClientRateError, 429),
     (AllCandidatesFailedError, 502),
     (NoCandidateError, 503),
     (CallTimeoutError, 504),

@@ -18,9 +18,10 @@ from mcp_router.app import App
 from mcp_router.errors import ConfigError
 from mcp_router.http.admission import AdmissionLimits
 from mcp_router.http.app import HttpApp, create_http_app
-from mcp_router.http.auth import load_tokens, require_tokens
+from mcp_router.http.auth import TokenStore, require_tokens
 from mcp_router.http.request_guard import Address
 from mcp_router.http.streaming import ON_DISCONNECT
+from mcp_router.ledger.queries.rollups import OWNERS
 
 if TYPE_CHECKING:
     from asyncio import TimerHandle, Transport
@@ -44,9 +45,10 @@ async def serve(
     Raises:
         ConfigError: The address cannot be bound, or others can reach it and no client has a token.
     """
-    known = load_tokens(app.settings)
+    known = TokenStore(app.ledger.tokens, app.settings)
+    await known.refresh()
     require_tokens(address.host, known, app.settings)
-    if known:
+    if known or any(name not in OWNERS for name in app.settings.configuration.clients):
         app.settings = replace(app.settings, for_others=True)
     chosen = limits or AdmissionLimits()
     with _bind(address) as listener:

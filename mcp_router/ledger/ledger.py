@@ -23,6 +23,7 @@ from mcp_router.ledger.records import (
     Summary,
 )
 from mcp_router.ledger.task_ledger import TaskLedger
+from mcp_router.ledger.token_ledger import TokenLedger
 from providers.completion import Limits
 
 Settled = Literal["written", "kept", "in_memory"]
@@ -41,9 +42,9 @@ class HoldLedger(Protocol):
     """Money, rate limits and breakers that processes share. Every method is one short transaction."""
 
     async def hold(
-        self, hold: Hold, budgets: Sequence[Budget], rate: RateLimit | None
+        self, hold: Hold, budgets: Sequence[Budget], rate: RateLimit | None, *, client_rate: RateLimit | None = None
     ) -> BudgetRefusal | RateRefusal | None:
-        """Claim money and rate at once, or return why not and claim nothing."""
+        """Claim money and rate at once, or return why not and claim nothing. `rate` is the provider's."""
         ...
 
     async def settle(
@@ -155,6 +156,11 @@ class Ledger(HoldLedger, AttemptLedger, ReportLedger, Protocol):
     @property
     def tasks(self) -> TaskLedger:
         """Tasks: calls that run on in the background."""
+        ...
+
+    @property
+    def tokens(self) -> TokenLedger:
+        """Hashes of clients' tokens."""
         ...
 
     async def maintain(self) -> None:

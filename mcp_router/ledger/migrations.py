@@ -221,6 +221,16 @@ CREATE TABLE alerts (
 ) {CLUSTERED}
 """
 
+# Hashes of clients' tokens. A revoked row stays: it shows that its client needs a token.
+_TOKENS = f"""
+CREATE TABLE tokens (
+    sha256 TEXT NOT NULL PRIMARY KEY,
+    client TEXT NOT NULL,
+    made_at DOUBLE PRECISION NOT NULL,
+    revoked_at DOUBLE PRECISION
+) {CLUSTERED}
+"""
+
 # Part 10: the part of a budget that one process holds for its calls.
 _BUDGET_SHARES = f"""
 CREATE TABLE budget_shares (
@@ -255,6 +265,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         _VENDOR_BATCHES,
         _DAY_QUOTAS,
         _ALERTS,
+        _TOKENS,
         _BUDGET_SHARES,
     ),
 )

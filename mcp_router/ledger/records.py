@@ -76,11 +76,23 @@ class Budget:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RateLimit:
-    """Requests and tokens per minute of one provider; None is no limit."""
+    """Requests and tokens per minute of one provider or client; None is no limit."""
 
     provider: str
+    """For a client `client:NAME`. Of a client, calls are counted, not attempts."""
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClientToken:
+    """A client's token, as its hash."""
+
+    sha256: str
+    client: str
+    made_at: float
+    """Seconds since the epoch."""
+    revoked_at: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

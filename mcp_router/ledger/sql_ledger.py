@@ -47,6 +47,7 @@ from mcp_router.ledger.records import (
 )
 from mcp_router.ledger.spool import Settlement, Spool
 from mcp_router.ledger.task_ledger import TaskLedger
+from mcp_router.ledger.token_ledger import TokenLedger
 from providers.completion import Limits
 
 WhenLost = Literal["closed", "open"]
@@ -102,9 +103,10 @@ class DatabaseLedger:
         self._recent: deque[Settlement] = deque(maxlen=_MAX_RECENT)
         """Settlements to write again if an older file replaces the ledger's file."""
         self.tasks = TaskLedger(self._run)
+        self.tokens = TokenLedger(self._run)
 
     async def hold(
-        self, hold: Hold, budgets: Sequence[Budget], rate: RateLimit | None
+        self, hold: Hold, budgets: Sequence[Budget], rate: RateLimit | None, *, client_rate: RateLimit | None = None
     ) -> BudgetRefusal | RateRefusal | None:
         """Claim money and rate at once, or return why not. Kept attempts are written first, because they are spent.
 
@@ -115,7 +117,7 @@ class DatabaseLedger:
         if self._spool is not None:
             await self._spool.prepare()
         try:
-            return await self._run("exclusive", lambda: holds.hold(hold, budgets, rate), brief=True)
+            return await self._run("exclusive", lambda: holds.hold(hold, budgets, rate, client_rate), brief=True)
         except LedgerError as error:
             if not self._open:
                 if self._spool is not None:

@@ -52,13 +52,15 @@ def classify(
     file_names: Sequence[str] = (),
     shared_prefix: bool = False,
     prefer: str | None = None,
+    client: str = "local",
+    client_models: tuple[str, ...] | None = None,
 ) -> RoutingRequest:
     """Infer what the caller left out, and record it in `inferred`.
 
     `per_call_usd` bounds every call and `budgets_usd` are the budgets that hold for it, in US dollars.
     `files_characters` is how much of the last message is files, whose words say nothing of what is wanted; their names
     do. `prefer` is the model that answered the conversation so far, `providers` the names that a pinned model may begin
-    with.
+    with. `client_models` are patterns of the models that `client` can use.
     """
     system, messages = said
     choice = _choose(arguments, said, files_characters, file_names)
@@ -77,6 +79,8 @@ def classify(
         risk=choice.risk,
         pin=canonical_model(arguments.model, providers) if arguments.model is not None else None,
         prefer=prefer,
+        client=client,
+        client_models=client_models,
         ceiling_usd=min((ceiling_usd, *limits)),
         smallest_budget_usd=min(budgets_usd, default=None),
         requirements=Requirements(

@@ -220,6 +220,7 @@ async def _add_conversation(app: App, client: str, conversation_id: str | None, 
 
 
 def _infer_task(app: App, arguments: RouteArguments, ready: _Draft) -> PreparedCall:
+    client = app.settings.configuration.clients.get(ready.client)
     task = classify(
         arguments,
         (ready.system, ready.messages),
@@ -231,6 +232,8 @@ def _infer_task(app: App, arguments: RouteArguments, ready: _Draft) -> PreparedC
         file_names=ready.file_names,
         shared_prefix=ready.shared_prefix,
         prefer=ready.prefer,
+        client=ready.client,
+        client_models=client.models if client is not None else None,
     )
     return PreparedCall(
         task=task,

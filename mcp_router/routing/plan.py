@@ -5,9 +5,10 @@ One pure function, `plan`. What `explain_route` shows is what `generate` runs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from fnmatch import fnmatchcase
 from typing import Literal
 
 from mcp_router.ledger.records import Breaker
@@ -24,7 +25,7 @@ ENOUGH = 2
 _MAX_REJECTED_FILLERS = 4
 """Fillers that do not fit are reported up to this number, and only if there is no candidate at all."""
 
-RejectionKind = Literal["unavailable", "retired", "unknown", "breaker_open", "rate_limited"] | MisfitKind
+RejectionKind = Literal["unavailable", "retired", "unknown", "breaker_open", "rate_limited", "forbidden"] | MisfitKind
 """`unavailable`: available once the user follows the reason."""
 
 _RETIRES_SOON = timedelta(days=30)
@@ -118,7 +119,7 @@ class _PlanBuilder:
         if model.id in self.seen:
             return
         self.seen.add(model.id)
-        why_not = _closed(model, self.state)
+        why_not = self._closed(model)
         if why_not is None:
             self._admit(model, thinking, why)
         elif (substitute := self._substitute(model, thinking)) is None:
@@ -130,13 +131,20 @@ class _PlanBuilder:
             self.rejected.append(replace(why_not, reason=f"{why_not.reason}; {substitute.id} takes its place"))
             self._admit(substitute, thinking, f"stands in for {model.id}: {why_not.reason}")
 
+    def _closed(self, model: Model) -> Rejection | None:
+        """Return why a model cannot be asked for this client; None if it can."""
+        if not is_allowed(model.id, self.request.client_models):
+            reason = f"not in clients.{self.request.client}.models"
+            return Rejection(model=model.id, kind="forbidden", reason=reason)
+        return _closed(model, self.state)
+
     def fill(self) -> None:
         """Add fillers until there are enough candidates. Those that do not fit are reported only if none does."""
         rejected = len(self.rejected)
         for model, thinking, why in candidates.list_fillers(self.request, self.state):
             if not self.is_short:
                 break
-            if model.id not in self.seen and _closed(model, self.state) is None:
+            if model.id not in self.seen and self._closed(model) is None:
                 self.seen.add(model.id)
                 self._admit(model, thinking, why)
         reported = 0 if self.candidates else _MAX_REJECTED_FILLERS
@@ -147,7 +155,7 @@ class _PlanBuilder:
         hosts = (
             host
             for host in self.state.catalog.stand_ins(model)
-            if host.id not in self.seen and _closed(host, self.state) is None
+            if host.id not in self.seen and self._closed(host) is None
         )
         return next((host for host in hosts if not isinstance(self._fit(host, wanted), NoFit)), None)
 
@@ -175,6 +183,13 @@ class _PlanBuilder:
             now=self.state.now,
             unpriced_ok=model.provider in self.state.unlisted,
         )
+
+
+def is_allowed(model: str, patterns: Sequence[str] | None) -> bool:
+    """Return whether a client's `models` admit a model; a provider alone admits all of its models."""
+    return patterns is None or any(
+        fnmatchcase(model, pattern) or model.partition(":")[0] == pattern for pattern in patterns
+    )
 
 
 def _closed(model: Model, state: RoutingState) -> Rejection | None:

@@ -34,6 +34,9 @@ class RoutingRequest:
     """Tiers to try in this order until a model fits; empty if only `budget_tier` counts."""
     reasons: tuple[str, ...] = ()
     """What was read, and why this use case, complexity and tier."""
+    client: str = "local"
+    client_models: tuple[str, ...] | None = None
+    """Patterns of the models that the client can use; None for all."""
     smallest_budget_usd: Decimal | None = None
     """The smallest budget that holds for the call: models above it are planned only if no model is within it."""
     ceiling_usd: Decimal

@@ -58,6 +58,12 @@ class ClientSettings(Table):
     """Whether this client can see what the others spend, for example the operator's."""
     daily_usd: Usd | None = None
     monthly_usd: Usd | None = None
+    rpm: PerMinute | None = None
+    """Calls a minute."""
+    tpm: PerMinute | None = None
+    """Tokens a minute, of all its attempts."""
+    models: tuple[str, ...] | None = None
+    """Models it can use: `provider`, `provider:model`, with * and ?; all if absent."""
 
 
 Routing = dict[str, dict[str, list[str | dict[str, str]]]]

@@ -28,7 +28,7 @@ COMMANDS = [
 
 @pytest.mark.parametrize("command", [*COMMANDS, "doctor"])
 def test_every_command_is_one(command: str) -> None:
-    assert create_parser().parse_args(shlex.split(command)).command in ("serve", "doctor")
+    assert create_parser().parse_args(shlex.split(command)).command in ("serve", "doctor", "token")
 
 
 @pytest.mark.parametrize("block", [block for kind, block in BLOCKS if kind == "toml"])

@@ -18,6 +18,8 @@ from mcp_router.errors import (
     BadInputError,
     BudgetExceededError,
     CallTimeoutError,
+    ClientRateError,
+    ForbiddenModelError,
     NoCandidateError,
     RouterError,
     UnknownNameError,
@@ -120,7 +122,7 @@ def is_anthropic(scope: Scope) -> bool:
     return path == _MESSAGES or path.startswith(f"{_MESSAGES}/") or "anthropic-version" in Headers(scope=scope)
 
 
-def _classify(error: RouterError) -> tuple[int, str | None, Mapping[str, str]]:  # noqa: PLR0911 - one return per kind
+def _classify(error: RouterError) -> tuple[int, str | None, Mapping[str, str]]:  # noqa: C901, PLR0911 - one return per kind
     match error:
         case FieldError():
             return error.status, error.code, {}
@@ -132,6 +134,10 @@ def _classify(error: RouterError) -> tuple[int, str | None, Mapping[str, str]]: 
             return 402, "insufficient_quota", _NO_RETRY
         case AllCandidatesFailedError() if error.failure in _CALLERS_FAILURES:
             return 400, _CALLERS_FAILURES[error.failure], {}
+        case ClientRateError():
+            return 429, "rate_limit_exceeded", _NO_RETRY if error.retry_after is None else _wait(error.retry_after)
+        case ForbiddenModelError():
+            return 403, error.kind, _NO_RETRY
         case NoCandidateError():
             return 503, error.kind, _NO_RETRY if error.retry_after is None else _wait(error.retry_after)
         case CallTimeoutError():

@@ -22,6 +22,8 @@ from mcp_router.ledger.records import Budget, BudgetRefusal, BudgetStatus, Hold,
 from mcp_router.money import nano_from_hold, nano_from_limit, usd_from_nano
 
 WINDOW_SECONDS = 60.0
+_OF_CALL, _OF_RETRY = ":client", ":client-retry"
+"""Endings of a hold's id in the claim of its client, for the first and for further attempts of a call."""
 _EVERYBODY, _CLIENT = "('all', '')", "('client', ?)"
 
 _RESTART = "UPDATE holds SET expires_at = expires_at - made_at + ?, made_at = ? WHERE made_at > ?"
@@ -38,7 +40,7 @@ _ALLOW = (
     "excluded.until, extra_nano = excluded.extra_nano + CASE WHEN leeway.until > ? THEN leeway.extra_nano ELSE 0 END"
 )
 _WINDOW = (
-    "SELECT made_at, tokens FROM claims WHERE provider = ? AND made_at > ? AND made_at <= ? AND id <> ? "
+    "SELECT made_at, tokens, id FROM claims WHERE provider = ? AND made_at > ? AND made_at <= ? AND id <> ? "
     "ORDER BY made_at"
 )
 _RATES = (
@@ -47,17 +49,21 @@ _RATES = (
 )
 
 
-def hold(claim: Hold, limits: Sequence[Budget], rate: RateLimit | None) -> Script[BudgetRefusal | RateRefusal | None]:
+def hold(
+    claim: Hold, limits: Sequence[Budget], rate: RateLimit | None, client_rate: RateLimit | None = None
+) -> Script[BudgetRefusal | RateRefusal | None]:
     """Claim money and rate at once, or return why not and claim nothing."""
     amount, now = nano_from_hold(claim.amount_usd), claim.now
     provider = clean(claim.model).partition(":")[0] if rate is None else clean(rate.provider)
     applying = [limit for limit in limits if amount and limit.client in (None, claim.client)]
-    expired, *_, money, asked, said = yield from tell(
+    expired, *_, money, asked, client_asked, said = yield from tell(
         lost.take(now),
         Statement(_RESTART, (now, now, now + MAX_CLOCK_SKEW_S)),
         Statement(_FORGET, (provider, now - WINDOW_SECONDS)),
+        _forget_client(client_rate, now),
         _select_money(applying, now, but_not=clean(claim.id)),
         _window(claim, rate),
+        _window(claim, client_rate),
         select_before(claim, provider),
     )
     if expired:
@@ -65,6 +71,7 @@ def hold(claim: Hold, limits: Sequence[Budget], rate: RateLimit | None) -> Scrip
         (money,) = yield from tell(_select_money(applying, now, but_not=clean(claim.id)))
     refusal = (
         _over_budget(claim, amount, applying, money)
+        or (client_rate and _over_rate(claim, client_rate, client_asked))
         or (rate and _over_rate(claim, rate, asked))
         or check_vendor_limits(claim, provider, said)
     )
@@ -76,8 +83,20 @@ def hold(claim: Hold, limits: Sequence[Budget], rate: RateLimit | None) -> Scrip
         *(clean(claim.model), clean(claim.why), now, float(claim.expires_at)),
     )
     claimed = (clean(claim.id), provider, clean(claim.model), now, claim.tokens)
-    yield from end(Statement(_HOLD, held), Statement(_CLAIM, claimed))
+    yield from end(Statement(_HOLD, held), Statement(_CLAIM, claimed), _claim_of_client(claim, client_rate))
     return None
+
+
+def _forget_client(rate: RateLimit | None, now: float) -> Statement | None:
+    return None if rate is None else Statement(_FORGET, (clean(rate.provider), now - WINDOW_SECONDS))
+
+
+def _claim_of_client(claim: Hold, rate: RateLimit | None) -> Statement | None:
+    """Return the claim of the client's rate; the ending of its id says whether it counts as a call."""
+    if rate is None:
+        return None
+    name = clean(claim.id) + (_OF_CALL if claim.number == 1 else _OF_RETRY)
+    return Statement(_CLAIM, (name, clean(rate.provider), clean(claim.model), claim.now, claim.tokens))
 
 
 def end_hold(hold_id: str, tokens: int | None) -> tuple[Statement, Statement]:
@@ -85,14 +104,20 @@ def end_hold(hold_id: str, tokens: int | None) -> tuple[Statement, Statement]:
     held = clean(hold_id)
     return (
         Statement(_END, (held,)),
-        Statement("UPDATE claims SET tokens = COALESCE(?, tokens) WHERE id = ?", (tokens, held)),
+        Statement(
+            "UPDATE claims SET tokens = COALESCE(?, tokens) WHERE id IN (?, ?, ?)",
+            (tokens, held, held + _OF_CALL, held + _OF_RETRY),
+        ),
     )
 
 
 def release(hold_id: str) -> Script[None]:
     """End a hold whose request was never sent."""
     held = clean(hold_id)
-    yield from end(Statement(_END, (held,)), Statement("DELETE FROM claims WHERE id = ?", (held,)))
+    yield from end(
+        Statement(_END, (held,)),
+        Statement("DELETE FROM claims WHERE id IN (?, ?, ?)", (held, held + _OF_CALL, held + _OF_RETRY)),
+    )
 
 
 def read_budgets(limits: Sequence[Budget], now: float) -> Script[list[BudgetStatus]]:
@@ -200,7 +225,9 @@ def _over_rate(claim: Hold, rate: RateLimit, rows: Rows) -> RateRefusal | None:
     asked = [(real(row[0]), whole(row[1])) for row in rows]
     waits: list[tuple[float, str]] = []
     if rate.requests_per_minute is not None:
-        requests = _wait([(at, 1) for at, _ in asked], 1, rate.requests_per_minute, now)
+        again = rate.provider.startswith("client:") and claim.number > 1
+        calls = [(real(row[0]), 1) for row in rows if not text(row[2]).endswith(_OF_RETRY)]
+        requests = 0.0 if again else _wait(calls, 1, rate.requests_per_minute, now)
         waits.append((requests, f"{rate.requests_per_minute} requests a minute"))
     if rate.tokens_per_minute is not None:
         waits.append(

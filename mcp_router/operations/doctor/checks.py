@@ -29,7 +29,7 @@ async def examine(app: App, *, live: bool) -> list[Finding]:
     """Run every check; `live` also requests one token from each available provider."""
     findings = [
         *_check_configuration(app),
-        *_check_clients(app),
+        *_check_clients(app, await _list_with_tokens(app)),
         *_check_variables(app),
         *_check_providers(app),
         *_check_routes(app),
@@ -55,12 +55,22 @@ def _check_configuration(app: App) -> Iterator[Finding]:
         yield Finding(state="wrong", what="baseline", found=str(error))
 
 
-def _check_clients(app: App) -> Iterator[Finding]:
+async def _list_with_tokens(app: App) -> frozenset[str]:
+    """Return the clients with a valid token in the ledger."""
+    try:
+        return frozenset(row.client for row in await app.ledger.tokens.read_all() if row.revoked_at is None)
+    except LedgerError:
+        return frozenset()  # reported by the check of the ledger
+
+
+def _check_clients(app: App, with_tokens: frozenset[str]) -> Iterator[Finding]:
     """Check that every client has a token: one without can never connect."""
     for name, client in app.settings.configuration.clients.items():
         what = f"clients.{name}"
         if client.token_env is None and client.token_sha256 is None:
-            yield Finding(state="wrong", what=what, found="has no token. Set token_env or token_sha256")
+            if name not in with_tokens:
+                found = f"has no token. Run `mcp-llm-router token new {name}`, or set token_env or token_sha256"
+                yield Finding(state="wrong", what=what, found=found)
         elif client.token_env is not None and not app.settings.environ.get(client.token_env, "").strip():
             found = f"token_env = {client.token_env!r}: the variable is not set. Set it before `serve`"
             yield Finding(state="wrong", what=what, found=found)
