@@ -8,6 +8,7 @@ from providers.completion import RESTART, Completion, OnText, Prompt
 from providers.wires.finish_reasons import require_text
 from providers.wires.schema_wrapper import unwrap_answer
 from providers.wires.thinking_tags import ThinkingFilter, strip_thinking
+from providers.wires.tool_calls import limit_calls
 
 
 def finish_completion(completion: Completion, prompt: Prompt) -> Completion:
@@ -16,12 +17,15 @@ def finish_completion(completion: Completion, prompt: Prompt) -> Completion:
     Raises:
         EmptyAnswerError: The answer is nothing but thinking.
     """
+    completion = limit_calls(completion, prompt.offer)
     text = strip_thinking(completion.text, prompt=_join_prompt(prompt))
     if prompt.is_schema_wrapped:
         text = unwrap_answer(text)
     if text is completion.text:
         return completion
-    return replace(completion, text=require_text(text, completion.finish_reason, completion.usage))
+    if not completion.tool_calls:
+        require_text(text, completion.finish_reason, completion.usage)
+    return replace(completion, text=text)
 
 
 class TextRelay:
@@ -51,4 +55,4 @@ class TextRelay:
 
 
 def _join_prompt(prompt: Prompt) -> str:
-    return "\n".join([prompt.system or "", *(message.content for message in prompt.messages)])
+    return "\n".join([prompt.system or "", *(text for message in prompt.messages for text in message.texts)])

@@ -26,6 +26,7 @@ Wire = Literal[
 """A dialect of request and answer; each is a module of `providers.wires`, or `providers.embedded`."""
 
 Feature = Literal["vision", "pdf", "json_schema", "json_object", "web_search", "prompt_cache"]
+ToolUse = Literal["yes", "unforced", "no"]
 MaxTokensField = Literal["max_tokens", "max_completion_tokens"]
 SchemaField = Literal["json_schema", "json_object", "none"]
 ThinkingField = Literal["none", "reasoning_effort", "thinking_type", "enable_thinking", "openrouter_reasoning"]
@@ -132,6 +133,8 @@ class Model:
     base_url: str = ""
     """The model's URL, if it differs from its provider's."""
     temperature: TemperatureRule = "yes"
+    tools: ToolUse = "yes"
+    """Whether the model calls the caller's tools; `unforced`: the vendor refuses to force a call."""
     checked: date | None = None
     """The day the price was checked."""
     source: str = ""

@@ -10,8 +10,10 @@ from typing import Literal
 Effort = Literal["off", "minimal", "low", "medium", "high", "xhigh", "max"]
 """How much a model may think before it answers. Vendors bill hidden thinking as output."""
 
-FinishReason = Literal["stop", "length"]
-"""Why an answer ended: at its natural end or at a limit. A refusal or failure is an error instead."""
+FinishReason = Literal["stop", "length", "tool_calls"]
+"""Why an answer ended: at its natural end, at a limit, or to call tools. A refusal or failure is an error instead."""
+
+ToolChoice = Literal["auto", "none", "required", "named"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,6 +33,56 @@ class Attachment:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Tool:
+    """A tool of the caller, which a model can ask it to run."""
+
+    name: str
+    description: str = ""
+    parameters: Mapping[str, object]
+    """The JSON Schema of the arguments, an object."""
+    strict: bool | None = None
+    """Whether the arguments must satisfy the schema; None leaves it to the vendor."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ToolOffer:
+    """The tools that a model can call in its answer."""
+
+    tools: tuple[Tool, ...]
+    choice: ToolChoice = "auto"
+    name: str = ""
+    """The tool that must be called if the choice is `named`."""
+    parallel: bool = True
+    """Whether one answer can call several tools."""
+
+    @property
+    def is_forced(self) -> bool:
+        """Return whether the model must call a tool."""
+        return self.choice in ("required", "named")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ToolCall:
+    """A model's request to run a tool."""
+
+    id: str
+    name: str
+    arguments: str
+    """JSON text of an object, as the model wrote it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ToolResult:
+    """What came out of a tool call."""
+
+    call_id: str
+    name: str
+    content: str
+    is_error: bool = False
+    attachments: tuple[Attachment, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Message:
     """A turn of a conversation."""
 
@@ -39,6 +91,24 @@ class Message:
     attachments: tuple[Attachment, ...] = ()
     shared_chars: int = 0
     """The length of the beginning that other calls share, so that caching it saves money."""
+    tool_calls: tuple[ToolCall, ...] = ()
+    """Of an assistant's turn; they follow its text."""
+    tool_results: tuple[ToolResult, ...] = ()
+    """Of a user's turn; they precede its text."""
+    thinking: object = None
+    """The vendor's own record of the thinking before tool calls, if the model that wrote it wants it back."""
+
+    @property
+    def all_attachments(self) -> tuple[Attachment, ...]:
+        """Return the attachments, those of tool results first."""
+        return (*(item for result in self.tool_results for item in result.attachments), *self.attachments)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Return every text of the turn."""
+        calls = (text for call in self.tool_calls for text in (call.id, call.name, call.arguments))
+        results = (text for result in self.tool_results for text in (result.call_id, result.name, result.content))
+        return (*results, self.content, *calls)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,6 +132,8 @@ class Prompt:
     """The most web searches the model may make; 0 offers no search."""
     shared_prefix: bool = False
     """True if other calls start with the same system text or first message, so that caching saves money."""
+    offer: ToolOffer | None = None
+    """The caller's tools."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,6 +178,9 @@ class Completion:
     """None if the vendor reported none: the cost is unknown."""
     citations: tuple[str, ...] = ()
     limits: Limits | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    thinking: object = None
+    """The vendor's own record of its thinking, to be sent back with the results of these calls."""
 
 
 class _Restart(str):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import re
+from collections import OrderedDict
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,6 +20,8 @@ from providers.transport.urls import is_http_url, resolve_base_url
 from providers.wires.request_options import SchemaMode, choose_schema_mode
 from providers.wires.schema_wrapper import has_root_reference, is_object_schema, wrap_schema
 
+_MAX_THINKING_RECORDS = 500
+"""A record takes about 10 KB."""
 _REFUSAL_STATUSES = {400, 404, 415, 422, 501}
 _SCHEMA_WORDS = re.compile(
     r"response_?format|json[_ -]?(schema|object|mode)|schema|structured[_ -]?output|output_config|output_format"
@@ -81,6 +84,8 @@ class Connection:
         self._adapters: dict[tuple[Wire, str], Adapter] = {}
         self._refused_schemas: set[tuple[Wire, str]] = set()
         """The wires and models whose vendor refused a schema in a request field."""
+        self._thinking: OrderedDict[str, object] = OrderedDict()
+        """Vendors' records of the thinking before tool calls, by the id of the first call, the oldest first."""
         self._lock = Lock()
 
     async def open(self, model: Model) -> None:
@@ -108,6 +113,14 @@ class Connection:
         if wire != "embedded" and not is_http_url(url):
             raise UnavailableError(f"base_url of {self._provider.name} is not a URL: write http://host:port/path")
         adapter = await self._get_adapter(wire, url)
+        completion = await self._ask(adapter, wire, model, self._recall_thinking(prompt, model), on_text)
+        if completion.thinking is not None and completion.tool_calls:
+            self._remember_thinking(completion, model)
+        return completion
+
+    async def _ask(
+        self, adapter: Adapter, wire: Wire, model: Model, prompt: Prompt, on_text: OnText | None
+    ) -> Completion:
         if prompt.response_schema is None or wire == "embedded":
             return await _complete(adapter, model, prompt, on_text)
         if (wire, model.name) in self._refused_schemas:
@@ -121,6 +134,23 @@ class Connection:
             # A refused request is not billed, so the same attempt asks in words; later calls do so at once.
             self._refused_schemas.add((wire, model.name))
             return await _complete(adapter, model, replace(prompt, schema_in_words=True), on_text)
+
+    def _recall_thinking(self, prompt: Prompt, model: Model) -> Prompt:
+        """Return the prompt with the thinking that this model's vendor wants back: clients do not keep it."""
+        if prompt.offer is None or not self._thinking:
+            return prompt
+        messages = tuple(
+            replace(message, thinking=self._thinking.get(_thinking_key(model, message.tool_calls[0].id)))
+            if message.tool_calls
+            else message
+            for message in prompt.messages
+        )
+        return replace(prompt, messages=messages)
+
+    def _remember_thinking(self, completion: Completion, model: Model) -> None:
+        self._thinking[_thinking_key(model, completion.tool_calls[0].id)] = completion.thinking
+        while len(self._thinking) > _MAX_THINKING_RECORDS:
+            self._thinking.popitem(last=False)
 
     async def aclose(self) -> None:
         """Close every adapter."""
@@ -163,6 +193,10 @@ class Connection:
             return EmbeddedAdapter(self._model_path)
         module = cast("_WireModule", import_module(f"providers.wires.{wire}"))
         return module.create_adapter(self._provider, key=self._key, base_url=url)
+
+
+def _thinking_key(model: Model, call_id: str) -> str:
+    return f"{model.name}\n{call_id}"
 
 
 async def _complete(adapter: Adapter, model: Model, prompt: Prompt, on_text: OnText | None) -> Completion:

@@ -31,6 +31,7 @@ from providers.catalog import (
     Thinking,
     ThinkingDefault,
     ThinkingField,
+    ToolUse,
     Wire,
 )
 from providers.completion import Effort
@@ -55,6 +56,7 @@ _SEARCH_UNITS: tuple[SearchUnit, ...] = get_args(SearchUnit)
 _CACHE_FIELDS: tuple[CacheField, ...] = get_args(CacheField)
 _THINKING_DEFAULTS: tuple[ThinkingDefault, ...] = get_args(ThinkingDefault)
 _TEMPERATURE_RULES: tuple[TemperatureRule, ...] = get_args(TemperatureRule)
+_TOOL_USES: tuple[ToolUse, ...] = get_args(ToolUse)
 _HOUR = re.compile(r"([01]\d|2[0-3]):[0-5]\d|24:00")
 _EFFORT_LEVELS: tuple[Effort, ...] = EFFORTS[1:]  # `off` is a separate key
 
@@ -175,6 +177,7 @@ def _parse_model(provider: str, features: frozenset[Feature], row: Table) -> Mod
         aliases=row.texts("aliases"),
         wire=row.optional_word("wire", _WIRES),
         temperature=row.word("temperature", _TEMPERATURE_RULES, "yes"),
+        tools=row.word("tools", _TOOL_USES, "yes"),
         checked=row.day("checked"),
         source=row.text("source", ""),
         note=row.text("note", ""),

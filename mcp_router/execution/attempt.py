@@ -131,6 +131,7 @@ class AttemptRunner:
             response_schema=ask.response_schema,
             max_searches=candidate.fit.searches,
             shared_prefix=ask.shared_prefix,
+            offer=ask.offer,
         )
         try:
             with anyio.fail_after(max(0.0, allowed)):

@@ -68,6 +68,8 @@ def build_validator(schema: AnswerSchema | None, *, may_be_cut: bool) -> Validat
     """Return the validator of one call. `may_be_cut` is True if the caller limited the output itself."""
 
     async def validate(completion: Completion) -> Completion | RejectedError:
+        if completion.tool_calls:
+            return completion
         if schema is not None:
             return await _validate_schema_answer(completion, schema)
         if completion.finish_reason == "length" and not may_be_cut:

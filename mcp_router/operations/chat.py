@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 
 from mcp_router.app import App
-from mcp_router.errors import RouterError, UnknownNameError
+from mcp_router.errors import UnknownNameError
 from mcp_router.execution.answer_schema import AnswerSchema
 from mcp_router.execution.call import CallRequest, Generation
 from mcp_router.execution.conversations import WORTH_CACHING
 from mcp_router.execution.validation import build_validator, prepare_schema
 from mcp_router.operations.arguments import RouteArguments
 from mcp_router.operations.classify import classify
+from mcp_router.operations.final_text import FinalText, cut_at_stop
 from mcp_router.operations.model_aliases import canonical_model
 from mcp_router.routing.request import RoutingRequest
 from mcp_router.routing.routes import TIERS, USE_CASES, Tier, UseCase
-from mcp_router.text import StreamCleaner, strip_controls
+from mcp_router.text import strip_controls
 from providers.catalog import Model
-from providers.completion import RESTART, Message
+from providers.completion import Completion, Message, ToolOffer
 
 ROUTER = "router"
 """The model name that leaves the choice to the router."""
@@ -43,12 +45,19 @@ class ChatRequest:
     max_output_tokens: int | None = None
     temperature: float | None = None
     response_schema: Mapping[str, object] | None = None
+    offer: ToolOffer | None = None
+    stop: tuple[str, ...] = ()
+    """Texts before which the answer is cut."""
 
 
-class RetractedTextError(RouterError):
-    """A stream whose model failed, or changed its answer, after text of it was passed on."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChatAnswer:
+    """The answer of a chat, with its text as the client gets it."""
 
-    kind = "interrupted"
+    generation: Generation
+    completion: Completion
+    stop_sequence: str | None = None
+    """The stop sequence before which the text was cut."""
 
 
 async def choose_model(app: App, name: str) -> ModelChoice:
@@ -85,7 +94,7 @@ async def answer_chat(
     client: str,
     call_id: str,
     on_text: Callable[[str], Awaitable[None]] | None = None,
-) -> Generation:
+) -> ChatAnswer:
     """Answer a chat; with `on_text`, pass on text as soon as no later attempt can replace it.
 
     An answer with a schema is passed on when it is whole and valid. Other text is passed on as it arrives, and from
@@ -96,7 +105,7 @@ async def answer_chat(
         LedgerError: The cost cannot be recorded, so no model was asked.
     """
     schema = await prepare_schema(chat.response_schema) if chat.response_schema is not None else None
-    final = FinalText(on_text) if on_text is not None else None
+    final = FinalText(on_text, chat.stop) if on_text is not None else None
     streamed = final if schema is None else None
     request = replace(
         _to_call_request(app, chat, schema, client=client, may_be_cut=streamed is not None),
@@ -106,55 +115,13 @@ async def answer_chat(
     )
     generation = await app.router.generate(request)
     completion = generation.completion
-    text = strip_controls(completion.text)
+    text, stopped_by = cut_at_stop(strip_controls(completion.text), chat.stop)
     if final is not None:
         await final.finish(text)
-    return replace(generation, completion=replace(completion, text=text))
-
-
-class FinalText:
-    """Passes text on that is never retracted: control sequences and leading blanks are held back."""
-
-    def __init__(self, on_text: Callable[[str], Awaitable[None]]) -> None:
-        self._on_text = on_text
-        self._cleaner = StreamCleaner()
-        self._blanks = ""
-        self._passed: list[str] = []
-        self._is_corrected = False
-
-    def has_passed(self) -> bool:
-        """Return whether text was passed on, so that no other model can answer."""
-        return bool(self._passed)
-
-    async def push(self, piece: str) -> None:
-        """Take the next piece of an attempt, or `RESTART`."""
-        if piece is RESTART:
-            self._is_corrected = self.has_passed()
-            self._cleaner, self._blanks = StreamCleaner(), ""
-        elif not self._is_corrected:
-            await self._pass(self._cleaner.clean(piece))
-
-    async def finish(self, text: str) -> None:
-        """Pass on the rest of the whole answer.
-
-        Raises:
-            RetractedTextError: The whole answer does not begin with what was passed on.
-        """
-        passed = "".join(self._passed)
-        if not text.startswith(passed):
-            raise RetractedTextError("The model changed its answer after a part of it was sent. Send the call again.")
-        if rest := text[len(passed) :]:
-            self._passed.append(rest)
-            await self._on_text(rest)
-
-    async def _pass(self, text: str) -> None:
-        text = self._blanks + text
-        if not self._passed and not text.strip():
-            self._blanks = text
-        elif text:
-            self._blanks = ""
-            self._passed.append(text)
-            await self._on_text(text)
+    completion = replace(completion, text=text)
+    if stopped_by is not None:
+        completion = replace(completion, finish_reason="stop", tool_calls=())
+    return ChatAnswer(generation=generation, completion=completion, stop_sequence=stopped_by)
 
 
 def _choose_route(name: str, rest: str) -> ModelChoice:
@@ -191,6 +158,7 @@ def _to_call_request(
         temperature=chat.temperature,
         response_schema=schema.document if schema is not None else None,
         shared_prefix=shared_prefix,
+        offer=chat.offer,
         client=client,
         validate=build_validator(schema, may_be_cut=may_be_cut or chat.max_output_tokens is not None),
     )
@@ -204,7 +172,7 @@ def _classify(app: App, chat: ChatRequest, *, client: str, shared_prefix: bool) 
         response_schema=dict(chat.response_schema) if chat.response_schema is not None else None,
         max_output_tokens=chat.max_output_tokens,
     )
-    return classify(
+    task = classify(
         stated,
         (chat.system, chat.messages),
         app.routes,
@@ -213,3 +181,9 @@ def _classify(app: App, chat: ChatRequest, *, client: str, shared_prefix: bool) 
         budgets_usd=[limit.limit_usd for limit in app.settings.limits() if limit.client in (None, client)],
         shared_prefix=shared_prefix,
     )
+    if chat.offer is None:
+        return task
+    # The client's tools search, so the vendor's search is not offered beside them.
+    need = replace(task.requirements, features=task.requirements.features - {"web_search"})
+    definitions = [json.dumps([tool.name, tool.description, tool.parameters]) for tool in chat.offer.tools]
+    return replace(task, requirements=need.add_tools(definitions, forced=chat.offer.is_forced))

@@ -86,7 +86,7 @@ def classify(
         requirements=Requirements(
             input_tokens=tokens.estimate_prompt(system, messages, schema) if messages else typical.input_tokens,
             max_input_tokens=tokens.max_prompt_tokens(system, messages, schema) if messages else None,
-            attachments=tuple(item for message in messages for item in message.attachments),
+            attachments=tuple(item for message in messages for item in message.all_attachments),
             typical_usage=typical,
             max_output_tokens=arguments.max_output_tokens,
             features=_features(choice.use_case, messages, arguments.response_schema is not None),
@@ -181,7 +181,7 @@ def _words(arguments: RouteArguments, messages: tuple[Message, ...]) -> str:
     """Return the text that tells what is wanted: the prompt, or the last thing the user said."""
     if arguments.prompt is not None:
         return arguments.prompt
-    said = [message.content for message in messages if message.role == "user"]
+    said = [message.content for message in messages if message.role == "user" and message.content.strip()]
     return said[-1] if said else ""
 
 
@@ -218,6 +218,6 @@ def _features(use_case: str, messages: tuple[Message, ...], schema: bool) -> fro
     if schema:
         found.add("json_schema")
     for message in messages:
-        for item in message.attachments:
+        for item in message.all_attachments:
             found.add("pdf" if item.media_type == "application/pdf" else "vision")
     return frozenset(found)

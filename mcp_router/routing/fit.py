@@ -35,6 +35,12 @@ One search is counted if the vendor knows no limit, since an answer usually take
 """
 _MAX_TOKENS_PER_SEARCH = 2_000
 """Tokens that the results of a search add to the prompt."""
+_TOOL_INSTRUCTION_TOKENS = 350
+_MAX_TOOL_INSTRUCTION_TOKENS = 1_000
+"""Tokens that vendors add to a prompt with tools: Claude up to 804.
+
+https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview
+"""
 _MAX_ATTEMPT_DURATION = timedelta(minutes=2)
 _NO_PRICE = (
     "its price is unknown, so no budget can be held: give it one under [providers.NAME] models, "
@@ -56,6 +62,8 @@ class Requirements:
     max_output_tokens: int | None = None
     """Visible tokens only, as the caller set it."""
     features: frozenset[Feature] = frozenset()
+    tools: Literal["none", "offered", "forced"] = "none"
+    """Whether the model can, or must, call the caller's tools."""
     shared_prefix: bool = False
     """Whether the prompt's beginning is to be cached, which some vendors bill."""
 
@@ -77,6 +85,13 @@ class Requirements:
             likely += tokens.estimate_tokens(text)
             most += tokens.max_tokens(text)
         return replace(self, input_tokens=likely, max_input_tokens=most)
+
+    def add_tools(self, definitions: Iterable[str], *, forced: bool) -> Requirements:
+        """Return the requirements of a prompt that offers tools; `definitions` are their JSON."""
+        grown = self.add_texts(definitions)
+        most = (grown.max_input_tokens or 0) + _MAX_TOOL_INSTRUCTION_TOKENS
+        likely = grown.input_tokens + _TOOL_INSTRUCTION_TOKENS
+        return replace(grown, input_tokens=likely, max_input_tokens=most, tools="forced" if forced else "offered")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -232,6 +247,10 @@ class _Fitting:
 
 
 def _find_missing_feature(provider: Provider, model: Model, need: Requirements) -> str | None:
+    if need.tools != "none" and model.tools == "no":
+        return "does not call the caller's tools"
+    if need.tools == "forced" and model.tools == "unforced":
+        return "cannot be forced to call a tool"
     for feature in sorted(need.features):
         if feature == "web_search":
             # The user's own server may search by itself; no other does unasked.

@@ -148,7 +148,11 @@ def max_prompt_tokens(system: str | None, messages: Iterable[Message], schema: s
 
 
 def _list_texts(system: str | None, messages: Iterable[Message], schema: str) -> list[str]:
-    return [system or "", _SCHEMA_INSTRUCTION + schema if schema else "", *(message.content for message in messages)]
+    return [
+        system or "",
+        _SCHEMA_INSTRUCTION + schema if schema else "",
+        *(text for message in messages for text in message.texts),
+    ]
 
 
 def _count_chunk(chunk: str) -> float:

@@ -80,8 +80,8 @@ def _prompt_texts(prompt: Prompt | None) -> Iterator[str]:
     if prompt.system:
         yield prompt.system
     for message in prompt.messages:
-        yield message.content
-        yield from (attachment.name for attachment in message.attachments)
+        yield from message.texts
+        yield from (attachment.name for attachment in message.all_attachments)
 
 
 def _remove_pieces(line: str, source: str, at_least: int) -> str:

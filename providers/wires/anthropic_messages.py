@@ -9,14 +9,15 @@ from __future__ import annotations
 from typing import cast
 
 from providers.catalog import Model, Provider
-from providers.completion import Attachment, Completion, Effort, Message, Prompt, Usage
+from providers.completion import Attachment, Completion, Effort, Message, Prompt, ToolOffer, ToolResult, Usage
 from providers.transport.error_mapping import ErrorResponse
 from providers.transport.exchange import Dialect, WireAdapter
 from providers.transport.payload import Json, deduplicate, get_path, to_count, to_list, to_mapping, to_text
 from providers.transport.urls import strip_version
 from providers.wires import request_options
-from providers.wires.finish_reasons import map_finish_reason, require_text
+from providers.wires.finish_reasons import map_finish_reason
 from providers.wires.text_blocks import find_separator, join_texts
+from providers.wires.tool_calls import create_call, finish_answer, parse_arguments, to_anthropic_id
 
 _NO_KEY = "none"
 _SEARCH_TYPES = {"web_search": "web_search_20250305"}
@@ -84,6 +85,8 @@ def build_request(provider: Provider, model: Model, prompt: Prompt, stream: bool
     if search is not None:
         kind = _SEARCH_TYPES.get(search.tool, search.tool)
         body["tools"] = [{"type": kind, "name": "web_search", "max_uses": prompt.max_searches}]
+    if prompt.offer is not None:
+        body |= _build_tools(prompt.offer)
     return {**body, "stream": True} if stream else body
 
 
@@ -103,10 +106,51 @@ def _build_messages(prompt: Prompt, *, has_system: bool) -> list[dict[str, objec
 
 
 def _build_message(message: Message, shared_chars: int) -> dict[str, object]:
-    if not message.attachments and not shared_chars:
+    is_plain = not (message.attachments or message.tool_calls or message.tool_results)
+    if is_plain and not shared_chars:
         return {"role": message.role, "content": message.content}
-    texts = request_options.build_cached_texts(message.content, shared_chars)
-    return {"role": message.role, "content": [*map(_build_attachment, message.attachments), *texts]}
+    content = [
+        *(to_list(message.thinking) if message.tool_calls else ()),
+        *map(_build_result, message.tool_results),
+        *map(_build_attachment, message.attachments),
+        *request_options.build_cached_texts(message.content, shared_chars),
+        *(
+            {"type": "tool_use", "id": to_anthropic_id(call.id), "name": call.name, "input": parse_arguments(call)}
+            for call in message.tool_calls
+        ),
+    ]
+    return {"role": message.role, "content": content}
+
+
+def _build_result(result: ToolResult) -> dict[str, object]:
+    content: object = result.content
+    if result.attachments:
+        texts = request_options.build_cached_texts(result.content, 0)
+        content = [*texts, *map(_build_attachment, result.attachments)]
+    block: dict[str, object] = {
+        "type": "tool_result",
+        "tool_use_id": to_anthropic_id(result.call_id),
+        "content": content,
+    }
+    return {**block, "is_error": True} if result.is_error else block
+
+
+def _build_tools(offer: ToolOffer) -> dict[str, object]:
+    tools: list[dict[str, object]] = []
+    for tool in offer.tools:
+        about = {"description": tool.description} if tool.description else {}
+        strict = {"strict": True} if tool.strict else {}
+        tools.append({"name": tool.name, **about, "input_schema": tool.parameters, **strict})
+    match offer.choice:
+        case "named":
+            choice: dict[str, object] = {"type": "tool", "name": offer.name}
+        case "required":
+            choice = {"type": "any"}
+        case _:
+            choice = {"type": offer.choice}
+    if not offer.parallel and offer.choice != "none":
+        choice["disable_parallel_tool_use"] = True
+    return {"tools": tools, "tool_choice": choice}
 
 
 def _build_attachment(attachment: Attachment) -> dict[str, object]:
@@ -127,15 +171,24 @@ def parse_response(_provider: Provider, model: Model, answer: Json, is_complete:
     blocks = [to_mapping(block) for block in to_list(answer.get("content"))]
     content = join_texts(map(_get_text, blocks))
     reason = to_text(answer.get("stop_reason"))
-    finish = map_finish_reason(_FINISH_REASONS.get(reason, reason), content, usage, is_complete=is_complete)
+    calls = [
+        create_call(to_text(block.get("name")), block.get("input_json") or block.get("input"), to_text(block.get("id")))
+        for block in blocks
+        if block.get("type") == "tool_use"
+    ]
+    said = content or "".join(call.name for call in calls)
+    finish = map_finish_reason(_FINISH_REASONS.get(reason, reason), said, usage, is_complete=is_complete)
+    text, finish, calls = finish_answer(content, finish, usage, calls)
     return Completion(
-        text=require_text(content, finish, usage),
+        text=text,
         model=to_text(answer.get("model")) or model.name,
         finish_reason=finish,
         usage=usage,
         citations=deduplicate(
             [to_text(get_path(cited, "url")) for block in blocks for cited in to_list(block.get("citations"))]
         ),
+        tool_calls=calls,
+        thinking=_collect_thinking(blocks) if calls else None,
     )
 
 
@@ -150,7 +203,7 @@ def accumulate(whole: dict[str, object], event: Json) -> str:
             block = dict(to_mapping(event.get("content_block")))
             piece = _get_text(block) or ""
             separator = _find_separator(blocks, piece)
-            blocks.append(block | {"citations": [*to_list(block.get("citations"))]})
+            blocks.append(block | {"citations": [*to_list(block.get("citations"))], "input_json": []})
             return separator + piece
         case "content_block_delta":
             return _append_delta(whole, to_mapping(event.get("delta")))
@@ -181,6 +234,18 @@ def parse_usage(usage: Json) -> Usage | None:
     )
 
 
+def _collect_thinking(blocks: list[Json]) -> list[object] | None:
+    """Return the thinking blocks as the vendor wants them back: unchanged."""
+    found: list[object] = []
+    for block in blocks:
+        if block.get("type") == "thinking":
+            thought = to_text(block.get("thinking")) + "".join(map(to_text, to_list(block.get("pieces"))))
+            found.append({"type": "thinking", "thinking": thought, "signature": block.get("signature")})
+        elif block.get("type") == "redacted_thinking":
+            found.append({"type": "redacted_thinking", "data": block.get("data")})
+    return found or None
+
+
 def _get_text(block: Json) -> str | None:
     return to_text(block.get("text")) if block.get("type") == "text" else None
 
@@ -197,14 +262,26 @@ def _merge_usage(before: Json, after: Json) -> dict[str, object]:
 
 def _append_delta(whole: dict[str, object], delta: Json) -> str:
     blocks = to_list(whole.setdefault("content", []))
-    if delta.get("type") == "citations_delta" and blocks:
-        cast("list[object]", to_mapping(blocks[-1])["citations"]).append(delta.get("citation"))
+    if not blocks:
+        blocks.append({"type": "text", "text": "", "citations": [], "input_json": []})
+    last = cast("dict[str, object]", blocks[-1])
+    match delta.get("type"):
+        case "citations_delta":
+            cast("list[object]", last["citations"]).append(delta.get("citation"))
+        case "input_json_delta":
+            cast("list[object]", last["input_json"]).append(to_text(delta.get("partial_json")))
+        case "thinking_delta":
+            cast("list[object]", last.setdefault("pieces", [])).append(to_text(delta.get("thinking")))
+        case "signature_delta":
+            last["signature"] = delta.get("signature")
+        case _:
+            pass
     piece = to_text(delta.get("text")) if delta.get("type") == "text_delta" else ""
     if not piece:
         return ""
     separator = _find_separator(blocks, piece)
     # A block per piece: joining strings at each step would take quadratic time.
-    blocks.append({"type": "text", "text": piece, "citations": []})
+    blocks.append({"type": "text", "text": piece, "citations": [], "input_json": []})
     return separator + piece
 
 

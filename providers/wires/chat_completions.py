@@ -8,13 +8,14 @@ from __future__ import annotations
 from typing import cast
 
 from providers.catalog import Model, Provider
-from providers.completion import Completion, Usage
+from providers.completion import Completion, ToolCall, Usage
 from providers.errors import ContentFilterError
 from providers.transport.error_mapping import ErrorResponse
 from providers.transport.payload import Json, deduplicate, get_path, parse_json, to_count, to_list, to_mapping, to_text
-from providers.wires.finish_reasons import REFUSED, map_finish_reason, require_text
+from providers.wires.finish_reasons import REFUSED, map_finish_reason
 from providers.wires.reported_cost import parse_reported_cost
 from providers.wires.text_blocks import join_texts
+from providers.wires.tool_calls import accumulate_chat_calls, finish_answer, parse_chat_calls
 
 _TEXT_TYPES = {"text", "output_text"}
 
@@ -33,15 +34,20 @@ def parse_response(provider: Provider, model: Model, answer: Json, is_complete: 
         raise ErrorResponse(None, {}, {"error": failed}, usage)
     message = to_mapping(choice.get("message"))
     content = extract_text(message.get("content"))
-    finish = map_finish_reason(to_text(choice.get("finish_reason")), content, usage, is_complete=is_complete)
+    calls = parse_chat_calls(message)
+    said = content or "".join(call.name for call in calls)
+    finish = map_finish_reason(to_text(choice.get("finish_reason")), said, usage, is_complete=is_complete)
     if to_text(message.get("refusal")) and not content:
         raise ContentFilterError(REFUSED, usage=usage)
+    text, finish, calls = finish_answer(content, finish, usage, calls)
     return Completion(
-        text=require_text(content, finish, usage),
+        text=text,
         model=to_text(answer.get("model")) or model.name,
         finish_reason=finish,
         usage=usage,
         citations=_parse_citations(message, answer),
+        tool_calls=calls,
+        thinking=_collect_thinking(message, calls),
     )
 
 
@@ -62,7 +68,13 @@ def accumulate(whole: dict[str, object], chunk: Json) -> str:
     if not choice:
         return ""
     if "choices" not in whole:
-        message: dict[str, list[object]] = {"content": [], "annotations": [], "executed_tools": []}
+        message: dict[str, list[object]] = {
+            "content": [],
+            "annotations": [],
+            "executed_tools": [],
+            "tool_calls": [],
+            "reasoning_content": [],
+        }
         whole["choices"] = [{"message": message}]
     so_far = cast("dict[str, object]", get_path(whole, "choices", 0))
     for name in ("finish_reason", "error"):
@@ -105,12 +117,31 @@ def parse_usage(provider: Provider, answer: Json) -> Usage | None:
 def _append_delta(message: dict[str, object], delta: Json) -> str:
     cast("list[object]", message["annotations"]).extend(to_list(delta.get("annotations")))
     _merge_tools(cast("list[object]", message["executed_tools"]), to_list(delta.get("executed_tools")))
+    accumulate_chat_calls(cast("list[object]", message["tool_calls"]), to_list(delta.get("tool_calls")))
+    if to_text(delta.get("reasoning_content")):
+        cast("list[object]", message["reasoning_content"]).append(delta["reasoning_content"])
     if to_text(delta.get("refusal")):
         message["refusal"] = to_text(delta.get("refusal"))
     piece = extract_text(delta.get("content"))
     if piece:
         cast("list[object]", message["content"]).append({"type": "text", "text": piece})
     return piece
+
+
+def _collect_thinking(message: Json, calls: tuple[ToolCall, ...]) -> Json | None:
+    """Return what vendors want back with the results of tool calls: DeepSeek's, Kimi's and GLM's reasoning, and the
+    signatures of Gemini's calls.
+
+    https://ai.google.dev/gemini-api/docs/thought-signatures
+    """
+    reasoning = message.get("reasoning_content")
+    reasoning = to_text(reasoning) or "".join(map(to_text, to_list(reasoning)))
+    extras = {
+        to_text(get_path(call, "id")): get_path(call, "extra_content")
+        for call in to_list(message.get("tool_calls"))
+        if get_path(call, "extra_content")
+    }
+    return {"reasoning_content": reasoning, "extra_content": extras} if calls and (reasoning or extras) else None
 
 
 def _sum_tokens(usage: object) -> int:

@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, cast
 from urllib.parse import quote
 
 from providers.catalog import Model, Provider
-from providers.completion import Attachment, Completion, Message, Prompt, Usage
+from providers.completion import Attachment, Completion, Message, Prompt, ToolOffer, Usage
 from providers.errors import ContentFilterError
 from providers.transport.error_mapping import ErrorResponse
 from providers.transport.exchange import Answer, Dialect, Request, WireAdapter, limit_bytes
 from providers.transport.payload import Json, deduplicate, get_path, to_count, to_list, to_mapping, to_text
 from providers.transport.urls import format_url, to_gemini_native_url
 from providers.wires import request_options
-from providers.wires.finish_reasons import REFUSED, map_finish_reason, require_text
+from providers.wires.finish_reasons import REFUSED, map_finish_reason
+from providers.wires.openai_chat import NO_SIGNATURE
 from providers.wires.sdk import Faults, read_events, translate_exceptions
 from providers.wires.text_blocks import find_separator, join_texts
+from providers.wires.tool_calls import create_call, finish_answer, parse_arguments
 
 if TYPE_CHECKING:
     import httpx
@@ -70,6 +72,8 @@ def build_request(provider: Provider, model: Model, prompt: Prompt, _stream: boo
         body["systemInstruction"] = {"parts": [{"text": system}]}
     if search is not None:
         body["tools"] = [{search.tool: {}}]
+    if prompt.offer is not None:
+        body |= _build_tools(prompt.offer)
     return body
 
 
@@ -87,7 +91,42 @@ def _build_thinking(model: Model, prompt: Prompt) -> dict[str, object]:
 
 def _build_content(message: Message) -> dict[str, object]:
     role = "user" if message.role == "user" else "model"
-    return {"role": role, "parts": [*map(_build_part, message.attachments), {"text": message.content}]}
+    results: list[dict[str, object]] = []
+    for result in message.tool_results:
+        response = {"error" if result.is_error else "output": result.content}
+        results.append({"functionResponse": {"name": result.name, "response": response}})
+    text = [{"text": message.content}] if message.content or not (results or message.tool_calls) else []
+    parts = [*results, *map(_build_part, message.all_attachments), *text, *_build_calls(message)]
+    return {"role": role, "parts": parts}
+
+
+def _build_calls(message: Message) -> list[dict[str, object]]:
+    """Return the calls with the signatures of their thinking, without which the vendor refuses them.
+
+    https://ai.google.dev/gemini-api/docs/thought-signatures
+    """
+    signatures = to_mapping(message.thinking)
+    parts: list[dict[str, object]] = []
+    for number, call in enumerate(message.tool_calls):
+        signature = to_text(signatures.get(call.id)) or ("" if number or signatures else NO_SIGNATURE)
+        signed = {"thoughtSignature": signature} if signature else {}
+        parts.append({"functionCall": {"name": call.name, "args": parse_arguments(call)}, **signed})
+    return parts
+
+
+def _build_tools(offer: ToolOffer) -> dict[str, object]:
+    # https://ai.google.dev/api/caching#Tool
+    declarations: list[dict[str, object]] = []
+    for tool in offer.tools:
+        about = {"description": tool.description} if tool.description else {}
+        has_fields = bool(tool.parameters.get("properties")) or len(tool.parameters) > 1
+        schema = {"parametersJsonSchema": tool.parameters} if has_fields else {}
+        declarations.append({"name": tool.name, **about, **schema})
+    modes = {"auto": "AUTO", "none": "NONE", "required": "ANY", "named": "ANY"}
+    config: dict[str, object] = {"mode": modes[offer.choice]}
+    if offer.choice == "named":
+        config["allowedFunctionNames"] = [offer.name]
+    return {"tools": [{"functionDeclarations": declarations}], "toolConfig": {"functionCallingConfig": config}}
 
 
 def _build_part(attachment: Attachment) -> dict[str, object]:
@@ -129,14 +168,28 @@ def parse_response(_provider: Provider, model: Model, answer: Json, is_complete:
         raise ContentFilterError(REFUSED, usage=usage)
     candidate = to_mapping(get_path(answer, "candidates", 0))
     content = _extract_text(candidate)
-    finish = map_finish_reason(to_text(candidate.get("finishReason")), content, usage, is_complete=is_complete)
+    parts = [part for part in to_list(get_path(candidate, "content", "parts")) if get_path(part, "functionCall")]
+    calls = [
+        create_call(to_text(get_path(part, "functionCall", "name")), get_path(part, "functionCall", "args"))
+        for part in parts
+    ]
+    said = content or "".join(call.name for call in calls)
+    finish = map_finish_reason(to_text(candidate.get("finishReason")), said, usage, is_complete=is_complete)
+    signatures = {
+        call.id: get_path(part, "thoughtSignature")
+        for call, part in zip(calls, parts, strict=True)
+        if get_path(part, "thoughtSignature")
+    }
     chunks = to_list(get_path(candidate, "groundingMetadata", "groundingChunks"))
+    text, finish, calls = finish_answer(content, finish, usage, calls)
     return Completion(
-        text=require_text(content, finish, usage),
+        text=text,
         model=to_text(answer.get("modelVersion")) or model.name,
         finish_reason=finish,
         usage=usage,
         citations=deduplicate([to_text(get_path(chunk, "web", "uri")) for chunk in chunks]),
+        tool_calls=calls,
+        thinking=signatures or None,
     )
 
 

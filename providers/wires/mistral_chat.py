@@ -8,16 +8,19 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any, cast
 
 from providers.catalog import Model, Provider
 from providers.completion import Attachment, Message, Prompt
 from providers.transport.error_mapping import ConnectionLost, ErrorResponse
 from providers.transport.exchange import Answer, Dialect, Request, WireAdapter
+from providers.transport.payload import to_list, to_mapping, to_text
 from providers.transport.urls import format_url, strip_version
 from providers.wires import openai_chat, request_options
 from providers.wires.chat_completions import accumulate, parse_response
 from providers.wires.sdk import CUT, Faults, RawResponse, read_events, translate_exceptions
+from providers.wires.tool_calls import to_mistral_id
 
 _NO_TIMEOUT_MS = 7 * 24 * 3600 * 1000
 """Replaces the SDK's five minutes: the router owns deadlines."""
@@ -64,14 +67,33 @@ def build_request(provider: Provider, model: Model, prompt: Prompt, _stream: boo
     system = request_options.build_system_text(prompt, mode)
     leading: list[dict[str, object]] = [{"role": "system", "content": system}] if system else []
     body = openai_chat.build_request(provider, model, prompt, stream=False)
-    return {**body, "messages": [*leading, *map(_build_message, prompt.messages)]}
+    return {**body, "messages": [*leading, *_build_messages(prompt.messages)]}
+
+
+def _build_messages(messages: tuple[Message, ...]) -> list[dict[str, object]]:
+    entries: list[dict[str, object]] = []
+    for message in messages:
+        entries += openai_chat.build_results(message)
+        if message.tool_calls:
+            entries.append(openai_chat.build_calls(replace(message, thinking=None), message.content))
+        elif entries and entries[-1]["role"] == "tool" and message.role == "user" and not message.all_attachments:
+            # The vendor accepts no user's turn directly after a tool's.
+            entries[-1]["content"] = "\n\n".join(filter(None, [str(entries[-1]["content"]), message.content]))
+        else:
+            entries.append(_build_message(message))
+    for entry in entries:
+        if "tool_call_id" in entry:
+            entry["tool_call_id"] = to_mistral_id(str(entry["tool_call_id"]))
+        for call in to_list(entry.get("tool_calls")):
+            cast("dict[str, object]", call)["id"] = to_mistral_id(to_text(to_mapping(call).get("id")))
+    return entries
 
 
 def _build_message(message: Message) -> dict[str, object]:
-    if not message.attachments:
+    if not message.all_attachments:
         return {"role": message.role, "content": message.content}
     content = {"type": "text", "text": message.content}
-    return {"role": message.role, "content": [*map(_build_part, message.attachments), content]}
+    return {"role": message.role, "content": [*map(_build_part, message.all_attachments), content]}
 
 
 def _build_part(attachment: Attachment) -> dict[str, object]:

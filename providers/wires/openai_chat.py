@@ -10,12 +10,17 @@ from typing import assert_never
 from urllib.parse import urlsplit
 
 from providers.catalog import Model, Provider
-from providers.completion import Attachment, Effort, Message, Prompt
+from providers.completion import Attachment, Effort, Message, Prompt, ToolCall, ToolOffer
 from providers.transport.exchange import Dialect, WireAdapter
+from providers.transport.payload import get_path
 from providers.wires import request_options
 from providers.wires.chat_completions import accumulate, parse_response
 from providers.wires.request_options import SchemaMode, choose_effort_level
+from providers.wires.tool_calls import shorten_id
 
+NO_SIGNATURE = "skip_thought_signature_validator"
+"""Gemini's word for a call that another model made."""
+_GEMINI = "gemini"
 _OPENAI_HOST = "api.openai.com"
 """The only server that gets OpenAI's own settings; compatible servers refuse some."""
 STANDARD_TIER = "default"
@@ -97,6 +102,11 @@ def build_request(provider: Provider, model: Model, prompt: Prompt, stream: bool
     if search is not None:
         bound = {"parameters": {"max_uses": prompt.max_searches}} if search.bounded else {}
         body["tools"] = [{"type": search.tool, **bound}]
+    if prompt.offer is not None:
+        body |= build_tools(prompt.offer)
+        if provider.name == _GEMINI:
+            prompt = replace(prompt, messages=tuple(map(_sign_calls, prompt.messages)))
+            body["messages"] = _build_messages(prompt, request_options.build_system_text(prompt, mode), has_marks=False)
     if stream:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
     return body
@@ -123,14 +133,78 @@ def _build_messages(prompt: Prompt, system: str | None, *, has_marks: bool) -> l
         content = request_options.build_cached_texts(system, len(system)) if is_cached else system
         leading.append({"role": "system", "content": content})
     turns = zip(prompt.messages, shared, strict=True)
-    return [*leading, *({"role": turn.role, "content": _build_content(turn, chars)} for turn, chars in turns)]
+    return [*leading, *(entry for turn, chars in turns for entry in _build_turn(turn, chars))]
+
+
+def _build_turn(turn: Message, cached_chars: int) -> list[dict[str, object]]:
+    """Return a turn as messages: each tool result is one of its own."""
+    entries = build_results(turn)
+    if turn.tool_calls:
+        entries.append(build_calls(turn, turn.content or None))
+    elif turn.content or turn.all_attachments or not entries:
+        entries.append({"role": turn.role, "content": _build_content(turn, cached_chars)})
+    return entries
+
+
+def build_results(turn: Message) -> list[dict[str, object]]:
+    """Return a turn's tool results as messages."""
+    return [
+        {
+            "role": "tool",
+            "tool_call_id": shorten_id(result.call_id),
+            "content": request_options.mark_error(result),
+        }
+        for result in turn.tool_results
+    ]
+
+
+def build_calls(turn: Message, content: object) -> dict[str, object]:
+    """Return an assistant's turn with tool calls, and with the thinking that its vendor wants back."""
+    reasoning = get_path(turn.thinking, "reasoning_content")
+    calls = [_build_call(call) for call in turn.tool_calls]
+    for call, entry in zip(turn.tool_calls, calls, strict=True):
+        if extra := get_path(turn.thinking, "extra_content", call.id):
+            entry["extra_content"] = extra
+    thinking = {"reasoning_content": reasoning} if reasoning else {}
+    return {"role": "assistant", "content": content, "tool_calls": calls, **thinking}
+
+
+def _sign_calls(turn: Message) -> Message:
+    """Return a turn whose first call has a signature: Gemini refuses calls without, unless they carry its own word.
+
+    https://ai.google.dev/gemini-api/docs/thought-signatures
+    """
+    if not turn.tool_calls or get_path(turn.thinking, "extra_content"):
+        return turn
+    extra = {"google": {"thought_signature": NO_SIGNATURE}}
+    return replace(turn, thinking={"extra_content": {turn.tool_calls[0].id: extra}})
+
+
+def _build_call(call: ToolCall) -> dict[str, object]:
+    function = {"name": call.name, "arguments": call.arguments}
+    return {"id": shorten_id(call.id), "type": "function", "function": function}
+
+
+def build_tools(offer: ToolOffer) -> dict[str, object]:
+    """Return the fields that offer the caller's tools; the vendors' defaults are left out."""
+    tools: list[dict[str, object]] = []
+    for tool in offer.tools:
+        strict = {} if tool.strict is None else {"strict": tool.strict}
+        about = {"description": tool.description} if tool.description else {}
+        function = {"name": tool.name, **about, "parameters": tool.parameters, **strict}
+        tools.append({"type": "function", "function": function})
+    choice: object = offer.choice
+    if offer.choice == "named":
+        choice = {"type": "function", "function": {"name": offer.name}}
+    fields: dict[str, object] = {"tools": tools, "tool_choice": choice}
+    return fields if offer.parallel else {**fields, "parallel_tool_calls": False}
 
 
 def _build_content(message: Message, cached_chars: int) -> object:
-    if not message.attachments and not cached_chars:
+    if not message.all_attachments and not cached_chars:
         return message.content
     texts = request_options.build_cached_texts(message.content, cached_chars)
-    return [*map(_build_part, message.attachments), *texts]
+    return [*map(_build_part, message.all_attachments), *texts]
 
 
 def _build_part(attachment: Attachment) -> dict[str, object]:

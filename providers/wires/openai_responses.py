@@ -6,15 +6,16 @@ https://developers.openai.com/api/reference/resources/responses and https://docs
 from __future__ import annotations
 
 from providers.catalog import Model, Provider
-from providers.completion import Attachment, Completion, Effort, FinishReason, Message, Prompt, Usage
+from providers.completion import Attachment, Completion, Effort, FinishReason, Message, Prompt, ToolOffer, Usage
 from providers.errors import ContentFilterError
 from providers.transport.error_mapping import ErrorResponse
 from providers.transport.exchange import Dialect, WireAdapter
 from providers.transport.payload import Json, deduplicate, get_path, to_count, to_list, to_mapping, to_text
 from providers.wires import openai_chat, request_options
-from providers.wires.finish_reasons import REFUSED, map_finish_reason, require_text
+from providers.wires.finish_reasons import REFUSED, map_finish_reason
 from providers.wires.reported_cost import parse_reported_cost
 from providers.wires.text_blocks import choose_separator, join_texts
+from providers.wires.tool_calls import create_call, finish_answer, shorten_id
 
 _MIN_OUTPUT_TOKENS = 16
 """The endpoint answers 400 to fewer."""
@@ -31,7 +32,7 @@ def build_request(provider: Provider, model: Model, prompt: Prompt, stream: bool
     mode = request_options.choose_schema_mode(provider, model, prompt)
     body: dict[str, object] = {
         "model": model.name,
-        "input": [_build_item(message) for message in prompt.messages],
+        "input": [item for message in prompt.messages for item in _build_items(message)],
         "max_output_tokens": max(prompt.max_output_tokens, _MIN_OUTPUT_TOKENS),
         **_build_reasoning(model, prompt.effort),
         **_build_format(provider, prompt, mode),
@@ -52,13 +53,44 @@ def build_request(provider: Provider, model: Model, prompt: Prompt, stream: bool
         body["tools"] = [{"type": search.tool}]
         if search.bounded:
             body["max_tool_calls"] = prompt.max_searches
+    if prompt.offer is not None:
+        body |= _build_tools(prompt.offer)
     return {**body, "stream": True} if stream else body
+
+
+def _build_items(message: Message) -> list[dict[str, object]]:
+    items: list[dict[str, object]] = [
+        {
+            "type": "function_call_output",
+            "call_id": shorten_id(result.call_id),
+            "output": request_options.mark_error(result),
+        }
+        for result in message.tool_results
+    ]
+    if message.content or message.all_attachments or not (items or message.tool_calls):
+        items.append(_build_item(message))
+    for call in message.tool_calls:
+        named = {"type": "function_call", "call_id": shorten_id(call.id), "name": call.name}
+        items.append({**named, "arguments": call.arguments})
+    return items
+
+
+def _build_tools(offer: ToolOffer) -> dict[str, object]:
+    tools: list[dict[str, object]] = []
+    for tool in offer.tools:
+        about = {"description": tool.description} if tool.description else {}
+        # Unlike on Chat Completions, strict is the default here.
+        strict = {"strict": bool(tool.strict)}
+        tools.append({"type": "function", "name": tool.name, **about, "parameters": tool.parameters, **strict})
+    choice: object = {"type": "function", "name": offer.name} if offer.choice == "named" else offer.choice
+    fields: dict[str, object] = {"tools": tools, "tool_choice": choice}
+    return fields if offer.parallel else {**fields, "parallel_tool_calls": False}
 
 
 def _build_item(message: Message) -> dict[str, object]:
     kind = "input_text" if message.role == "user" else "output_text"
     content = {"type": kind, "text": message.content}
-    return {"type": "message", "role": message.role, "content": [*map(_build_part, message.attachments), content]}
+    return {"type": "message", "role": message.role, "content": [*map(_build_part, message.all_attachments), content]}
 
 
 def _build_part(attachment: Attachment) -> dict[str, object]:
@@ -109,15 +141,23 @@ def parse_response(provider: Provider, model: Model, answer: Json, is_complete: 
         to_mapping(part) for item in output if item.get("type") == "message" for part in to_list(item.get("content"))
     ]
     content = join_texts(text for item in output for text in _get_texts(item))
-    finish = _map_status(answer, content, usage, is_complete)
+    calls = [
+        create_call(to_text(item.get("name")), item.get("arguments"), to_text(item.get("call_id")))
+        for item in output
+        if item.get("type") == "function_call"
+    ]
+    said = content or "".join(call.name for call in calls)
+    finish = _map_status(answer, said, usage, is_complete)
     if not content and any(part.get("type") == "refusal" for part in parts):
         raise ContentFilterError(REFUSED, usage=usage)
+    text, finish, calls = finish_answer(content, finish, usage, calls)
     return Completion(
-        text=require_text(content, finish, usage),
+        text=text,
         model=to_text(answer.get("model")) or model.name,
         finish_reason=finish,
         usage=usage,
         citations=_parse_citations(output, parts),
+        tool_calls=calls,
     )
 
 

@@ -7,9 +7,11 @@ import json
 from typing import Literal
 
 from providers.catalog import Model, Provider, Search, Wire
-from providers.completion import Attachment, Effort, Prompt
+from providers.completion import Attachment, Effort, Prompt, ToolResult
 from providers.transport.payload import to_list, to_mapping
 
+_SCHEMA_OR_TOOLS: frozenset[Wire] = frozenset({"groq_chat", "gemini_generate"})
+"""Wires whose vendor accepts no schema beside tools. https://console.groq.com/docs/structured-outputs"""
 SchemaMode = Literal["json_schema", "json_object", "words", "none"]
 """How JSON is requested from a model: by one of two fields, in words, or not at all."""
 
@@ -79,6 +81,8 @@ def choose_schema_mode(provider: Provider, model: Model, prompt: Prompt) -> Sche
     """Return how to ask this model for JSON: by its vendor's field, or in words if it has none."""
     if prompt.response_schema is None:
         return "none"
+    if prompt.offer is not None and (model.wire or provider.wire) in _SCHEMA_OR_TOOLS:
+        return "words"
     if prompt.schema_in_words or (prompt.max_searches and _excludes_schema(provider.search)):
         return "words"
     if provider.schema == "json_schema" and "json_schema" in model.features:
@@ -118,6 +122,11 @@ def is_strict_schema(schema: object) -> bool:
         *([node["items"]] if "items" in node else []),
     ]
     return all(is_strict_schema(part) for part in below)
+
+
+def mark_error(result: ToolResult) -> str:
+    """Return a tool result's text, which says that it is an error on wires that have no field for it."""
+    return f"Error: {result.content}" if result.is_error else result.content
 
 
 def to_base64(attachment: Attachment) -> str:

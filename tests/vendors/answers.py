@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from providers.catalog import Provider
+from tests.vendors.tool_rules import Calls, chat_calls, chat_deltas, message_blocks, offers_functions, searches
 
 CITATIONS = ("https://example.com/one", "https://example.com/two")
 COST_USD = 0.00123
@@ -23,6 +24,8 @@ class Reply:
     """The vendor's own word; empty: the one it ends a good answer with."""
     unfinished: bool = False
     refusal: str = ""
+    calls: Calls = ()
+    """Tools to call, if the request offers some and has no result yet."""
     counted: bool = True
     input_tokens: int = 100
     cached: int = 40
@@ -33,6 +36,8 @@ class Reply:
 
 def answer(row: Provider, path: str, body: dict[str, Any], reply: Reply, failed: object = None) -> bytes | list[bytes]:
     """The bytes of the answer, or the events of its stream; `failed` is a failure inside a 200."""
+    if reply.calls:
+        reply = replace(reply, calls=reply.calls if offers_functions(body) else ())
     if path.endswith("/messages"):
         return _messages(body, reply)
     if path.endswith("/responses"):
@@ -56,9 +61,9 @@ def _pieces(text: str) -> list[str]:
 
 
 def _chat(row: Provider, body: dict[str, Any], reply: Reply, failed: object) -> bytes | list[bytes]:
-    searched = bool(body.get("tools"))
+    searched = searches(body)
     usage = chat_usage(row.name, reply, searched=searched)
-    finish = None if reply.unfinished else reply.finish or "stop"
+    finish = None if reply.unfinished else reply.finish or ("tool_calls" if reply.calls else "stop")
     head = {"id": "x1", "object": "chat.completion", "created": 1, "model": body["model"]}
     extra = {"copilot_usage": _credits()} if row.name == "copilot" else {}
     marks: dict[str, Any] = {}
@@ -75,6 +80,8 @@ def _chat(row: Provider, body: dict[str, Any], reply: Reply, failed: object) -> 
         if row.name == "mistral":
             content = [{"type": "thinking", "thinking": [{"type": "text", "text": reply.thought}]}]
             content.append({"type": "text", "text": reply.text})
+        if reply.calls:
+            marks |= {"tool_calls": chat_calls(reply.calls, signed=row.name == "gemini")}
         message = {"role": "assistant", "content": content, **_thought(row.name, reply), **marks, **refused}
         choice = {"index": 0, "message": message, "finish_reason": finish}
         return _whole({**head, "choices": [choice], **({"usage": usage} if reply.counted else {}), **extra})
@@ -100,6 +107,7 @@ def _chat_stream(
     noise = {"deepseek": b": keep-alive\n\n", "openrouter": b": OPENROUTER PROCESSING\n\n"}.get(row.name, b"\n")
     events = [noise, chunk({"role": "assistant", "content": "", **_thought(row.name, reply)})]
     events += [chunk({"content": piece}) for piece in _pieces(reply.text)]
+    events += [chunk(delta) for delta in chat_deltas(reply.calls, signed=row.name == "gemini")]
     if failed is not None:
         return [*events, _event({**head, "choices": [], **_mapping(failed)}), b"data: [DONE]\n\n"]
     asked = (body.get("stream_options") or {}).get("include_usage") is True
@@ -162,10 +170,10 @@ def _messages(body: dict[str, Any], reply: Reply) -> bytes | list[bytes]:
         "output_tokens": reply.visible + reply.reasoning,
         "output_tokens_details": {"thinking_tokens": reply.reasoning},
     }
-    searched = bool(body.get("tools"))
+    searched = searches(body)
     if searched:
         usage["server_tool_use"] = {"web_search_requests": 1}
-    finish = None if reply.unfinished else reply.finish or "end_turn"
+    finish = None if reply.unfinished else reply.finish or ("tool_use" if reply.calls else "end_turn")
     cites = [{"type": "web_search_result_location", "url": url, "title": "t"} for url in CITATIONS] if searched else []
     blocks: list[dict[str, Any]] = [{"type": "thinking", "thinking": reply.thought, "signature": "s"}]
     if searched:
@@ -173,12 +181,18 @@ def _messages(body: dict[str, Any], reply: Reply) -> bytes | list[bytes]:
         blocks.append({"type": "web_search_tool_result", "tool_use_id": "s1", "content": []})
     head = {"id": "msg_1", "type": "message", "role": "assistant", "model": body["model"]}
     if not body.get("stream"):
-        blocks.append({"type": "text", "text": reply.text, **({"citations": cites} if cites else {})})
+        if reply.text or not reply.calls:
+            blocks.append({"type": "text", "text": reply.text, **({"citations": cites} if cites else {})})
+        blocks += message_blocks(reply.calls)
         return _whole({**head, "content": blocks, "stop_reason": finish, **({"usage": usage} if reply.counted else {})})
     started = {**head, "content": [], "stop_reason": None, "usage": {**usage, "output_tokens": 1}}
     events = [_event({"type": "message_start", "message": started}, "message_start"), _event({"type": "ping"}, "ping")]
-    for index, block in enumerate([*blocks, {"type": "text", "text": ""}]):
-        events.append(_event({"type": "content_block_start", "index": index, "content_block": block}))
+    for index, block in enumerate([*blocks, {"type": "text", "text": ""}, *message_blocks(reply.calls)]):
+        begun = block | {"input": {}} if block["type"] == "tool_use" else block
+        events.append(_event({"type": "content_block_start", "index": index, "content_block": begun}))
+        if block["type"] == "tool_use":
+            parts = [{"type": "input_json_delta", "partial_json": one} for one in _pieces(json.dumps(block["input"]))]
+            events += [_event({"type": "content_block_delta", "index": index, "delta": part}) for part in parts]
         if block["type"] == "text":
             deltas = [{"type": "text_delta", "text": piece} for piece in _pieces(reply.text)]
             deltas += [{"type": "citations_delta", "citation": cite} for cite in cites]
@@ -192,7 +206,7 @@ def _messages(body: dict[str, Any], reply: Reply) -> bytes | list[bytes]:
 
 
 def _responses(row: Provider, body: dict[str, Any], reply: Reply, failed: object) -> bytes | list[bytes]:
-    searched = bool(body.get("tools"))
+    searched = searches(body)
     cached = "cache_read_input_tokens" if row.name == "perplexity" else "cached_tokens"
     usage: dict[str, Any] = {
         "input_tokens": reply.input_tokens,
@@ -216,7 +230,11 @@ def _responses(row: Provider, body: dict[str, Any], reply: Reply, failed: object
         output.append({"type": "search_results", "results": [{"url": url} for url in CITATIONS]})
     elif searched:
         output.append({"type": "web_search_call", "id": "w1", "status": "completed"})
-    output.append({"type": "message", "role": "assistant", "content": [part]})
+    if reply.text or not reply.calls:
+        output.append({"type": "message", "role": "assistant", "content": [part]})
+    for number, (name, arguments) in enumerate(reply.calls):
+        call = {"type": "function_call", "id": f"fc_{number}", "call_id": f"call_{number}", "name": name}
+        output.append({**call, "arguments": json.dumps(arguments)})
     whole: dict[str, Any] = {"id": "r1", "object": "response", "model": body["model"], "output": output}
     whole["status"] = "in_progress" if reply.unfinished else "completed"
     if reply.finish:
@@ -242,7 +260,7 @@ def _gemini(path: str, body: dict[str, Any], reply: Reply) -> bytes | list[bytes
         "thoughtsTokenCount": reply.reasoning,
     }
     grounding = {"webSearchQueries": ["q"], "groundingChunks": [{"web": {"uri": url}} for url in CITATIONS]}
-    more = {"groundingMetadata": grounding} if body.get("tools") else {}
+    more = {"groundingMetadata": grounding} if searches(body) else {}
     model = path.split("/models/")[1].split(":", maxsplit=1)[0]
     finish = {} if reply.unfinished else {"finishReason": reply.finish or "STOP"}
 
@@ -252,10 +270,14 @@ def _gemini(path: str, body: dict[str, Any], reply: Reply) -> bytes | list[bytes
 
     thought = {"text": reply.thought, "thought": True}
     counted = {"usageMetadata": usage} if reply.counted else {}
+    calls = [{"functionCall": {"name": name, "args": arguments}} for name, arguments in reply.calls]
+    if calls:
+        calls[0]["thoughtSignature"] = "sig-1"  # type: ignore[assignment]
     if ":streamGenerateContent" not in path:
-        return _whole({**piece([thought, {"text": reply.text}], **finish, **more), **counted})
+        return _whole({**piece([thought, {"text": reply.text}, *calls], **finish, **more), **counted})
     events = [_event(piece([thought]))]
     events += [_event(piece([{"text": said}])) for said in _pieces(reply.text)]
+    events += [_event(piece([call])) for call in calls]
     return [*events, _event({**piece([{"text": ""}], **finish, **more), **counted})]
 
 

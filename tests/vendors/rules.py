@@ -9,10 +9,12 @@ from urllib.parse import urlsplit
 
 from providers.catalog import Model, Provider
 from tests.vendors.refusals import Refusal, named, shaped
+from tests.vendors.tool_rules import wrong_chat_tools, wrong_messages_tools
 
 _COMPLETION_TOKENS = {"openai", "groq", "openrouter", "copilot", "grok"}
 _CHAT_FIELDS = {
     *("model", "messages", "temperature", "stream", "stream_options", "response_format", "tools"),
+    *("tool_choice", "parallel_tool_calls"),
     *("max_tokens", "max_completion_tokens"),
 }
 _THINKING_FIELDS = {
@@ -32,11 +34,13 @@ _THINKING_FIELDS = {
 _NO_SCHEMA = {"deepseek", "glm"}
 _RESPONSES_FIELDS = {
     *("model", "input", "instructions", "max_output_tokens", "tools", "stream", "reasoning"),
+    *("tool_choice", "parallel_tool_calls"),
 }
 _CLAUDE_FIELDS = {
-    *("model", "messages", "system", "max_tokens", "thinking", "output_config", "tools", "stream"),
+    *("model", "messages", "system", "max_tokens", "thinking", "output_config", "tools", "stream", "tool_choice"),
 }
-_GEMINI_FIELDS = {"contents", "systemInstruction", "generationConfig", "tools"}
+_GEMINI_FIELDS = {"contents", "systemInstruction", "generationConfig", "tools", "toolConfig"}
+_RESPONSES_ITEMS = {"message", "function_call", "function_call_output"}
 _GEMINI_CONFIG = {"maxOutputTokens", "temperature", "responseMimeType", "responseJsonSchema", "thinkingConfig"}
 
 
@@ -96,14 +100,15 @@ def _wrong_chat(row: Provider, model: Model, body: dict[str, Any]) -> str:
     unknown = set(body) - _CHAT_FIELDS - _THINKING_FIELDS.get(row.name, set())
     if unknown and row.name not in {"local", "github"}:
         return f"Unknown parameter: {', '.join(sorted(unknown))}"
-    if any(message["role"] not in {"system", "user", "assistant"} for message in body["messages"]):
+    if any(message["role"] not in {"system", "user", "assistant", "tool"} for message in body["messages"]):
         return "Unknown role"
     if row.name == "mistral" and "stream_options" in body:
         return "Extra inputs: stream_options"
     if row.name == "openrouter" and body[limit] < 16:
         return "Invalid 'max_output_tokens': integer below minimum value. Expected a value >= 16"
     return (
-        _wrong_cache(model, body)
+        wrong_chat_tools(row, model, body)
+        or _wrong_cache(model, body)
         or _wrong_temperature(row, model, body)
         or _wrong_effort(row, model, body)
         or _wrong_format(row, body)
@@ -148,7 +153,7 @@ def _wrong_format(row: Provider, body: dict[str, Any]) -> str:
     if form.get("type") == "json_schema" and form["json_schema"]["schema"].get("type") != "object":
         return "Invalid schema for response_format 'answer': schema must be a JSON Schema of 'type: \"object\"'"
     if form and row.name == "groq" and body.get("tools"):
-        return "browser_search is not compatible with response_format"
+        return "json mode cannot be combined with tools; browser_search is not compatible with response_format"
     if form.get("type") == "json_object" and "JSON" not in json.dumps(body["messages"]):
         return "Prompt must contain the word 'json'"
     return ""
@@ -171,8 +176,11 @@ def _wrong_messages(  # noqa: PLR0911 - a vendor refuses for many reasons
     if effort is not None and effort not in model.thinking.efforts:
         return f"output_config.effort: {effort} is not supported on this model"
     for tool in body.get("tools") or []:
-        if not str(tool.get("type")).startswith("web_search_20") or tool.get("name") != "web_search":
+        is_search = str(tool.get("type")).startswith("web_search_20") and tool.get("name") == "web_search"
+        if not is_search and not (set(tool) >= {"name", "input_schema"} and "type" in tool["input_schema"]):
             return "tools.0: unknown tool"
+    if wrong := wrong_messages_tools(model, body):
+        return wrong
     if any(message["role"] not in {"user", "assistant"} for message in body["messages"]):
         return "messages: unexpected role"
     return ""
@@ -186,8 +194,11 @@ def _wrong_responses(row: Provider, model: Model, body: dict[str, Any]) -> str: 
         return f"Unknown parameter: {', '.join(sorted(unknown))}"
     if wrong := _wrong_cache(model, body):
         return wrong
-    if any(item.get("type") != "message" for item in body["input"]):
-        return "input: every item needs the type message"
+    if any(item.get("type") not in _RESPONSES_ITEMS for item in body["input"]):
+        return "input: every item needs a type"
+    called = {item["call_id"] for item in body["input"] if item["type"] == "function_call"}
+    if any(item["call_id"] not in called for item in body["input"] if item["type"] == "function_call_output"):
+        return "No tool call found for function call output"
     if row.name != "perplexity" and body.get("store") is not False:
         return "this account keeps nothing: store must be false"
     if body["max_output_tokens"] < 16:
@@ -207,6 +218,6 @@ def _wrong_gemini(body: dict[str, Any]) -> str:
         return f"Unknown name {', '.join(sorted(unknown))}"
     if any(content["role"] not in {"user", "model"} for content in body["contents"]):
         return "Please use a valid role: user, model."
-    if any(set(tool) - {"google_search", "googleSearch"} for tool in body.get("tools", [])):
+    if any(set(tool) - {"google_search", "googleSearch", "functionDeclarations"} for tool in body.get("tools", [])):
         return "Unknown tool"
     return ""

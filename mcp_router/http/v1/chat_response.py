@@ -11,19 +11,19 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from mcp_router.errors import RouterError
-from mcp_router.execution.call import Generation
 from mcp_router.http.streaming import EVENT_HEADERS, KEEPALIVE_S, ON_DISCONNECT
 from mcp_router.ledger.ledger import LedgerError
+from mcp_router.operations.chat import ChatAnswer
 
 Failure = RouterError | LedgerError
-Work = Callable[[Callable[[str], Awaitable[None]] | None], Awaitable[Generation]]
+Work = Callable[[Callable[[str], Awaitable[None]] | None], Awaitable[ChatAnswer]]
 """Answers the chat, and passes final text on piece by piece if it gets a receiver."""
 
 
 class AnswerFormat(Protocol):
     """How an API writes an answer."""
 
-    def whole(self, generation: Generation) -> Response:
+    def whole(self, answer: ChatAnswer) -> Response:
         """Return the response with a whole answer."""
         ...
 
@@ -43,7 +43,7 @@ class AnswerFormat(Protocol):
         """Return what a silent stream sends."""
         ...
 
-    def end(self, generation: Generation) -> bytes:
+    def end(self, answer: ChatAnswer) -> bytes:
         """Return the events after the text."""
         ...
 
@@ -77,7 +77,7 @@ class ChatResponse(Response):
             await response(scope, receive, send)
 
     async def _send_events(self, scope: Scope, receive: Receive, send: Send) -> None:
-        sender, items = anyio.create_memory_object_stream[str | Generation | Failure](0)
+        sender, items = anyio.create_memory_object_stream[str | ChatAnswer | Failure](0)
         async with items, anyio.create_task_group() as group:
             group.start_soon(self._produce, sender)
             item = await _receive(items)
@@ -89,14 +89,14 @@ class ChatResponse(Response):
             head = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
             await send({"type": "http.response.start", "status": 200, "headers": head})
             await _send_body(send, self._format.start())
-            while not isinstance(item, Generation | RouterError | LedgerError):
+            while not isinstance(item, ChatAnswer | RouterError | LedgerError):
                 await _send_body(send, self._format.keepalive() if item is None else self._format.piece(item))
                 item = await _receive(items)
-            last = self._format.end(item) if isinstance(item, Generation) else self._format.failure_event(item)
+            last = self._format.end(item) if isinstance(item, ChatAnswer) else self._format.failure_event(item)
             await _send_body(send, last)
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _produce(self, sender: MemoryObjectSendStream[str | Generation | Failure]) -> None:
+    async def _produce(self, sender: MemoryObjectSendStream[str | ChatAnswer | Failure]) -> None:
         async with sender:
             try:
                 await sender.send(await self._work(sender.send))
@@ -104,7 +104,7 @@ class ChatResponse(Response):
                 await sender.send(error)
 
 
-async def _receive(items: MemoryObjectReceiveStream[str | Generation | Failure]) -> str | Generation | Failure | None:
+async def _receive(items: MemoryObjectReceiveStream[str | ChatAnswer | Failure]) -> str | ChatAnswer | Failure | None:
     """Return the next item, or None after a silence of `KEEPALIVE_S`."""
     with anyio.move_on_after(KEEPALIVE_S):
         return await items.receive()

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 from starlette.responses import Response
 
-from mcp_router.execution.call import Generation
 from mcp_router.http.responses import Json, json_response
 from mcp_router.http.v1.chat_response import Failure
 from mcp_router.http.v1.errors import classify_error, openai_response
 from mcp_router.http.v1.receipt import build_receipt, build_receipt_headers
+from mcp_router.operations.chat import ChatAnswer
 from mcp_router.text import to_compact_json
-from providers.completion import Completion, Usage
+from providers.completion import Completion, ToolCall, Usage
 
 _DONE = b"data: [DONE]\n\n"
 
@@ -29,16 +29,16 @@ class OpenAIFormat:
         self._includes_usage = includes_usage
         self._created = int(time.time())
 
-    def whole(self, generation: Generation) -> Response:
+    def whole(self, answer: ChatAnswer) -> Response:
         """Return the response with a whole answer."""
-        completion = generation.completion
+        completion, generation = answer.completion, answer.generation
         choice: Json = {
             "index": 0,
             "message": build_message(completion),
             "logprobs": None,
             "finish_reason": completion.finish_reason,
         }
-        answer: Json = {
+        body: Json = {
             "id": self._id,
             "object": "chat.completion",
             "created": self._created,
@@ -47,7 +47,7 @@ class OpenAIFormat:
             "usage": build_usage(completion.usage),
             "x_router": build_receipt(generation, self._unused),
         }
-        return json_response(answer, headers=build_receipt_headers(generation))
+        return json_response(body, headers=build_receipt_headers(generation))
 
     def failure(self, error: Failure) -> Response:
         """Return the response for a call that failed before anything was sent."""
@@ -65,11 +65,15 @@ class OpenAIFormat:
         """Return a comment."""
         return b": keep-alive\n\n"
 
-    def end(self, generation: Generation) -> bytes:
-        """Return the chunk with the finish reason and the receipt, then usage if asked for, then the end."""
-        completion, model = generation.completion, generation.candidate.model.id
-        receipt = build_receipt(generation, self._unused)
-        last = self._chunk({}, finish=completion.finish_reason, model=model, x_router=receipt)
+    def end(self, answer: ChatAnswer) -> bytes:
+        """Return each tool call in a chunk, then the finish reason and the receipt, then usage if asked for."""
+        completion, model = answer.completion, answer.generation.candidate.model.id
+        receipt = build_receipt(answer.generation, self._unused)
+        last = b"".join(
+            self._chunk({"tool_calls": [{"index": index, **build_call(call)}]})
+            for index, call in enumerate(completion.tool_calls)
+        )
+        last += self._chunk({}, finish=completion.finish_reason, model=model, x_router=receipt)
         if self._includes_usage:
             last += self._event(choices=[], model=model, usage=build_usage(completion.usage))
         return last + _DONE
@@ -97,7 +101,16 @@ class OpenAIFormat:
 
 def build_message(completion: Completion) -> Json:
     """Return the message of an answer."""
-    return {"role": "assistant", "content": completion.text, "refusal": None}
+    message: Json = {"role": "assistant", "content": completion.text, "refusal": None}
+    if not completion.tool_calls:
+        return message
+    calls = [build_call(call) for call in completion.tool_calls]
+    return {**message, "content": completion.text or None, "tool_calls": calls}
+
+
+def build_call(call: ToolCall) -> Json:
+    """Return a tool call, which goes to the client: the router runs none."""
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
 
 
 def build_usage(usage: Usage | None) -> Json | None:

@@ -8,13 +8,14 @@ from starlette.types import Receive, Scope, Send
 
 from mcp_router.app import App
 from mcp_router.errors import RouterError
-from mcp_router.execution.call import Generation, new_call_id
+from mcp_router.execution.call import new_call_id
 from mcp_router.http.v1.chat_response import ChatResponse
 from mcp_router.http.v1.errors import classify_error, openai_response
 from mcp_router.http.v1.fields import read_json
 from mcp_router.http.v1.openai_answer import OpenAIFormat
-from mcp_router.http.v1.openai_request import ChatBody, parse_chat, to_conversation, to_schema
-from mcp_router.operations.chat import ChatRequest, answer_chat, choose_model
+from mcp_router.http.v1.openai_conversation import to_conversation, to_offer, to_schema
+from mcp_router.http.v1.openai_request import ChatBody, parse_chat
+from mcp_router.operations.chat import ChatAnswer, ChatRequest, answer_chat, choose_model
 from mcp_router.server.callers import caller_from_request
 from providers.completion import OnText
 
@@ -39,7 +40,7 @@ class ChatCompletions:
             return openai_response(classify_error(error))
         client = caller_from_request(request).name
 
-        async def work(on_text: OnText | None) -> Generation:
+        async def work(on_text: OnText | None) -> ChatAnswer:
             return await answer_chat(app, chat, client=client, call_id=call_id, on_text=on_text)
 
         answer_format = OpenAIFormat(
@@ -57,4 +58,6 @@ async def _to_chat_request(app: App, body: ChatBody) -> ChatRequest:
         max_output_tokens=body.output_tokens,
         temperature=body.temperature,
         response_schema=to_schema(body),
+        offer=to_offer(body, messages),
+        stop=body.stops,
     )

@@ -5,14 +5,13 @@ https://developers.openai.com/api/reference/resources/chat
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mcp_router.http.v1.fields import Body, FieldError, parse_body, parse_data_url, reject_unsupported
-from providers.completion import Attachment, Message
+from mcp_router.http.v1.fields import Body, FieldError, parse_body, reject_unsupported
 
 _NEUTRAL: Mapping[str, tuple[object, ...]] = MappingProxyType(
     {
@@ -23,7 +22,6 @@ _NEUTRAL: Mapping[str, tuple[object, ...]] = MappingProxyType(
         "presence_penalty": (0,),
         "frequency_penalty": (0,),
         "logit_bias": ({},),
-        "stop": ([],),
         "seed": (),
         "service_tier": ("auto", "default"),
         "modalities": (["text"],),
@@ -35,15 +33,15 @@ _NEUTRAL: Mapping[str, tuple[object, ...]] = MappingProxyType(
         "web_search_options": (),
         "functions": ([],),
         "function_call": ("none",),
-        "tools": ([],),
-        "tool_choice": ("auto", "none"),
-        "parallel_tool_calls": (True, False),
     }
 )
 """Fields without support, with the values that change nothing."""
 _UNUSED = ("user", "safety_identifier", "metadata", "prompt_cache_key", "prompt_cache_retention")
 """Fields that only identify the client's user or its cache: accepted, passed to no vendor, and named in the receipt."""
 _MAX_TOKENS = 10_000_000
+_MAX_TOOLS = 128
+ToolName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,128}$")]
+StopText = Annotated[str, Field(min_length=1, max_length=1_000)]
 
 
 class TextPart(Body):
@@ -81,16 +79,43 @@ class UserMessage(Body):
     content: str | list[Annotated[TextPart | ImagePart, Field(discriminator="type")]]
 
 
+class CalledFunction(Body):
+    """The function of a call."""
+
+    name: ToolName
+    arguments: str
+
+
+class FunctionCall(Body):
+    """A call in an earlier answer."""
+
+    id: Annotated[str, Field(min_length=1, max_length=200)]
+    type: Literal["function"] = "function"
+    function: CalledFunction
+    index: int | None = None
+
+
 class AssistantMessage(Body):
     """A turn of the model, as it came in an earlier answer."""
 
     role: Literal["assistant"]
-    content: str | list[TextPart]
+    content: str | list[TextPart] | None = None
     refusal: None = None
     audio: None = None
     function_call: None = None
     annotations: list[object] | None = None
-    tool_calls: Annotated[list[object], Field(max_length=0)] | None = None
+    tool_calls: Annotated[list[FunctionCall], Field(max_length=_MAX_TOOLS)] | None = None
+    reasoning_content: str | None = None
+    """Dropped: the router keeps what a vendor wants back."""
+
+
+class ToolMessage(Body):
+    """The result of a tool call."""
+
+    role: Literal["tool"]
+    tool_call_id: Annotated[str, Field(min_length=1, max_length=200)]
+    content: str | list[TextPart]
+    name: str | None = None
 
 
 class JsonSchema(Body):
@@ -121,6 +146,35 @@ class JsonSchemaFormat(Body):
     json_schema: JsonSchema
 
 
+class FunctionDefinition(Body):
+    """A function that the model can call."""
+
+    name: ToolName
+    description: str | None = None
+    parameters: dict[str, object] | None = None
+    strict: bool | None = None
+
+
+class FunctionTool(Body):
+    """A tool of the client."""
+
+    type: Literal["function"]
+    function: FunctionDefinition
+
+
+class ChosenFunction(Body):
+    """The name in a tool choice."""
+
+    name: ToolName
+
+
+class NamedChoice(Body):
+    """A choice of one tool."""
+
+    type: Literal["function"]
+    function: ChosenFunction
+
+
 class StreamOptions(Body):
     """Options of a stream."""
 
@@ -128,7 +182,7 @@ class StreamOptions(Body):
     include_obfuscation: Literal[False] | None = None
 
 
-ChatMessage = Annotated[InstructionMessage | UserMessage | AssistantMessage, Field(discriminator="role")]
+ChatMessage = Annotated[InstructionMessage | UserMessage | AssistantMessage | ToolMessage, Field(discriminator="role")]
 ResponseFormat = Annotated[TextFormat | JsonObjectFormat | JsonSchemaFormat, Field(discriminator="type")]
 
 
@@ -143,6 +197,15 @@ class ChatBody(Body):
     max_tokens: Annotated[int, Field(gt=0, le=_MAX_TOKENS)] | None = None
     temperature: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] | None = None
     response_format: ResponseFormat | None = None
+    stop: StopText | Annotated[list[StopText], Field(max_length=16)] | None = None
+    tools: Annotated[list[FunctionTool], Field(max_length=_MAX_TOOLS)] | None = None
+    tool_choice: Literal["auto", "none", "required"] | NamedChoice | None = None
+    parallel_tool_calls: bool | None = None
+
+    @property
+    def stops(self) -> tuple[str, ...]:
+        """The texts before which the answer is cut."""
+        return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
 
     @property
     def output_tokens(self) -> int | None:
@@ -169,60 +232,3 @@ def parse_chat(given: dict[str, object]) -> tuple[ChatBody, tuple[str, ...]]:
     if body.stream_options is not None and not body.stream:
         raise FieldError("stream_options", "stream_options needs stream: true.")
     return body, unused
-
-
-def to_conversation(body: ChatBody) -> tuple[str | None, tuple[Message, ...]]:
-    """Return the system text and the turns. A system message after the first turn stays in its place, as a user turn.
-
-    Raises:
-        FieldError: A message cannot be used.
-    """
-    system: list[str] = []
-    turns: list[Message] = []
-    images = 0
-    for number, message in enumerate(body.messages):
-        param = f"messages.{number}"
-        if message.role in ("system", "developer"):
-            text = _join(message.content)
-            if turns:
-                turns.append(Message(role="user", content=f"<system>\n{text}\n</system>"))
-            else:
-                system.append(text)
-            continue
-        attachments = list(_parse_images(message.content, param, images))
-        images += len(attachments)
-        role: Literal["user", "assistant"] = "user" if message.role == "user" else "assistant"
-        turns.append(Message(role=role, content=_join(message.content), attachments=tuple(attachments)))
-    if not turns or turns[-1].role != "user":
-        raise FieldError("messages", "messages: the last one must have the role user.")
-    if not any(turn.content.strip() or turn.attachments for turn in turns):
-        raise FieldError("messages", "messages: every content is empty.")
-    return "\n\n".join(system) or None, tuple(turns)
-
-
-def to_schema(body: ChatBody) -> dict[str, object] | None:
-    """Return the JSON Schema that the answer must satisfy; its name and description become part of it."""
-    match body.response_format:
-        case JsonObjectFormat():
-            return {"type": "object"}
-        case JsonSchemaFormat(json_schema=named):
-            words = {"title": named.name, **({"description": named.description} if named.description else {})}
-            return {**words, **named.schema_}
-        case _:
-            return None
-
-
-def _join(content: str | Iterable[TextPart | ImagePart]) -> str:
-    if isinstance(content, str):
-        return content
-    return "\n\n".join(part.text for part in content if isinstance(part, TextPart))
-
-
-def _parse_images(content: str | Iterable[TextPart | ImagePart], param: str, before: int) -> Iterable[Attachment]:
-    if isinstance(content, str):
-        return
-    for number, part in enumerate(content):
-        if isinstance(part, ImagePart):
-            before += 1
-            where = f"{param}.content.{number}.image_url.url"
-            yield parse_data_url(part.image_url.url, param=where, number=before)
