@@ -17,6 +17,7 @@ from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 
+from mcp_router.operations.background.task_store import TaskStore
 from tests.support.browser import CHROMIUM, DRIVER, browser, complaints, picture, shown, text
 from tests.support.front import environment
 from tests.support.site import ALICE, BOB, BOSS, CLIENTS, TOKENS, bearing, site
@@ -353,3 +354,34 @@ async def test_pages_turn_and_leave_out_other_clients(tmp_path: Path, vendors: V
 
     assert [attempt["client"] for attempt in first["attempts"] + second["attempts"]] == ["alice", "alice"]
     assert second["before"] is None
+
+
+async def test_background_work_is_listed_by_client_and_counted(tmp_path: Path, vendors: Vendors) -> None:
+    def look(url: str) -> None:
+        with browser() as driver:
+            driver.get(f"{url}/")
+            shown(driver, "document.getElementById('sign-in').open")
+            driver.find_element(By.ID, "token").send_keys(ALICE, Keys.ENTER)
+            shown(driver, "document.body.dataset.state === 'shown' && !document.querySelector('#background').hidden")
+            rows = [row.text for row in driver.find_elements(By.CSS_SELECTOR, "#task-list tbody tr")]
+            assert len(rows) == 2
+            assert "alice-working" in rows[0]
+            assert "3 of 9 files" in rows[0]
+            assert "completed" in rows[1]
+            assert text(driver, "#background-count").startswith("1 of 2 running.")
+            assert json.loads(driver.execute_script(f"return {CONTRAST.strip()}")) == []
+
+    async with site(tmp_path, environment(vendors, "groq") | TOKENS, CLIENTS) as there:
+        store = TaskStore.of(there.app)
+        for client, state in (("alice", "working"), ("alice", "completed"), ("bob", "working")):
+            call_id = f"{client}-{state}"
+            task = await store.create({}, kind="x", client=client, call_id=call_id, message="3 of 9 files", keep_s=60)
+            if state == "completed":
+                await store.finish(task, "completed", "9 of 9 files ok", {})
+
+        await looking(look, there.url)
+        scraped = {token: (await there.http.get("/metrics", headers=bearing(token))).text for token in (ALICE, BOSS)}
+
+    assert 'mcp_router_tasks{state="working"} 1.0' in scraped[ALICE]
+    assert 'mcp_router_tasks{state="working"} 2.0' in scraped[BOSS]
+    assert 'mcp_router_tasks{state="completed"} 1.0' in scraped[ALICE]

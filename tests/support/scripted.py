@@ -110,16 +110,16 @@ def _anthropic(script: Script, body: Json) -> Iterator[str]:
             script.results.append(json.dumps(block["content"]))
     handed = {"Agent", "Task"} & set(called.values())
     if script.results or handed or not names:
-        return _said("Done.", body)
+        return said("Done.", body)
     if script.subagent and not called and (hand := next((name for name in names if name in ("Agent", "Task")), "")):
         script.searched.append(hand)
-        return _used(hand, {"description": "bulk", "prompt": "Go.", "subagent_type": script.subagent}, body)
+        return used(hand, {"description": "bulk", "prompt": "Go.", "subagent_type": script.subagent}, body)
     if target is None and "ToolSearch" in names and not called:
         script.searched.append(script.tool)
-        return _used("ToolSearch", {"query": f"select:mcp__llm-router__{script.tool}"}, body)
+        return used("ToolSearch", {"query": f"select:mcp__llm-router__{script.tool}"}, body)
     if target is None and not called:
-        return _said("There is no such tool.", body)
-    return _used(target or f"mcp__llm-router__{script.tool}", script.arguments, body)
+        return said("There is no such tool.", body)
+    return used(target or f"mcp__llm-router__{script.tool}", script.arguments, body)
 
 
 def _blocks(body: Json, role: str) -> Iterator[Json]:
@@ -128,12 +128,12 @@ def _blocks(body: Json, role: str) -> Iterator[Json]:
             yield from message["content"]
 
 
-def _said(text: str, body: Json) -> Iterator[str]:
+def said(text: str, body: Json) -> Iterator[str]:
     block, delta = {"type": "text", "text": ""}, {"type": "text_delta", "text": text}
     return _message(block, delta, "end_turn", body)
 
 
-def _used(tool: str, arguments: Json, body: Json) -> Iterator[str]:
+def used(tool: str, arguments: Json, body: Json) -> Iterator[str]:
     block = {"type": "tool_use", "id": f"toolu_{len(body['messages'])}", "name": tool, "input": {}}
     delta = {"type": "input_json_delta", "partial_json": json.dumps(arguments)}
     return _message(block, delta, "tool_use", body)

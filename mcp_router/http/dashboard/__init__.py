@@ -25,6 +25,7 @@ _FILES = {
     "/dashboard/groups.js": ("groups.js", _JS),
     "/dashboard/chart.js": ("chart.js", _JS),
     "/dashboard/calls.js": ("calls.js", _JS),
+    "/dashboard/tasks.js": ("tasks.js", _JS),
     "/dashboard/trial.js": ("trial.js", _JS),
     "/dashboard/uplot.js": ("vendor/uPlot.iife.min.js", _JS),
     "/dashboard/uplot.css": ("vendor/uPlot.min.css", _CSS),

@@ -4,6 +4,7 @@ import { loadCalls } from "./calls.js";
 import { showGroups } from "./groups.js";
 import { showOverview, showProviders } from "./overview.js";
 import { forgetToken, get, hasToken, onTokenNeeded } from "./server.js";
+import { loadTasks } from "./tasks.js";
 import { afterSpending, showRoutes } from "./trial.js";
 import { $, make } from "./words.js";
 
@@ -35,7 +36,7 @@ async function loadAll() {
     $("who").hidden = !hasToken();
     $("who").textContent = caller.sees_all ? caller.name : `${caller.name}, own figures`;
     $("sign-out").hidden = !hasToken();
-    const [{ providers }] = await Promise.all([get("/api/dashboard/providers"), loadCalls(), showGroups(overview.groups, period)]);
+    const [{ providers }] = await Promise.all([get("/api/dashboard/providers"), loadCalls(), loadTasks(), showGroups(overview.groups, period)]);
     showProviders(providers, overview.groups.provider);
     $("alert").hidden = true;
     document.body.dataset.state = "shown";

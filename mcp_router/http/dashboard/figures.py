@@ -20,6 +20,7 @@ from mcp_router.operations import costs as cost_reports
 from mcp_router.operations import providers as provider_views
 from mcp_router.operations import routes as route_views
 from mcp_router.operations.arguments import Arguments, CostArguments, Period, parse_arguments
+from mcp_router.operations.background.task_store import TaskStore
 from mcp_router.operations.caller import Caller
 from mcp_router.operations.explain import describe_attempt
 from mcp_router.routing.routes import COMPLEXITIES, TIERS, USE_CASES
@@ -28,6 +29,7 @@ from mcp_router.server.callers import caller_from_request
 _GROUPS: tuple[GroupBy, ...] = ("provider", "model", "use_case", "budget_tier", "client")
 _MAX_DAYS = 366
 _MAX_GROUPS = 6
+_MAX_TASKS = 50
 
 
 class DailyArguments(Arguments):
@@ -64,13 +66,23 @@ def create_views(app: App) -> Mapping[str, View]:
         page = parse_arguments(PageArguments, dict(request.query_params))
         return await _build_calls(app, caller_from_request(request), page)
 
+    async def tasks(request: Request) -> Json:
+        return await _build_tasks(app, caller_from_request(request))
+
     async def providers(_request: Request) -> Mapping[str, object]:
         return await provider_views.list_providers(app)
 
     async def table(_request: Request) -> Json:
         return _build_routing_table(app)
 
-    return {"overview": overview, "daily": daily, "calls": calls, "providers": providers, "routes": table}
+    return {
+        "overview": overview,
+        "daily": daily,
+        "calls": calls,
+        "tasks": tasks,
+        "providers": providers,
+        "routes": table,
+    }
 
 
 async def _build_overview(app: App, caller: Caller, period: Period) -> Json:
@@ -158,6 +170,24 @@ async def _build_calls(app: App, caller: Caller, page: PageArguments) -> Json:
     return {
         "attempts": [_build_attempt(attempt) for attempt in [*attempts, *await _fetch_missing_attempts(app, attempts)]],
         "before": attempts[-1].started_at if more else None,
+    }
+
+
+async def _build_tasks(app: App, caller: Caller) -> Json:
+    found = await TaskStore.of(app).list_recent(caller)
+    listed = sorted(found, key=lambda task: (task.has_ended, -task.made_at))[:_MAX_TASKS]
+    return {
+        "running": sum(not task.has_ended for task in found),
+        "tasks": [
+            {
+                "call_id": task.call_id,
+                "client": task.client,
+                "status": task.state,
+                "message": task.message,
+                "created_at": datetime.fromtimestamp(task.made_at, UTC).isoformat(timespec="seconds"),
+            }
+            for task in listed
+        ],
     }
 
 

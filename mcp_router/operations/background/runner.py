@@ -143,7 +143,8 @@ class TaskRunner:
         """Look after tasks while any such context is open; at the end of the last, park them."""
         self._users += 1
         if self._watch is None:
-            self._watch = asyncio.create_task(self._watch_forever())
+            self._watch = asyncio.create_task(self._watch_forever(), name="background tasks")
+            self._watch.add_done_callback(self._forget)
         try:
             yield
         finally:
@@ -277,7 +278,8 @@ def to_failure(error: RouterError | LedgerError, spent: str) -> Outcome:
 def describe_place(app: App) -> Json:
     """Return what a task's process must share with the one that takes it over: configuration and rights."""
     settings = app.settings
-    return {"configuration": str(settings.path or ""), "for_others": settings.for_others}
+    configuration = "" if settings.path is None else str(settings.path.resolve())
+    return {"configuration": configuration, "for_others": settings.for_others}
 
 
 def is_runnable_here(request: Json, app: App) -> bool:
