@@ -145,6 +145,11 @@ class App:
             access=self.access,
             unlisted=self.unlisted,
             deadline_seconds=self.settings.configuration.deadline_s,
+            client_models={
+                name: client.models
+                for name, client in self.settings.configuration.clients.items()
+                if client.models is not None
+            },
         )
         return Router(config=config, runner=runner)
 

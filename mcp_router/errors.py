@@ -14,12 +14,15 @@ RouterError
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
 from typing import ClassVar
+
+_QUOTED = re.compile(r"""'.*'|".*"|`.*`|(?<= = ).*(?=: )""", re.DOTALL)
 
 
 class RouterError(Exception):
@@ -37,6 +40,13 @@ class RouterError(Exception):
         self.call_id = call_id
         self.retry_after = retry_after
         self.cost_usd: Decimal | None = Decimal(0)
+        self.attempts = ""
+        """The attempts with the kind of their failure, for the log."""
+
+    @property
+    def cause(self) -> str:
+        """The cause for the log: without a caller's words, a vendor's texts and answers."""
+        return str(self)
 
 
 class ConfigError(RouterError):
@@ -59,6 +69,11 @@ class BadInputError(RouterError):
 
     kind = "bad_input"
 
+    @property
+    def cause(self) -> str:
+        """The text without what it quotes, which a caller wrote."""
+        return _QUOTED.sub("…", str(self).partition(" Unknown arguments, ignored")[0])
+
 
 _MAX_SHOWN_NAME = 200
 
@@ -78,6 +93,11 @@ class UnknownNameError(BadInputError):
         self.what = what
         self.name = name
         self.known = tuple(names)
+
+    @property
+    def cause(self) -> str:
+        """What was named wrongly, without the name."""
+        return f"unknown {self.what}"
 
 
 class NoCandidateError(RouterError):
@@ -132,8 +152,18 @@ class AllCandidatesFailedError(RouterError):
     failure: str = ""
     """The kind of the last attempt's failure, as in the ledger."""
 
+    @property
+    def cause(self) -> str:
+        """The attempts, without the vendors' texts."""
+        return self.attempts or "every attempt failed"
+
 
 class CallTimeoutError(RouterError):
     """A call whose deadline passed before a model answered."""
 
     kind = "deadline"
+
+    @property
+    def cause(self) -> str:
+        """The attempts, without the vendors' texts."""
+        return self.attempts or "the deadline passed before a model was asked"

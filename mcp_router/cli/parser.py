@@ -28,8 +28,8 @@ COMMANDS: dict[str, Command] = {
     "providers": Command("inspect", "show providers and models, and how to enable the others"),
     "costs": Command("inspect", "show what calls cost and saved"),
     "doctor": Command("inspect", "check configuration, keys, routes, ledger and hosts"),
-    "token": Command("maintain", "make, list or revoke clients' tokens"),
     "install": Command("maintain", "add this server to an MCP host's configuration"),
+    "token": Command("maintain", "make, list or revoke clients' tokens"),
     "ledger": Command("maintain", "prune old attempts, or rebuild sums"),
     "replay": Command("maintain", "show what recorded calls would cost under another routing table; spends nothing"),
     "eval": Command(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import logging
 import os
 import sys
 from argparse import Namespace
@@ -17,15 +16,13 @@ from mcp_router.cli.exit_codes import FAILED, USAGE
 from mcp_router.cli.parser import load_command
 from mcp_router.errors import BadInputError, ConfigError, RouterError
 from mcp_router.ledger.ledger import LedgerError
+from mcp_router.logs import configure_logging
 from mcp_router.settings import load
 
 
 def run(given: Namespace) -> int:
     """Run a command to its exit code."""
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    # SDKs log whole requests at this level and above it bodies of errors; neither is anybody's business.
-    for chatty in ("httpx", "httpx2", "httpcore", "httpcore2", "openai", "anthropic", "groq", "mistralai"):
-        logging.getLogger(chatty).setLevel(logging.CRITICAL)
+    configure_logging(getattr(given, "log_format", "text"), getattr(given, "log_level", "warning"))
     _replace_unencodable(sys.stdout)
     try:
         code = anyio.run(_run_command, given)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -37,6 +38,8 @@ from providers.errors import BrokenAnswerError, ProviderError
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
+
+_log = logging.getLogger(__name__)
 
 _UNSAVED = (
     "neither the ledger nor the disk takes the cost (disk full?): it is lost if the server ends before there is room"
@@ -97,6 +100,12 @@ class AttemptRunner:
                 error, model=candidate.model.id, key_scope=self.key_scope(candidate.model.provider), now=self.clock()
             )
             attempt = await record.write("failed", error=error, usage=error.usage, opened=opened)
+            _log.info(
+                "attempt %d failed: %s",
+                attempt.number,
+                error.kind,
+                extra={"kind": error.kind, "model": attempt.model, "call_id": call.id, "client": attempt.client},
+            )
             await self._share_rate_limit(candidate, error.limits)
             return Failed(error=error, attempt=attempt, opened=opened)
         except anyio.get_cancelled_exc_class():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import anyio
@@ -34,6 +34,8 @@ class RouterConfig:
     access: Callable[[], Mapping[str, Access]]
     unlisted: frozenset[str]
     deadline_seconds: float
+    client_models: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    """Patterns of the models that a client can use, by client; one that is not in it can use all."""
 
 
 class Router:
@@ -85,6 +87,8 @@ class Router:
                 says what to do. `call_id` leads to the attempts.
         """
         deadline = anyio.current_time() + self.config.deadline_seconds
+        allowed = self.config.client_models.get(request.client)
+        request = replace(request, task=replace(request.task, client=request.client, client_models=allowed))
         world, breakers = await self.read_state(request.task)
         if request.ignores_breakers:
             world = replace(world, breakers={})
@@ -104,4 +108,5 @@ class Router:
         except RouterError as error:
             error.call_id = call.id if call.attempts else None
             error.cost_usd = sum_costs_usd(call.attempts)
+            error.attempts = "; ".join(f"{attempt.model}: {attempt.error}" for attempt in call.attempts)
             raise

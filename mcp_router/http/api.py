@@ -80,7 +80,7 @@ def to_endpoint(view: View) -> Endpoint:
         try:
             return json_response(await view(request))
         except _UnsupportedMediaTypeError as error:
-            return error_response(error.kind, str(error), 415)
+            return error_response(error.kind, error.cause, 415)
         except (RouterError, LedgerError) as error:
             return response_from_error(error)
 
@@ -105,7 +105,7 @@ async def _start_call(app: App, request: Request) -> Response:
         stream = _parse_flag("stream", body.pop("stream", False))
         arguments = parse_arguments(GenerateArguments, body)
     except _UnsupportedMediaTypeError as error:
-        return error_response(error.kind, str(error), 415)
+        return error_response(error.kind, error.cause, 415)
     except BadInputError as error:
         return response_from_error(error)
     client = caller_from_request(request).name

@@ -23,6 +23,7 @@ from mcp_router.http.health import Health
 from mcp_router.http.mcp_endpoint import McpEndpoint
 from mcp_router.http.metrics import Metrics
 from mcp_router.http.request_guard import Address, RequestGuard
+from mcp_router.http.request_log import RequestLog
 from mcp_router.http.sse import SseEndpoint
 from mcp_router.http.v1 import routes as v1
 from mcp_router.http.v1.errors import response_for
@@ -40,7 +41,18 @@ class HttpApp:
     sse: SseEndpoint
 
 
-def create_http_app(app: App, address: Address, *, tokens: TokenStore, limits: AdmissionLimits, sse: bool) -> HttpApp:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HttpOptions:
+    """What `serve` was asked for beside the address."""
+
+    sse: bool = False
+    """Whether the older transport is served too."""
+    access_log: bool = False
+
+
+def create_http_app(
+    app: App, address: Address, *, tokens: TokenStore, limits: AdmissionLimits, options: HttpOptions
+) -> HttpApp:
     """Assemble MCP, the endpoints, health, metrics and the dashboard behind one request guard."""
     server = create_server(app)
     endpoint = McpEndpoint(server, address.security, max_body_bytes=limits.body_bytes)
@@ -61,7 +73,7 @@ def create_http_app(app: App, address: Address, *, tokens: TokenStore, limits: A
     ]
     transport = SseServerTransport("/messages/", address.security, limits.body_bytes)
     sse_endpoint = SseEndpoint(transport, server)
-    if sse:
+    if options.sse:
         routes += [Route("/sse", sse_endpoint, methods=["GET"]), Mount("/messages/", transport.handle_post_message)]
     site = Starlette(
         routes=routes,
@@ -73,7 +85,8 @@ def create_http_app(app: App, address: Address, *, tokens: TokenStore, limits: A
     public = dashboard.PUBLIC | {HEALTH}
     admission = AdmissionControl(_add_tracing(site, app), limits=limits, free=frozenset({HEALTH}))
     guard = RequestGuard(admission, address=address, tokens=tokens, public=public, probed=frozenset({HEALTH}))
-    return HttpApp(asgi=guard, admission=admission, sse=sse_endpoint)
+    logged = RequestLog(guard, access_log=options.access_log)
+    return HttpApp(asgi=logged, admission=admission, sse=sse_endpoint)
 
 
 def _add_tracing(site: ASGIApp, app: App) -> ASGIApp:

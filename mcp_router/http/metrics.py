@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mcp_router.app import App
+from mcp_router.http import request_metrics
 from mcp_router.http.responses import response_from_error
 from mcp_router.ledger.latency_histogram import count_within
 from mcp_router.ledger.ledger import LedgerError
@@ -88,6 +89,7 @@ async def _collect_families(app: App, caller: Caller) -> list[Metric]:
 
     limits = [limit for limit in app.settings.limits() if caller.sees_all or limit.client == caller.name]
     return [
+        *request_metrics.collect(),
         *_create_call_metrics(await groups("use_case")),
         *_create_attempt_metrics(_merge_unlisted(await groups("model"), {model.id for model in app.catalog.models()})),
         *_create_budget_metrics(await app.ledger.read_budgets(limits, now)),

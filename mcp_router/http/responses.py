@@ -18,6 +18,7 @@ from mcp_router.errors import (
     RouterError,
 )
 from mcp_router.ledger.ledger import LedgerError
+from mcp_router.logs import note_failure
 from mcp_router.text import to_compact_json
 
 Json = dict[str, object]
@@ -46,7 +47,8 @@ def json_response(view: object, status: int = 200, headers: Mapping[str, str] | 
 
 
 def error_response(kind: str, message: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
-    """Return an error response in the shape that all errors have."""
+    """Return an error response in the shape that all errors have, and note its cause for the log."""
+    note_failure(kind, message)
     return json_response({"error": {"kind": kind, "message": message}}, status, headers)
 
 
@@ -57,13 +59,22 @@ def response_from_error(error: RouterError | LedgerError) -> Response:
 
 
 def view_from_error(error: RouterError | LedgerError) -> Json:
-    """Return a failure as JSON."""
+    """Return a failure as JSON, and note its cause for the log."""
+    note_error(error)
     if isinstance(error, LedgerError):
         return {"error": {"kind": "ledger", "message": str(error)}}
     error_fields: Json = {"kind": error.kind, "message": str(error)}
     if error.call_id is not None:
         error_fields["call_id"] = error.call_id
     return {"error": error_fields}
+
+
+def note_error(error: RouterError | LedgerError) -> None:
+    """Note the cause of a failure for the log."""
+    if isinstance(error, LedgerError):
+        note_failure("ledger", str(error))
+    else:
+        note_failure(error.kind, error.cause, call_id=error.call_id)
 
 
 def _status(error: RouterError | LedgerError) -> tuple[int, Mapping[str, str]]:

@@ -17,7 +17,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from mcp_router.app import App
 from mcp_router.errors import ConfigError
 from mcp_router.http.admission import AdmissionLimits
-from mcp_router.http.app import HttpApp, create_http_app
+from mcp_router.http.app import HttpApp, HttpOptions, create_http_app
 from mcp_router.http.auth import TokenStore, require_tokens
 from mcp_router.http.request_guard import Address
 from mcp_router.http.streaming import ON_DISCONNECT
@@ -36,7 +36,7 @@ async def serve(
     app: App,
     address: Address,
     *,
-    sse: bool = False,
+    options: HttpOptions | None = None,
     limits: AdmissionLimits | None = None,
     on_listening: Callable[[str], None],
 ) -> None:
@@ -53,7 +53,7 @@ async def serve(
     chosen = limits or AdmissionLimits()
     with _bind(address) as listener:
         port: int = listener.getsockname()[1]
-        site = create_http_app(app, address, tokens=known, limits=chosen, sse=sse)
+        site = create_http_app(app, address, tokens=known, limits=chosen, options=options or HttpOptions())
         server = _Server(_create_config(site.asgi, chosen), site)
         shown = f"[{address.host}]" if ":" in address.host else address.host
         on_listening(f"http://{shown}:{port}")

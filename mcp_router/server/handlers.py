@@ -15,11 +15,13 @@ from mcp.server.caching import CacheHint
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel import NotificationOptions, Server
 from mcp.shared.exceptions import MCPError
+from starlette.requests import Request
 
 from mcp_router import __version__
 from mcp_router.app import App
 from mcp_router.errors import BadInputError, RouterError, UnknownNameError
 from mcp_router.ledger.ledger import LedgerError
+from mcp_router.logs import CURRENT, RECORD, RequestRecord, note_failure
 from mcp_router.operations import costs, providers
 from mcp_router.operations.arguments import (
     CostArguments,
@@ -196,17 +198,21 @@ async def _run_tool(
 ) -> types.CallToolResult | types.InputRequiredResult:
     """Run a tool; a failure becomes a tool error that the agent can act on."""
     tool = _TOOLS.get(params.name)
+    CURRENT.set(_find_record(ctx))
     try:
         if tool is None:
             raise UnknownNameError("tool", params.name, _TOOLS)
         run = partial(tool, app, dict(params.arguments or {}), ctx, progress)
         answer = await elicitation.run_within_budgets(increase, ctx, params, run)
     except BadInputError as error:
+        note_failure(error.kind, error.cause)
         return _to_error_result(f"{error.kind}: {error} Nothing was spent.")
     except RouterError as error:
+        note_failure(error.kind, error.cause, call_id=error.call_id)
         trail = f" Attempts: router://calls/{error.call_id}" if error.call_id else ""
         return _to_error_result(f"{error.kind}: {error}{trail}")
     except LedgerError as error:
+        note_failure("ledger", str(error))
         return _to_error_result(f"ledger: {error}")
     if isinstance(answer, types.InputRequiredResult):
         return answer
@@ -227,6 +233,13 @@ def _to_result(answer: Mapping[str, object], meta: dict[str, Any] | None) -> typ
         structured_content=dict(answer),
         _meta=meta,
     )
+
+
+def _find_record(ctx: Context) -> RequestRecord | None:
+    """Return the record of the HTTP request behind a call; the task of a session began with another request."""
+    request: object = ctx.request
+    found: object = request.scope.get(RECORD) if isinstance(request, Request) else None  # pyright: ignore[reportUnknownMemberType] -- Starlette's type parameter
+    return found if isinstance(found, RequestRecord) else None
 
 
 def _to_error_result(text: str) -> types.CallToolResult:

@@ -13,6 +13,7 @@ import httpx
 
 from mcp_router.app import App, run_app
 from mcp_router.http.admission import AdmissionLimits
+from mcp_router.http.app import HttpOptions
 from mcp_router.http.request_guard import Address
 from mcp_router.http.serve import serve
 from mcp_router.settings import load
@@ -59,6 +60,7 @@ async def site(
     config: str = "",
     *,
     sse: bool = False,
+    access_log: bool = False,
     limits: AdmissionLimits | None = None,
     address: Address | None = None,
 ) -> AsyncGenerator[Site]:
@@ -72,7 +74,9 @@ async def site(
 
         async def served() -> None:
             where = address or Address(host="127.0.0.1", port=0)
-            await serve(app, where, sse=sse, limits=limits, on_listening=urls.append)
+            await serve(
+                app, where, options=HttpOptions(sse=sse, access_log=access_log), limits=limits, on_listening=urls.append
+            )
 
         serving.start_soon(served)
         await until(lambda: bool(urls))

@@ -9,6 +9,7 @@ from argparse import ArgumentParser, Namespace
 from mcp_router.app import App
 from mcp_router.cli.exit_codes import DONE
 from mcp_router.cli.options import parse_port
+from mcp_router.logs import LEVELS
 from mcp_router.server import create_server
 from mcp_router.server.stdio import serve_stdio
 
@@ -42,6 +43,16 @@ def add_options(parser: ArgumentParser) -> None:
         metavar="NAME",
         help="accept requests for this host name too; repeatable (default: the address itself)",
     )
+    parser.add_argument(
+        "--log-format",
+        choices=("text", "json"),
+        default="text",
+        help="format of the log on stderr (default text); json has one object per line, with request ids",
+    )
+    parser.add_argument(
+        "--log-level", choices=LEVELS, default="warning", help="least level that is logged (default warning)"
+    )
+    parser.add_argument("--access-log", action="store_true", help="log every HTTP request")
 
 
 async def run(app: App, given: Namespace) -> int:
@@ -52,12 +63,14 @@ async def run(app: App, given: Namespace) -> int:
         await serve_stdio(server)
         return DONE
     # Imported here, not above: hosts start one process a session over stdio, which needs none of it.
+    from mcp_router.http.app import HttpOptions  # noqa: PLC0415
     from mcp_router.http.request_guard import Address  # noqa: PLC0415
     from mcp_router.http.serve import serve  # noqa: PLC0415
 
     _leave_alone_what_stays()
+    options = HttpOptions(sse=given.transport == "sse", access_log=given.access_log)
     address = Address(host=given.host, port=given.port, allowed_hosts=tuple(given.allowed_host))
-    await serve(app, address, sse=given.transport == "sse", on_listening=_say)
+    await serve(app, address, options=options, on_listening=_say)
     return DONE
 
 

@@ -24,9 +24,10 @@ from mcp_router.errors import (
     RouterError,
     UnknownNameError,
 )
-from mcp_router.http.responses import LEDGER_RETRY_AFTER_S, Json, error_response, json_response
+from mcp_router.http.responses import LEDGER_RETRY_AFTER_S, Json, error_response, json_response, note_error
 from mcp_router.http.v1.fields import FieldError
 from mcp_router.ledger.ledger import LedgerError
+from mcp_router.logs import note_failure
 
 PREFIX = "/v1/"
 _MESSAGES = "/v1/messages"
@@ -78,7 +79,8 @@ class ApiError:
 
 
 def classify_error(error: RouterError | LedgerError) -> ApiError:
-    """Return a failed call as an API error."""
+    """Return a failed call as an API error, and note its cause for the log."""
+    note_error(error)
     if isinstance(error, LedgerError):
         return ApiError(status=503, message=str(error), code="ledger", headers=_wait(LEDGER_RETRY_AFTER_S))
     status, code, headers = _classify(error)
@@ -107,6 +109,7 @@ def response_for(
     path: str = scope["path"]
     if not path.startswith(PREFIX):
         return error_response(kind, message, status, headers)
+    note_failure(kind, message)
     error = ApiError(
         status=status,
         message=message,
