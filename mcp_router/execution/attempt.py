@@ -162,7 +162,7 @@ class AttemptRunner:
             amount_usd=candidate.fit.worst_usd or Decimal(0),
             tokens=candidate.fit.input_tokens + candidate.fit.max_output_tokens,
             now=now,
-            expires_at=now + timeout + _LEASE_SPARE,
+            expires_at=now + timeout + call.request.validation_s + _LEASE_SPARE,
             is_priced=candidate.fit.worst_usd is not None,
             number=call.next_number,
             session=self.session,
@@ -239,7 +239,7 @@ class _Record:
         if self.runner.feedback is None or attempt.outcome == "cancelled":
             return None
         ask = self.call.request
-        checked = ask.response_schema is not None
+        checked = ask.response_schema is not None or ask.check is not None
         return counts_for(ask.task, attempt.model, checked=checked, error=attempt.error, first=attempt.number == 1)
 
     def _attempt(

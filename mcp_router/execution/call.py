@@ -30,6 +30,18 @@ class RejectedError(ProviderError):
         self.broken = broken
 
 
+class CheckFailedError(RejectedError):
+    """The user's check did not pass on the answer."""
+
+    kind = "check_failed"
+    fallback = "stronger"
+
+    def __init__(self, message: str, *, usage: Usage | None, feedback: str, output: str) -> None:
+        """`output` is what the command printed last: for the caller, written down nowhere."""
+        super().__init__(message, usage=usage, feedback=feedback)
+        self.output = output
+
+
 Validator = Callable[[Completion], Awaitable[Completion | RejectedError]]
 """Gives an answer back as the caller shall have it, or says what is wrong with it."""
 
@@ -52,6 +64,10 @@ class CallRequest:
     earlier_attempts: int = 0
     """Attempts of the same call by a process that ended: this one goes on counting."""
     validate: Validator | None = None
+    check: str | None = None
+    """What proves an answer besides the schema: the name of a check."""
+    validation_s: float = 0.0
+    """Seconds that the validator can take: a hold lasts that much longer."""
     on_text: OnText | None = None
     is_committed: Callable[[], bool] | None = None
     """Whether the caller has text of the current attempt that it cannot take back: then no other model can answer."""
@@ -122,6 +138,8 @@ class Generation:
     candidate: Candidate
     attempts: tuple[Attempt, ...]
     warnings: tuple[str, ...]
+    proof: str | None = None
+    """What proved the answer, besides a schema; None if nothing was asked to."""
 
     @property
     def cost_usd(self) -> Decimal | None:

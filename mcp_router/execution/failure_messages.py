@@ -8,7 +8,7 @@ from decimal import Decimal
 from math import inf
 
 from mcp_router.errors import ClientRateError
-from mcp_router.execution.call import Failed, RejectedError, SkipReason
+from mcp_router.execution.call import CheckFailedError, Failed, RejectedError, SkipReason
 from mcp_router.ledger.records import Attempt, BudgetRefusal, RateRefusal
 from mcp_router.money import format_usd
 from mcp_router.routing.fit import Candidate
@@ -22,6 +22,8 @@ _TO_DO: Mapping[RejectionKind, str] = {
 }
 _AFTER_FAILURE: Mapping[str, str] = {
     "invalid_answer": "loosen response_schema, or use a higher budget_tier with stronger models",
+    "check_failed": "give the models what the check asks for, or use a higher budget_tier; no file was changed",
+    "bad_check": "ask the user to correct the check in the configuration",
     "context_length": _SHORTER,
     "content_filter": "rephrase the prompt, or pin a model of another vendor",
     "invalid_request": "correct the request, or pin a model of another provider",
@@ -61,10 +63,12 @@ def format_all_failed(
         f"budget {refusal.budget.name}: too little left" for refusal in refusals if isinstance(refusal, BudgetRefusal)
     ]
     lines += _format_broken_rules(failures)
+    outputs = [failed.error.output for _, failed in failures if isinstance(failed.error, CheckFailedError)]
+    printed = f"\nLast output of the check:\n{outputs[-1]}" if outputs and outputs[-1] else ""
     count = "1 attempt" if len(attempts) == 1 else f"{len(attempts)} attempts"
     return (
         f"No model answered: {count}, {format_usd(spent)} spent. {_format_list(lines)} "
-        f"Next: {_advise_after_failures([failed for _, failed in failures], plan)}."
+        f"Next: {_advise_after_failures([failed for _, failed in failures], plan)}.{printed}"
     )
 
 
@@ -157,6 +161,8 @@ def _advise_no_candidate(plan: Plan, refusals: Sequence[SkipReason]) -> str:
 
 
 def _advise_after_failures(failures: Sequence[Failed], plan: Plan) -> str:
+    if failures[-1].error.kind == "bad_check":
+        return _AFTER_FAILURE["bad_check"]
     if failures[-1].error.fallback == "nowhere":
         return "correct the request; no other model would accept it"
     advice = [*_advise_on_keys(failures)]

@@ -96,7 +96,7 @@ class FallbackExecutor:
     def _cut_answer(self) -> Generation:
         """Return an answer that was cut, since no candidate gave a whole one."""
         for candidate, failed in self.failures:
-            if failed.error.kind == "truncated" and failed.completion is not None:
+            if failed.error.kind == "truncated" and self.call.request.check is None and failed.completion is not None:
                 self.call.warnings.append(
                     "the answer was cut at its token limit: ask for less, or a higher budget_tier"
                 )
@@ -229,6 +229,7 @@ class FallbackExecutor:
             candidate=candidate,
             attempts=tuple(self.call.attempts),
             warnings=tuple(self.call.warnings),
+            proof=self.call.request.check,
         )
 
     def _check_deadline(self) -> None:

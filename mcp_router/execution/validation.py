@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import cast
 
 import anyio
@@ -13,8 +13,10 @@ from anyio.lowlevel import RunVar
 
 from mcp_router.execution.answer_check import CheckResult, Violations, check_answer
 from mcp_router.execution.answer_schema import AnswerSchema, SchemaError, compile_schema, is_ordinary, parse_document
-from mcp_router.execution.call import RejectedError, Validator
+from mcp_router.execution.call import CheckFailedError, RejectedError, Validator
+from mcp_router.execution.check_command import CheckCommand, CheckOutcome, run_check
 from mcp_router.execution.schema_keywords import WorkLimitError, limit_work
+from mcp_router.files import FileRefusedError, ResolvedPath, encode_text, unwrap_code
 from mcp_router.isolation import IsolatedWorkError, run_isolated
 from mcp_router.text import strip_controls
 from providers.completion import Completion
@@ -41,6 +43,13 @@ class UnusableSchemaError(RejectedError):
     fallback = "nowhere"
 
 
+class UnusableCheckError(RejectedError):
+    """The check could not be run, so nothing can be said of any answer."""
+
+    kind = "bad_check"
+    fallback = "nowhere"
+
+
 class TruncatedError(RejectedError):
     """The answer was cut at its token limit, which the caller did not set."""
 
@@ -64,20 +73,66 @@ async def prepare_schema(document: object) -> AnswerSchema:
     return AnswerSchema(document=parse_document(document), validator=None)
 
 
-def build_validator(schema: AnswerSchema | None, *, may_be_cut: bool) -> Validator:
-    """Return the validator of one call. `may_be_cut` is True if the caller limited the output itself."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TargetCheck:
+    """A check, and the file that an answer is meant for."""
+
+    command: CheckCommand
+    place: ResolvedPath
+
+
+def build_validator(schema: AnswerSchema | None, *, may_be_cut: bool, check: TargetCheck | None = None) -> Validator:
+    """Return the validator of one call: whole, then the schema, then the check.
+
+    `may_be_cut` is True if the caller limited the output itself.
+    """
 
     async def validate(completion: Completion) -> Completion | RejectedError:
+        found = await validate_text(completion)
+        return found if check is None or isinstance(found, RejectedError) else await _prove(found, check)
+
+    async def validate_text(completion: Completion) -> Completion | RejectedError:
         if completion.tool_calls:
             return completion
         if schema is not None:
             return await _validate_schema_answer(completion, schema)
-        if completion.finish_reason == "length" and not may_be_cut:
+        if completion.finish_reason == "length" and not (may_be_cut and check is None):
             return TruncatedError("the answer was cut at its token limit", usage=completion.usage)
         text = strip_controls(completion.text)
         return completion if text == completion.text else replace(completion, text=text)
 
     return validate
+
+
+async def _prove(completion: Completion, check: TargetCheck) -> Completion | RejectedError:
+    """Return the completion if the check passes on what would be saved of it."""
+    name = check.command.name
+    data = encode_text(unwrap_code(completion.text, check.place.path))
+    try:
+        outcome = await run_check(check.command, check.place, data)
+    except FileRefusedError as exc:
+        return UnusableCheckError(f"the check {name} could not be run: {exc}", usage=completion.usage)
+    except OSError as exc:
+        reason = (exc.strerror or "input/output error").lower()
+        return UnusableCheckError(f"the check {name} could not be started: {reason}", usage=completion.usage)
+    if outcome.passed:
+        return completion
+    # The output can quote the answer, so it stays out of the message, which goes into the ledger.
+    return CheckFailedError(
+        f"the check {name} did not pass ({outcome.ending})",
+        usage=completion.usage,
+        feedback=format_check_feedback(outcome),
+        output=outcome.output,
+    )
+
+
+def format_check_feedback(outcome: CheckOutcome) -> str:
+    """Format what a model gets with the re-ask."""
+    printed = f"Its last output:\n{outcome.output}\n" if outcome.output else "It printed nothing.\n"
+    return (
+        f"That answer was put into its file and tested; the test did not pass ({outcome.ending}). {printed}"
+        "Answer again with the whole corrected content of the file and nothing else."
+    )
 
 
 async def _validate_schema_answer(completion: Completion, schema: AnswerSchema) -> Completion | RejectedError:

@@ -77,6 +77,7 @@ class RouteArguments(Arguments):
     resume: StrictBool = False
     overwrite: StrictBool = False
     conversation_id: Annotated[str, Field(max_length=100)] | None = None
+    check: Annotated[str, Field(min_length=1, max_length=100)] | None = None
 
     @model_validator(mode="after")
     def _require_one_nonempty_prompt(self) -> Self:

@@ -13,6 +13,7 @@ from mcp_router.money import to_number
 from mcp_router.operations.arguments import ExplainArguments
 from mcp_router.operations.background.task_store import TaskStore
 from mcp_router.operations.caller import LOCAL, Caller
+from mcp_router.operations.checks import find_check
 from mcp_router.operations.prepare import allowed_roots, prepare_call
 from mcp_router.routing.fit import Candidate
 from mcp_router.routing.plan import Plan
@@ -130,6 +131,7 @@ async def explain_plan(app: App, arguments: ExplainArguments, *, caller: Caller 
     Raises:
         BadInputError: A name is unknown, or a file cannot be read.
     """
+    find_check(app, arguments, caller.name)  # reports an unknown check
     files: str | None = None
     if arguments.per_file and arguments.files:
         found = await find_files(arguments.files, allowed_roots(app), base=app.settings.working_folder)

@@ -24,6 +24,7 @@ from mcp_router.operations.arguments import GenerateArguments
 from mcp_router.operations.background.kept_answer import KeptAnswer
 from mcp_router.operations.background.recorder import TaskRecorder
 from mcp_router.operations.batch import run
+from mcp_router.operations.checks import find_check
 from mcp_router.operations.prepare import PreparedCall, allowed_roots, limit_preparation, prepare_call, to_call_request
 from mcp_router.text import StreamCleaner, strip_controls
 from providers.completion import RESTART, Message, OnText
@@ -52,10 +53,12 @@ async def generate(
     if arguments.per_file:
         return await run.run_batch(app, arguments, client=client, on_progress=on_progress, recorder=recorder)
     target: Target | None = None
+    check = find_check(app, arguments, client)
     with limit_preparation(app.settings.configuration.deadline_s):
         ready = await prepare_call(app, arguments, client=client)
         if arguments.save_to is not None:
             target = await inspect_target(arguments.save_to, allowed_roots(app), base=app.settings.working_folder)
+        ready = ready.add_check(check, target[0] if target is not None else None)
     if recorder is not None and (kept := recorder.kept.get(0)) is not None:
         return await _use_kept(kept, recorder, target, overwrite=arguments.overwrite)
     generation = await _generate(app, ready, arguments, client, on_text=on_text, recorder=recorder)
@@ -92,6 +95,8 @@ def to_result(generation: Generation) -> Json:
         answer["fallbacks"] = generation.fallbacks
     if generation.escalations:
         answer["escalations"] = generation.escalations
+    if generation.proof is not None:
+        answer["checked"] = generation.proof
     if completion.citations:
         answer["citations"] = [strip_controls(citation) for citation in completion.citations]
     return answer

@@ -12,11 +12,13 @@ from mcp_router.app import App
 from mcp_router.errors import CallTimeoutError, UnknownNameError
 from mcp_router.execution.answer_schema import AnswerSchema
 from mcp_router.execution.call import CallRequest
+from mcp_router.execution.check_command import CheckCommand
 from mcp_router.execution.conversations import WORTH_CACHING
-from mcp_router.execution.validation import build_validator, prepare_schema
-from mcp_router.files import FoundFile, ReadResult, Roots, SourceFile, fence_files, read_file, read_files
+from mcp_router.execution.validation import TargetCheck, build_validator, prepare_schema
+from mcp_router.files import FoundFile, ReadResult, ResolvedPath, Roots, SourceFile, fence_files, read_file, read_files
 from mcp_router.ledger.connect import list_files
 from mcp_router.operations.arguments import GenerateArguments, RouteArguments
+from mcp_router.operations.checks import find_check
 from mcp_router.operations.classify import classify, to_conversation
 from mcp_router.routing.request import RoutingRequest
 from mcp_router.settings import data_folder, default_path
@@ -34,6 +36,14 @@ class PreparedCall:
     schema: AnswerSchema | None
     skipped: tuple[str, ...] = ()
     """Files a glob named that could not be read, and why."""
+    check: TargetCheck | None = None
+    """What proves the answer, and the file that it is meant for."""
+
+    def add_check(self, command: CheckCommand | None, place: ResolvedPath | None) -> PreparedCall:
+        """Return the call with a check on its answer, if there is one."""
+        if command is None or place is None:
+            return self
+        return replace(self, check=TargetCheck(command=command, place=place))
 
 
 def allowed_roots(app: App) -> Roots:
@@ -94,6 +104,7 @@ class BatchPrompt:
     app: App
     arguments: GenerateArguments
     draft: _Draft
+    check: CheckCommand | None = None
 
     @property
     def task(self) -> RoutingRequest:
@@ -118,10 +129,11 @@ async def prepare_batch(app: App, arguments: GenerateArguments, *, client: str) 
         BadInputError: A name or the schema cannot be used.
         LedgerError: The conversation may be stored, but cannot be read now.
     """
+    check = find_check(app, arguments, client)
     begun = await _start_draft(arguments, client)
     shared = len(begun.system or "") + len(begun.messages[-1].content) > WORTH_CACHING
     begun = await _add_conversation(app, client, arguments.conversation_id, replace(begun, shared_prefix=shared))
-    return BatchPrompt(app=app, arguments=arguments, draft=begun)
+    return BatchPrompt(app=app, arguments=arguments, draft=begun, check=check)
 
 
 def to_call_request(
@@ -142,8 +154,10 @@ def to_call_request(
         shared_prefix=ready.shared_prefix,
         client=client,
         call_id=call_id,
-        validate=build_validator(ready.schema, may_be_cut=arguments.max_output_tokens is not None),
-        on_text=on_text,
+        validate=build_validator(ready.schema, may_be_cut=arguments.max_output_tokens is not None, check=ready.check),
+        check=arguments.check,
+        validation_s=ready.check.command.timeout_s if ready.check is not None else 0.0,
+        on_text=on_text if arguments.check is None else None,  # no text before it is proven
     )
 
 

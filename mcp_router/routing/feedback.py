@@ -19,7 +19,7 @@ _PRIOR_GOOD, _PRIOR = 9.5, 10.0
 _STEP = 0.1
 """Smaller differences move no model: the route's order and the prices say more."""
 
-_UNUSABLE = frozenset({"invalid_answer", "empty"})
+_UNUSABLE = frozenset({"invalid_answer", "check_failed", "empty"})
 """Kinds of failure that are the model's own, not its provider's or the caller's."""
 
 RouteKey = tuple[str, str, str]
@@ -31,8 +31,8 @@ def counts_for(
 ) -> OutcomeCounts | None:
     """Return the counts of an attempt that ended; None if it says nothing of the model.
 
-    `checked` is whether its answer had to satisfy a schema, `error` the kind of its failure, `first` whether it was
-    the first attempt.
+    `checked` is whether its answer had to satisfy a schema or a check, `error` the kind of its failure, `first` whether
+    it was the first attempt.
     """
     counts = OutcomeCounts(
         kept=int(checked and error is None),

@@ -90,6 +90,10 @@ GENERATE = types.Tool(
                 "File the answer is written to; you get path and preview. With per_file a folder (notes: "
                 "notes/src/a.py.md) or pattern (out/*.json; ./* edits files in place)"
             ),
+            "check": _string(
+                "agree: two cheap models must give the same label, number or JSON, or a stronger one decides. "
+                "Or the name of a user's check that must pass on save_to"
+            ),
             "resume": {
                 "type": "boolean",
                 "description": "Same per_file call again: only files not answered yet, or changed since",
@@ -115,6 +119,7 @@ GENERATE = types.Tool(
             "inferred": {"type": "object"},
             "fallbacks": _INTEGER,
             "escalations": _INTEGER,
+            "checked": _string("What proved the answer"),
             "citations": _array({"type": "string"}),
             "warning": _string(),
             "answered": _INTEGER,

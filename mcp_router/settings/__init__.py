@@ -16,6 +16,7 @@ from mcp_router.settings.placeholders import find_key_problem, is_unexpanded
 from mcp_router.settings.start_folder import find_start_folder, is_project_folder
 from mcp_router.settings.tables import (
     BudgetSettings,
+    CheckSettings,
     ClientSettings,
     Configuration,
     ProviderSettings,
@@ -27,6 +28,7 @@ from mcp_router.settings.tables import (
 __all__ = [
     "APP_NAME",
     "BudgetSettings",
+    "CheckSettings",
     "ClientSettings",
     "Configuration",
     "ProviderSettings",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Usd = Annotated[Decimal, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
 PerMinute = Annotated[int, Field(gt=0, le=1_000_000_000)]
@@ -54,6 +54,8 @@ class ClientSettings(Table):
 
     token_env: str | None = None
     token_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    checks: bool = False
+    """Whether this client can name a check, which runs a command as the server's user."""
     sees_all: bool = False
     """Whether this client can see what the others spend, for example the operator's."""
     daily_usd: Usd | None = None
@@ -64,6 +66,28 @@ class ClientSettings(Table):
     """Tokens a minute, of all its attempts."""
     models: tuple[str, ...] | None = None
     """Models it can use: `provider`, `provider:model`, with * and ?; all if absent."""
+
+
+class CheckSettings(Table):
+    """`[checks.NAME]`: a command that proves an answer."""
+
+    command: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Argument list, no shell. `{file}` stands for the answer's file."""
+    timeout_s: Seconds = 60.0
+    cwd: str | None = None
+    """Where it runs; by default the allowed folder that holds the target."""
+    env: tuple[str, ...] = ()
+    """Variables that it gets besides PATH, HOME and the like."""
+    in_place: bool = False
+    """Whether the target itself gets the answer while the command runs, and its own content back afterwards."""
+    network: bool = False
+    """Whether it can use the network, where the platform can switch it off."""
+
+    @model_validator(mode="after")
+    def _require_file(self) -> Self:
+        if not self.in_place and not any("{file}" in part for part in self.command):
+            raise ValueError("command must name {file}, which stands for the answer's file, or set in_place = true")
+        return self
 
 
 Routing = dict[str, dict[str, list[str | dict[str, str]]]]
@@ -89,6 +113,14 @@ class Configuration(Table):
     providers: dict[str, ProviderSettings] = Field(default_factory=dict[str, ProviderSettings])
     routes: Routing = Field(default_factory=Routing)
     clients: dict[str, ClientSettings] = Field(default_factory=dict[str, ClientSettings])
+    checks: dict[str, CheckSettings] = Field(default_factory=dict[str, CheckSettings])
+
+    @field_validator("checks")
+    @classmethod
+    def _refuse_reserved_names(cls, checks: dict[str, CheckSettings]) -> dict[str, CheckSettings]:
+        if "agree" in checks:
+            raise ValueError("agree is reserved: it compares two models' answers. Give the check another name")
+        return checks
 
 
 class RoutingTable(Table):
@@ -103,6 +135,7 @@ def list_keys(kind: type[Table], location: tuple[str, ...]) -> tuple[str, ...]:
         "budgets": BudgetSettings,
         "providers": ProviderSettings,
         "clients": ClientSettings,
+        "checks": CheckSettings,
     }
     table = tables.get(location[0], kind) if location else kind
     return tuple(table.model_fields)

@@ -169,6 +169,7 @@ class _BatchRun:
 
     async def _answer(self, item: BatchItem) -> None:
         ready, source = await self.prompt.prepare_for(item.found)
+        ready = ready.add_check(self.prompt.check, item.target.place if item.target is not None else None)
         ask = to_call_request(ready, self.arguments, client=self.client, call_id=f"{self.results.id}.{item.number}")
         if self.recorder is not None:
             ask = self.recorder.attach(ask, item.number, source.fingerprint.sha256)
