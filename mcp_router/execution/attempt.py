@@ -15,11 +15,12 @@ import anyio
 from mcp_router.execution import failure_messages
 from mcp_router.execution.adapters import AdapterPool
 from mcp_router.execution.billing import compute_bill
-from mcp_router.execution.call import Answered, Call, Failed, RejectedError
+from mcp_router.execution.call import Answered, Call, Failed, RejectedError, Validator
 from mcp_router.execution.rate_limits import is_scarce
 from mcp_router.execution.tracing import trace_attempt
 from mcp_router.ledger.ledger import Ledger, LedgerError
 from mcp_router.ledger.records import (
+    COMPARED,
     Attempt,
     Breaker,
     Budget,
@@ -74,7 +75,12 @@ class AttemptRunner:
         self, call: Call, candidate: Candidate, messages: tuple[Message, ...]
     ) -> Answered | Failed | BudgetRefusal | RateRefusal:
         """Send one request to one candidate."""
-        hold = self._hold(call, candidate)
+        held = await self.hold(call, candidate)
+        return await self.run_held(call, candidate, messages, held) if isinstance(held, Hold) else held
+
+    async def hold(self, call: Call, candidate: Candidate, *, ahead: int = 0) -> Hold | BudgetRefusal | RateRefusal:
+        """Claim the worst-case cost and the rate of one request. `ahead` requests of the call are held before it."""
+        hold = self._hold(call, candidate, ahead)
         refusal = await self.ledger.hold(
             hold,
             self._budgets_for(call),
@@ -83,13 +89,27 @@ class AttemptRunner:
         )
         if isinstance(refusal, RateRefusal) and refusal.provider.startswith("client:"):
             raise failure_messages.create_client_rate_error(call.request.client, refusal)
-        if refusal is not None:
-            return refusal
+        return refusal or hold
+
+    async def run_held(
+        self,
+        call: Call,
+        candidate: Candidate,
+        messages: tuple[Message, ...],
+        hold: Hold,
+        validate: Validator | None = None,
+    ) -> Answered | Failed:
+        """Send the request that a hold was claimed for. `validate` takes the place of the call's own validator."""
         with trace_attempt(self.tracer, candidate, call.attempts):
-            return await self._run_held(call, candidate, messages, hold)
+            return await self._run_held(call, candidate, messages, hold, validate or call.request.validate)
 
     async def _run_held(
-        self, call: Call, candidate: Candidate, messages: tuple[Message, ...], hold: Hold
+        self,
+        call: Call,
+        candidate: Candidate,
+        messages: tuple[Message, ...],
+        hold: Hold,
+        validate: Validator | None,
     ) -> Answered | Failed:
         started, began = self.clock(), anyio.current_time()
         record = _Record(runner=self, call=call, candidate=candidate, hold=hold, started=started, began=began)
@@ -115,7 +135,7 @@ class AttemptRunner:
             await self._close_breakers(call, candidate)
             await self._share_rate_limit(candidate, completion.limits)
         try:
-            judged = await call.request.validate(completion) if call.request.validate is not None else completion
+            judged = await validate(completion) if validate is not None else completion
         except anyio.get_cancelled_exc_class():
             error = _CancelledError("the caller hung up")
             await record.write("cancelled", error=error, usage=completion.usage, completion=completion)
@@ -150,7 +170,7 @@ class AttemptRunner:
         except TimeoutError as exc:
             raise _SilentError(f"no answer within {allowed:.0f} s") from exc
 
-    def _hold(self, call: Call, candidate: Candidate) -> Hold:
+    def _hold(self, call: Call, candidate: Candidate, ahead: int) -> Hold:
         task = call.request.task
         now = self.clock()
         timeout = self.adapters.timeout_seconds(candidate.model.provider)
@@ -164,7 +184,7 @@ class AttemptRunner:
             now=now,
             expires_at=now + timeout + call.request.validation_s + _LEASE_SPARE,
             is_priced=candidate.fit.worst_usd is not None,
-            number=call.next_number,
+            number=call.next_number + ahead,
             session=self.session,
             use_case=task.use_case,
             budget_tier=task.budget_tier,
@@ -236,7 +256,7 @@ class _Record:
         return attempt
 
     def _count_outcome(self, attempt: Attempt) -> OutcomeCounts | None:
-        if self.runner.feedback is None or attempt.outcome == "cancelled":
+        if self.runner.feedback is None or attempt.outcome == "cancelled" or self.hold.why.startswith(COMPARED):
             return None
         ask = self.call.request
         checked = ask.response_schema is not None or ask.check is not None
@@ -258,9 +278,11 @@ class _Record:
             self.call.warnings.append(bill.warning)
         usage = bill.usage
         answered = outcome == "answered" and usage is not None
+        # Of several answers that are compared, one alone is what the baseline would have been paid for.
+        undecided = self.call.is_undecided
         return Attempt(
             call_id=self.call.id,
-            number=self.call.next_number,
+            number=self.hold.number,
             session=self.runner.session,
             client=self.call.request.client,
             use_case=task.use_case,
@@ -283,6 +305,6 @@ class _Record:
             searches=usage.searches if usage else None,
             cost_usd=bill.cost_usd,
             cost_source=bill.source,
-            baseline_usd=self.runner.baseline.cost_usd(usage, at) if answered and usage else None,
+            baseline_usd=self.runner.baseline.cost_usd(usage, at) if answered and usage and not undecided else None,
             baseline=self.runner.baseline.model.id,
         )

@@ -91,6 +91,8 @@ class Call:
     warnings: list[str] = field(default_factory=list[str])
     deadline: float
     """On the event loop's clock."""
+    is_undecided: bool = False
+    """Whether answers are being compared: none of them is the call's answer yet."""
 
     @property
     def next_number(self) -> int:
@@ -149,7 +151,7 @@ class Generation:
     @property
     def fallbacks(self) -> int:
         """How many attempts failed first."""
-        return len(self.attempts) - 1
+        return sum(attempt.outcome != "answered" for attempt in self.attempts)
 
     @property
     def escalations(self) -> int:

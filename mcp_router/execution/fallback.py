@@ -21,7 +21,8 @@ from mcp_router.errors import (
 from mcp_router.execution import breaker, failure_messages
 from mcp_router.execution.attempt import AttemptRunner
 from mcp_router.execution.call import Answered, Call, Failed, Generation, SkipReason
-from mcp_router.ledger.records import BudgetRefusal, RateRefusal
+from mcp_router.ledger.records import BudgetRefusal, Hold, RateRefusal
+from mcp_router.routing.agreement import is_kin
 from mcp_router.routing.fit import Candidate, Fit, NoFit, fit
 from mcp_router.routing.plan import Plan, Rejection
 from mcp_router.routing.request import RoutingState
@@ -49,6 +50,8 @@ class FallbackExecutor:
     plan: Plan
     world: RoutingState
 
+    holds: dict[str, Hold] = field(default_factory=dict[str, Hold])
+    """By model: what is held already for its first request."""
     failures: list[tuple[Candidate, Failed]] = field(default_factory=list[tuple[Candidate, Failed]])
     refusals: dict[str, SkipReason] = field(default_factory=dict[str, SkipReason])
     """By model: the last reason why it was passed over."""
@@ -120,7 +123,11 @@ class FallbackExecutor:
 
     async def _ask(self, candidate: Candidate) -> Answered | Failed | SkipReason:
         messages = self.call.request.messages
-        outcome = await self.runner.run(self.call, candidate, messages)
+        hold = self.holds.pop(candidate.model.id, None)
+        if hold is None:
+            outcome = await self.runner.run(self.call, candidate, messages)
+        else:
+            outcome = await self.runner.run_held(self.call, candidate, messages, hold)
         for _ in range(_MAX_REASKS):
             if not isinstance(outcome, Failed) or outcome.completion is None or outcome.feedback is None:
                 break
@@ -167,7 +174,7 @@ class FallbackExecutor:
             case "larger_window":
                 return [other for other in queue if self._takes_more(other.model, error)]
             case "other_lineage":
-                return [other for other in queue if not _is_kin(other.model, model)]
+                return [other for other in queue if not is_kin(other.model, model)]
             case "stronger":
                 return sorted(queue, key=lambda other: other.model.strength <= model.strength)
             case "nowhere":
@@ -247,7 +254,7 @@ class FallbackExecutor:
             return failed
         if budgets:
             return BudgetExceededError(
-                failure_messages.format_over_budget(budgets[0]), shortfall=_shortfall(budgets[0])
+                failure_messages.format_over_budget(budgets[0]), shortfall=to_shortfall(budgets[0])
             )
         if not refusals and not self.plan.waiting and (text := failure_messages.find_forbidden(self.plan)):
             return ForbiddenModelError(text)
@@ -258,16 +265,11 @@ class FallbackExecutor:
         return NoCandidateError(text, retry_after=min((wait for wait in waits if wait < inf), default=None))
 
 
-def _shortfall(refusal: BudgetRefusal) -> Shortfall:
+def to_shortfall(refusal: BudgetRefusal) -> Shortfall:
+    """Return what a budget lacks for a call."""
     return Shortfall(
         budget=refusal.budget.name,
         limit_usd=refusal.budget.limit_usd,
         short_usd=refusal.wanted_usd + refusal.spent_usd + refusal.held_usd - refusal.budget.limit_usd,
         resets_at=refusal.resets_at,
     )
-
-
-def _is_kin(one: Model, other: Model) -> bool:
-    """Whether two models are of one lineage, or of one provider if a lineage is unknown."""
-    known = one.lineage and other.lineage
-    return one.lineage == other.lineage if known else one.provider == other.provider

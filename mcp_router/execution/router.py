@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 
 import anyio
 
@@ -97,14 +98,19 @@ class Router:
         request = replace(request, task=planned.task)
         call = Call(request=request, id=request.call_id or new_call_id(), breakers=breakers, deadline=deadline)
         try:
-            executor = FallbackExecutor(
+            create_executor = partial(
+                FallbackExecutor,
                 runner=self.runner,
                 deadline_seconds=self.config.deadline_seconds,
                 call=call,
-                plan=planned,
                 world=world,
             )
-            return await executor.execute()
+            if not planned.task.needs_agreement or not planned.candidates:
+                return await create_executor(plan=planned).execute()
+            from mcp_router.execution.agreement import AgreementExecutor  # noqa: PLC0415 - few calls need it
+
+            agreement = AgreementExecutor(runner=self.runner, call=call, plan=planned, create_executor=create_executor)
+            return await agreement.execute()
         except RouterError as error:
             error.call_id = call.id if call.attempts else None
             error.cost_usd = sum_costs_usd(call.attempts)

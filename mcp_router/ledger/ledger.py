@@ -47,6 +47,10 @@ class HoldLedger(Protocol):
         """Claim money and rate at once, or return why not and claim nothing. `rate` is the provider's."""
         ...
 
+    async def release(self, hold_id: str) -> None:
+        """End a hold whose request was never sent."""
+        ...
+
     async def settle(
         self,
         hold_id: str | None,
@@ -101,6 +105,10 @@ class AttemptLedger(Protocol):
 
     async def read_outcomes(self, now: float) -> list[RouteOutcomes]:
         """Return recent outcome counts of models by route."""
+        ...
+
+    async def count_outcome(self, route: tuple[str, str, str], model: str, counts: OutcomeCounts, now: float) -> None:
+        """Add outcome counts to a model in a route: use case, budget tier, complexity."""
         ...
 
     async def forget_outcomes(self) -> int:

@@ -14,6 +14,10 @@ CostSource = Literal["reported", "priced", "bound", "unknown"]
 GroupBy = Literal["provider", "model", "use_case", "budget_tier", "client", "day"]
 
 
+COMPARED = "compared"
+"""How `why` begins for an attempt whose answer is compared with another's."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Attempt:
     """One request to one model; one row of the ledger."""

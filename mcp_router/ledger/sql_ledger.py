@@ -189,6 +189,14 @@ class DatabaseLedger:
         """Delete all outcome counts; return how many there were."""
         return await self._run("write", outcomes.forget)
 
+    async def release(self, hold_id: str) -> None:
+        """End a hold whose request was never sent; while the database is unavailable its lease ends it."""
+        await self._advise(lambda: holds.release(hold_id))
+
+    async def count_outcome(self, route: tuple[str, str, str], model: str, counts: OutcomeCounts, now: float) -> None:
+        """Add outcome counts to a model in a route."""
+        await self._advise(lambda: outcomes.add(route, model, now, counts))
+
     async def close_breaker(self, scope: str) -> None:
         """Close a breaker; while the database is unavailable its cooldown ends it."""
         await self._advise(lambda: breakers.close(scope))

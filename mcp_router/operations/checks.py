@@ -11,6 +11,9 @@ from mcp_router.execution.check_command import AGREE, FILE, KEPT_VARIABLES, Chec
 from mcp_router.operations.arguments import RouteArguments
 from mcp_router.settings import CheckSettings
 
+_PROSE = frozenset({"code_generation", "conversation", "summarization", "long_context", "web_research"})
+"""Use cases whose answers are prose or code, unless the call says that they are short."""
+_MAX_SHORT_TOKENS = 256
 _HINT = "Only the user's configuration defines checks, in [checks.NAME]."
 
 
@@ -37,6 +40,21 @@ def find_check(app: App, arguments: RouteArguments, client: str) -> CheckCommand
     if arguments.save_to is None:
         raise BadInputError(f"check = {name} needs save_to: the check runs on the answer's file.")
     return _prepare_command(app, name, found)
+
+
+def require_comparable(arguments: RouteArguments, use_case: str) -> None:
+    """Check that two models' answers to a call can be compared.
+
+    Raises:
+        BadInputError: The answer is prose.
+    """
+    limit = arguments.max_output_tokens
+    if arguments.response_schema is None and use_case in _PROSE and (limit is None or limit > _MAX_SHORT_TOKENS):
+        raise BadInputError(
+            f"check = {AGREE}: two answers to {use_case} are prose, which cannot be compared. Labels, numbers, "
+            "letters, short facts and JSON values can: give response_schema, max_output_tokens of at most "
+            f"{_MAX_SHORT_TOKENS}, or use_case classification; or name a check of the user's for a file."
+        )
 
 
 def _prepare_command(app: App, name: str, found: CheckSettings) -> CheckCommand:

@@ -12,13 +12,13 @@ from mcp_router.app import App
 from mcp_router.errors import CallTimeoutError, UnknownNameError
 from mcp_router.execution.answer_schema import AnswerSchema
 from mcp_router.execution.call import CallRequest
-from mcp_router.execution.check_command import CheckCommand
+from mcp_router.execution.check_command import AGREE, CheckCommand
 from mcp_router.execution.conversations import WORTH_CACHING
 from mcp_router.execution.validation import TargetCheck, build_validator, prepare_schema
 from mcp_router.files import FoundFile, ReadResult, ResolvedPath, Roots, SourceFile, fence_files, read_file, read_files
 from mcp_router.ledger.connect import list_files
 from mcp_router.operations.arguments import GenerateArguments, RouteArguments
-from mcp_router.operations.checks import find_check
+from mcp_router.operations.checks import find_check, require_comparable
 from mcp_router.operations.classify import classify, to_conversation
 from mcp_router.routing.request import RoutingRequest
 from mcp_router.settings import data_folder, default_path
@@ -249,6 +249,9 @@ def _infer_task(app: App, arguments: RouteArguments, ready: _Draft) -> PreparedC
         client=ready.client,
         client_models=client.models if client is not None else None,
     )
+    if arguments.check == AGREE:
+        require_comparable(arguments, task.use_case)
+        task = replace(task, needs_agreement=True)
     return PreparedCall(
         task=task,
         system=ready.system,

@@ -13,6 +13,7 @@ from typing import Literal
 
 from mcp_router.ledger.records import Breaker
 from mcp_router.routing import candidates
+from mcp_router.routing.agreement import POOL, choose_agreement
 from mcp_router.routing.fit import Candidate, Fit, MisfitKind, NoFit, fit
 from mcp_router.routing.order import order_fillers, order_route
 from mcp_router.routing.request import RoutingRequest, RoutingState
@@ -91,12 +92,23 @@ def _plan_at(tier: Tier, request: RoutingRequest, state: RoutingState) -> Plan:
     if builder.is_short:
         builder.fill()
     fillers = builder.candidates[len(route) :]
+    ordered = (*order_route(route, request, state), *order_fillers(fillers, request, state))
+    if request.needs_agreement:
+        return _plan_agreement(ordered, builder)
     return Plan(
         task=request,
-        candidates=(*order_route(route, request, state), *order_fillers(fillers, request, state)),
+        candidates=ordered,
         rejected=tuple(builder.rejected),
         waiting=tuple(sorted(builder.waiting, key=lambda pair: pair[1])),
     )
+
+
+def _plan_agreement(ordered: Sequence[Candidate], builder: _PlanBuilder) -> Plan:
+    chosen = choose_agreement(ordered, builder.request, builder.state)
+    if isinstance(chosen, str):
+        missing = Rejection(model="agree", kind="ceiling", reason=chosen)
+        return Plan(task=builder.request, candidates=(), rejected=(missing, *builder.rejected))
+    return Plan(task=builder.request, candidates=chosen, rejected=tuple(builder.rejected))
 
 
 @dataclass(kw_only=True, slots=True)
@@ -113,7 +125,7 @@ class _PlanBuilder:
     @property
     def is_short(self) -> bool:
         """Whether there are too few candidates."""
-        return len(self.candidates) < ENOUGH
+        return len(self.candidates) < (POOL if self.request.needs_agreement else ENOUGH)
 
     def consider(self, model: Model, thinking: Effort, why: str) -> None:
         if model.id in self.seen:

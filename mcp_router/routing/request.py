@@ -42,6 +42,8 @@ class RoutingRequest:
     ceiling_usd: Decimal
     """The most that the call may cost, in US dollars; with several tiers that of the last one."""
     requirements: Requirements
+    needs_agreement: bool = False
+    """Whether two models must give the answer alike, or a stronger one decides."""
 
     @property
     def follows_difficulty(self) -> bool:

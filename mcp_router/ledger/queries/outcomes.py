@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from mcp_router.ledger.calendar import day_from_time
-from mcp_router.ledger.queries.statements import Row, Script, Statement, ask, text, whole
+from mcp_router.ledger.queries.attempts import clean
+from mcp_router.ledger.queries.statements import Row, Script, Statement, ask, end, text, whole
 from mcp_router.ledger.records import OutcomeCounts, RouteOutcomes
 
 SEASON_DAYS = 30
@@ -26,6 +27,12 @@ _ALL = (
 def count(cell: tuple[str, str, str], model: str, at: float, counts: OutcomeCounts) -> Statement:
     """Return the statement that adds counts to a model in a route: use case, budget tier, complexity."""
     return Statement(_COUNT, (*cell, model, _season(at), counts.kept, counts.rejected, counts.pinned))
+
+
+def add(cell: tuple[str, str, str], model: str, at: float, counts: OutcomeCounts) -> Script[None]:
+    """Add counts to a model in a route."""
+    names = (clean(cell[0]), clean(cell[1]), clean(cell[2]))
+    yield from end(count(names, clean(model), at, counts))
 
 
 def read_recent(now: float) -> Script[list[RouteOutcomes]]:

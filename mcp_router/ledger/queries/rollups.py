@@ -14,7 +14,7 @@ from mcp_router.ledger.calendar import day_from_time
 from mcp_router.ledger.latency_histogram import BUCKETS, find_bucket
 from mcp_router.ledger.queries.attempts import clean, micros_from_seconds
 from mcp_router.ledger.queries.statements import Statement
-from mcp_router.ledger.records import Attempt
+from mcp_router.ledger.records import COMPARED, Attempt
 from mcp_router.money import nano_from_cost
 
 SUMS = (
@@ -98,7 +98,7 @@ def compute_sums(attempt: Attempt) -> tuple[int, ...]:
     return (
         1,
         int(attempt.number == 1),
-        int(attempt.number == 2),  # noqa: PLR2004 - the second attempt makes its call a fallback
+        int(attempt.number == 2 and not attempt.why.startswith(COMPARED)),  # noqa: PLR2004 - it makes its call a fallback
         int(attempt.outcome in {"failed", "lost"}),
         int(answered),
         attempt.input_tokens or 0,

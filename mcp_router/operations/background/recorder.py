@@ -81,6 +81,8 @@ class TaskRecorder:
     def attach(self, request: CallRequest, number: int, source_sha256: str | None = None) -> CallRequest:
         """Return the request with its answer kept before its attempt is recorded, and its attempts counted on."""
         past = self.past.get(request.call_id or "", PastCall())
+        if request.task.needs_agreement:  # one model's answer is not the call's answer
+            return replace(request, earlier_attempts=past.attempts)
 
         async def keep_valid(completion: Completion) -> Completion | RejectedError:
             judged = await _validate(request.validate, completion)
