@@ -72,7 +72,7 @@ class AgreementExecutor:
             for ahead, candidate in enumerate(candidates):
                 held = await self.runner.hold(self.call, candidate, ahead=ahead)
                 if not isinstance(held, Hold):
-                    raise self._refuse(held)
+                    raise self._refuse(held)  # noqa: TRY301 - what is held must be released either way
                 holds.append(held)
         except BaseException:
             with anyio.CancelScope(shield=True):
