@@ -27,6 +27,7 @@ COMMANDS: dict[str, Command] = {
     "explain": Command("run", "show the plan for a subtask, or the attempts of a past call; spends nothing"),
     "providers": Command("inspect", "show providers and models, and how to enable the others"),
     "costs": Command("inspect", "show what calls cost and saved"),
+    "tasks": Command("inspect", "show background work and its results, or cancel it"),
     "doctor": Command("inspect", "check configuration, keys, routes, ledger and hosts"),
     "install": Command("maintain", "add this server to an MCP host's configuration"),
     "token": Command("maintain", "make, list or revoke clients' tokens"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -85,7 +86,7 @@ class TaskRun:
             question = self.questions.ask(short, str(error))
             if question is None:
                 return False
-            response = await self._wait_for_answer(f"{short.budget}-{self.task.call_id}-{self._answers}", question)
+            response = await self._wait_for_answer(short.budget, question)
             approved = await self.questions.record(short, response)
             self._answers += approved
             return approved
@@ -95,9 +96,14 @@ class TaskRun:
         self.stopped = self.stopped or why
         self.scope.cancel()
 
-    async def _wait_for_answer(self, key: str, question: Json) -> object:
+    async def _wait_for_answer(self, budget: str, question: Json) -> object:
+        """Return the answer to a question. One that an earlier process asked and did not use the answer of stays open:
+        a used answer must not count again.
+        """
+        asked = await self.store.read_json(self.task.id, QUESTIONS) or {}
+        key = next((key for key in asked if key.startswith(f"{budget}:")), f"{budget}:{secrets.token_urlsafe(16)}")
         responses = await self.store.read_json(self.task.id, RESPONSES) or {}
-        await self.store.write_json(self.task.id, QUESTIONS, {key: question})
+        await self.store.write_json(self.task.id, QUESTIONS, {key: asked.get(key, question)})
         await self.store.report(self.task, self.message, "input_required")
         while key not in responses:
             with anyio.move_on_after(_HEARTBEAT_S):  # another process can have taken the response
