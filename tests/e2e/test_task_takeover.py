@@ -15,7 +15,7 @@ from mcp_router.ledger.connect import open_ledger
 from mcp_router.operations.batch.items import MAX_CONCURRENT_CALLS
 from tests.support.front import environment
 from tests.support.ledgers import asked, by_hand, fresh_url
-from tests.support.raw_server import RawServer, raw_server
+from tests.support.raw_server import TASKS, RawServer, raw_server
 from tests.support.site import until
 from tests.vendors import Vendors, vendor_server
 
@@ -176,3 +176,31 @@ async def test_single_call_that_was_answered_is_not_asked_again(tmp_path: Path, 
     assert (machine.folder / "report.md").is_file()
     assert json.loads(state["result"]["content"][0]["text"])["saved_to"] == "report.md"
     assert state["statusMessage"].startswith("done, $")
+
+
+async def test_answer_to_a_question_counts_once_after_a_takeover(tmp_path: Path, vendors: Vendors) -> None:
+    machine = machine_of(tmp_path, "sqlite", vendors)
+    machine.config.write_text(machine.config.read_text().replace("daily_usd = 5", "daily_usd = 0.0000001"))
+    shows_forms = TASKS | {"elicitation": {"form": {}}}
+    yes = {"action": "accept", "content": {"extra_usd": 1}}
+
+    async def question(server: RawServer) -> dict[str, object]:
+        with anyio.fail_after(20):
+            while "inputRequests" not in (state := await server.result("tasks/get", taskId=task_id)):
+                await anyio.sleep(0.05)
+        return state["inputRequests"]
+
+    async with machine.server() as first:
+        params = {"name": "generate", "arguments": BATCH | {"save_to": "notes"}}
+        task_id = (await first.ask("tools/call", capabilities=shows_forms, **params))["result"]["taskId"]
+        asked_first = await question(first)
+        await first.kill()
+    machine.end_leases()
+    async with machine.server() as second:
+        assert await question(second) == asked_first
+        for _ in range(2):
+            await second.result("tasks/update", taskId=task_id, inputResponses=dict.fromkeys(asked_first, yes))
+        state = await second.ended(task_id)
+
+    assert state["result"]["structuredContent"]["answered"] == FILES
+    assert asked(machine.url, "SELECT extra_nano FROM leeway") == [(1_000_000_000,)]
