@@ -15,6 +15,7 @@ from mcp.server.caching import CacheHint
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel import NotificationOptions, Server
 from mcp.shared.exceptions import MCPError
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from starlette.requests import Request
 
 from mcp_router import __version__
@@ -75,6 +76,9 @@ class _Server(Server[Any]):
                 lists.list_changed = False
         if can.resources is not None and not CAN_SUBSCRIBE.get():
             can.resources.subscribe = False
+        if protocol_version not in MODERN_PROTOCOL_VERSIONS and can.extensions is not None:
+            # Handshake revisions have other tasks, or none.
+            can.extensions = {name: one for name, one in can.extensions.items() if name != tasks.EXTENSION}
         return can
 
 

@@ -75,6 +75,7 @@ async def test_host_without_the_extension_waits_for_its_result(tmp_path: Path, v
     fill(tmp_path, 3)
     async with front(tmp_path, environment(vendors, "groq"), mode=era) as house:
         result = await house.call("generate", **BATCH)
+        offered = (house.client.server_capabilities.extensions or {}).keys()
         codes = set()
         for method in (poll, cancel):
             with pytest.raises(MCPError) as refused:
@@ -82,6 +83,7 @@ async def test_host_without_the_extension_waits_for_its_result(tmp_path: Path, v
             codes.add(refused.value.error.code)
 
     assert len(result["files"]) == 3
+    assert "io.modelcontextprotocol/tasks" not in offered  # to whom it is offered, the conformance suite checks
     assert asked(url_of(tmp_path), "SELECT COUNT(*) FROM tasks") == [(0,)]
     assert codes == {-32601 if era == "legacy" else -32021}
 
