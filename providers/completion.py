@@ -112,6 +112,14 @@ class Message:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class NativeOptions:
+    """What a client of Anthropic's API asks of Anthropic's models; no other vendor gets it."""
+
+    fields: Mapping[str, object]
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Prompt:
     """The input of one attempt."""
 
@@ -134,6 +142,7 @@ class Prompt:
     """True if other calls start with the same system text or first message, so that caching saves money."""
     offer: ToolOffer | None = None
     """The caller's tools."""
+    native: NativeOptions | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -19,6 +19,7 @@ from providers.errors import AuthenticationError, InvalidRequestError, ProviderE
 from providers.transport.urls import is_http_url, resolve_base_url
 from providers.wires.request_options import SchemaMode, choose_schema_mode
 from providers.wires.schema_wrapper import has_root_reference, is_object_schema, wrap_schema
+from providers.wires.tool_calls import to_anthropic_id
 
 _MAX_THINKING_RECORDS = 500
 """A record takes about 10 KB."""
@@ -113,7 +114,7 @@ class Connection:
         if wire != "embedded" and not is_http_url(url):
             raise UnavailableError(f"base_url of {self._provider.name} is not a URL: write http://host:port/path")
         adapter = await self._get_adapter(wire, url)
-        completion = await self._ask(adapter, wire, model, self._recall_thinking(prompt, model), on_text)
+        completion = await self._ask(adapter, wire, model, self._adapt_prompt(prompt, model, wire), on_text)
         if completion.thinking is not None and completion.tool_calls:
             self._remember_thinking(completion, model)
         return completion
@@ -135,8 +136,12 @@ class Connection:
             self._refused_schemas.add((wire, model.name))
             return await _complete(adapter, model, replace(prompt, schema_in_words=True), on_text)
 
-    def _recall_thinking(self, prompt: Prompt, model: Model) -> Prompt:
-        """Return the prompt with the thinking that this model's vendor wants back: clients do not keep it."""
+    def _adapt_prompt(self, prompt: Prompt, model: Model, wire: Wire) -> Prompt:
+        """Return the prompt without what only Anthropic takes, and with the thinking that its vendor wants back, which
+        clients do not keep.
+        """
+        if prompt.native is not None and (wire, self._provider.name) != ("anthropic_messages", "claude"):
+            prompt = replace(prompt, native=None)
         if prompt.offer is None or not self._thinking:
             return prompt
         messages = tuple(
@@ -196,7 +201,7 @@ class Connection:
 
 
 def _thinking_key(model: Model, call_id: str) -> str:
-    return f"{model.name}\n{call_id}"
+    return f"{model.name}\n{to_anthropic_id(call_id)}"
 
 
 async def _complete(adapter: Adapter, model: Model, prompt: Prompt, on_text: OnText | None) -> Completion:

@@ -161,6 +161,7 @@ class AttemptRunner:
             max_searches=candidate.fit.searches,
             shared_prefix=ask.shared_prefix,
             offer=ask.offer,
+            native=ask.native,
         )
         try:
             with anyio.fail_after(max(0.0, allowed)):

@@ -12,7 +12,7 @@ from mcp_router.ledger.records import Attempt, Breaker, BudgetRefusal, RateRefus
 from mcp_router.routing.fit import Candidate
 from mcp_router.routing.plan import Plan, Rejection
 from mcp_router.routing.request import RoutingRequest
-from providers.completion import Completion, Message, OnText, ToolOffer, Usage
+from providers.completion import Completion, Message, NativeOptions, OnText, ToolOffer, Usage
 from providers.errors import ProviderError
 
 
@@ -58,6 +58,7 @@ class CallRequest:
     shared_prefix: bool = False
     offer: ToolOffer | None = None
     """The caller's tools. Their calls go back to the caller: the router runs none."""
+    native: NativeOptions | None = None
     client: str = "local"
     call_id: str | None = None
     """Given where one tool call makes many; made otherwise."""

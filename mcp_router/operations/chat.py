@@ -16,11 +16,12 @@ from mcp_router.operations.arguments import RouteArguments
 from mcp_router.operations.classify import classify
 from mcp_router.operations.final_text import FinalText, cut_at_stop
 from mcp_router.operations.model_aliases import canonical_model
+from mcp_router.routing import tokens
 from mcp_router.routing.request import RoutingRequest
 from mcp_router.routing.routes import TIERS, USE_CASES, Tier, UseCase
 from mcp_router.text import strip_controls
 from providers.catalog import Model
-from providers.completion import Completion, Message, ToolOffer
+from providers.completion import Completion, Message, NativeOptions, ToolOffer
 
 ROUTER = "router"
 """The model name that leaves the choice to the router."""
@@ -48,6 +49,7 @@ class ChatRequest:
     offer: ToolOffer | None = None
     stop: tuple[str, ...] = ()
     """Texts before which the answer is cut."""
+    native: NativeOptions | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,6 +126,13 @@ async def answer_chat(
     return ChatAnswer(generation=generation, completion=completion, stop_sequence=stopped_by)
 
 
+def estimate_input(chat: ChatRequest) -> int:
+    """Return the likely input tokens of a chat, attachments apart."""
+    schema = json.dumps(chat.response_schema) if chat.response_schema is not None else ""
+    texts = tokens.estimate_prompt(chat.system, chat.messages, schema)
+    return texts + sum(map(tokens.estimate_tokens, _define_tools(chat.offer) if chat.offer is not None else ()))
+
+
 def _choose_route(name: str, rest: str) -> ModelChoice:
     if not rest and ":" not in name:
         return ModelChoice()
@@ -159,6 +168,7 @@ def _to_call_request(
         response_schema=schema.document if schema is not None else None,
         shared_prefix=shared_prefix,
         offer=chat.offer,
+        native=chat.native,
         client=client,
         validate=build_validator(schema, may_be_cut=may_be_cut or chat.max_output_tokens is not None),
     )
@@ -185,5 +195,8 @@ def _classify(app: App, chat: ChatRequest, *, client: str, shared_prefix: bool) 
         return task
     # The client's tools search, so the vendor's search is not offered beside them.
     need = replace(task.requirements, features=task.requirements.features - {"web_search"})
-    definitions = [json.dumps([tool.name, tool.description, tool.parameters]) for tool in chat.offer.tools]
-    return replace(task, requirements=need.add_tools(definitions, forced=chat.offer.is_forced))
+    return replace(task, requirements=need.add_tools(_define_tools(chat.offer), forced=chat.offer.is_forced))
+
+
+def _define_tools(offer: ToolOffer) -> list[str]:
+    return [json.dumps([tool.name, tool.description, tool.parameters]) for tool in offer.tools]

@@ -7,7 +7,7 @@ import time
 from codecs import BOM_UTF8
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import anyio
 
@@ -44,6 +44,8 @@ class Request:
     stream: bool
     max_bytes: int
     """An answer that is longer is not read to its end."""
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Headers besides those of the client."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -155,6 +157,7 @@ class WireAdapter:
             content=content,
             stream=stream,
             max_bytes=_MARGIN_BYTES + _MAX_BYTES_PER_TOKEN * prompt.max_output_tokens,
+            headers=prompt.native.headers if prompt.native is not None else {},
         )
 
     async def _gather(self, answer: Answer, request: Request, on_text: OnText | None) -> tuple[Json, bool]:

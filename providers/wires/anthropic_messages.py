@@ -80,6 +80,9 @@ def build_request(provider: Provider, model: Model, prompt: Prompt, stream: bool
         output["effort"] = level
     if mode == "json_schema":
         output["format"] = {"type": "json_schema", "schema": prompt.response_schema}
+    if prompt.native is not None:
+        output |= to_mapping(prompt.native.fields.get("output_config"))
+        body |= prompt.native.fields
     if output:
         body["output_config"] = output
     if search is not None:

@@ -81,8 +81,9 @@ _OPTIONS: dict[str, object] = {"headers": {}, "timeout": None, "max_retries": 0}
 async def _send(client: Any, cast_to: type, faults: Faults, request: Request, url: str) -> AsyncGenerator[Answer, None]:  # noqa: ANN401
     with translate_exceptions(faults):
         # As a stream even if it is none, so that no answer is read beyond its limit.
+        options = {**_OPTIONS, "headers": dict(request.headers)} if request.headers else _OPTIONS
         response: RawResponse = await client.post(
-            url, content=request.content, cast_to=cast_to, stream=True, options=_OPTIONS
+            url, content=request.content, cast_to=cast_to, stream=True, options=options
         )
     try:
         yield Answer(headers=response.headers, events=read_events(response, faults, request), url=format_url(url))

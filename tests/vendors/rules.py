@@ -38,6 +38,7 @@ _RESPONSES_FIELDS = {
 }
 _CLAUDE_FIELDS = {
     *("model", "messages", "system", "max_tokens", "thinking", "output_config", "tools", "stream", "tool_choice"),
+    *("context_management", "safeguards"),
 }
 _GEMINI_FIELDS = {"contents", "systemInstruction", "generationConfig", "tools", "toolConfig"}
 _RESPONSES_ITEMS = {"message", "function_call", "function_call_output"}
