@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import secrets
 import time
 from collections.abc import AsyncGenerator, Mapping
@@ -35,6 +36,8 @@ from providers.catalog import Provider
 if TYPE_CHECKING:
     from mcp_router.routing.local_servers import Discovery
 
+_LONGEST_CALL_S = 3_600.0
+"""The most that `deadline_s` can be."""
 DEFAULT_TIMEOUT_S = 60.0
 """Seconds one attempt may take where the configuration says nothing."""
 
@@ -52,6 +55,8 @@ class App:
         self.ledger = ledger
         self.conversations = Conversations(ledger if settings.configuration.store_text else None, time.time)
         self.prefixes = Prefixes()
+        self._closing: dict[asyncio.Task[None], AdapterPool] = {}
+        """Connections of former settings, which calls in flight still use."""
         self.session = f"{int(time.time()):x}{secrets.token_hex(3)}"
         configuration = settings.configuration
         if configuration.providers:
@@ -115,7 +120,8 @@ class App:
     @cached_property
     def connections(self) -> AdapterPool:
         """Adapters, each opened at first use."""
-        return AdapterPool(self.provider_connection)
+        # Calls in flight keep their settings while others are used.
+        return AdapterPool(copy.copy(self).provider_connection)
 
     @cached_property
     def learning(self) -> Feedback | None:
@@ -139,10 +145,11 @@ class App:
             feedback=self.learning,
             tracer=tracing.create_tracer(self.settings.environ),
         )
+        fixed = copy.copy(self)
         config = RouterConfig(
-            catalog=self.current_catalog,
+            catalog=fixed.current_catalog,
             routes=self.routes,
-            access=self.access,
+            access=fixed.access,
             unlisted=self.unlisted,
             deadline_seconds=self.settings.configuration.deadline_s,
             client_models={
@@ -197,11 +204,38 @@ class App:
     def _access(self) -> Mapping[str, Access]:
         return self.rules.find_access(datetime.now(UTC).date())
 
+    def use_settings(self, settings: Settings) -> None:
+        """Use other settings for calls that begin from now on; those in flight end with the former ones.
+
+        Raises:
+            ConfigError: The settings name what there is not; the former ones stay.
+        """
+        checked = App(settings, self.ledger)
+        _ = checked.catalog, checked.routes, checked.baseline, checked.rates
+        former = self.__dict__.get("connections")
+        self.settings = settings
+        for name, value in vars(type(self)).items():
+            if isinstance(value, cached_property):
+                self.__dict__.pop(name, None)
+        if former is not None:
+            closing = asyncio.create_task(_close_later(former))
+            self._closing[closing] = former
+            closing.add_done_callback(lambda done: self._closing.pop(done, None))
+
     async def aclose(self) -> None:
         """Close what was opened."""
+        for closing, former in list(self._closing.items()):
+            closing.cancel()
+            await former.aclose()
         if "connections" in self.__dict__:
             await self.connections.aclose()
         await self.ledger.aclose()
+
+
+async def _close_later(former: AdapterPool) -> None:
+    """Close connections when no call can use them any more."""
+    await asyncio.sleep(_LONGEST_CALL_S)
+    await former.aclose()
 
 
 @asynccontextmanager

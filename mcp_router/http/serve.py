@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
-from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -19,9 +19,9 @@ from mcp_router.errors import ConfigError
 from mcp_router.http.admission import AdmissionLimits
 from mcp_router.http.app import HttpApp, HttpOptions, create_http_app
 from mcp_router.http.auth import TokenStore, require_tokens
+from mcp_router.http.reload import reload_configuration, serve_others
 from mcp_router.http.request_guard import Address
 from mcp_router.http.streaming import ON_DISCONNECT
-from mcp_router.ledger.queries.rollups import OWNERS
 
 if TYPE_CHECKING:
     from asyncio import TimerHandle, Transport
@@ -48,8 +48,7 @@ async def serve(
     known = TokenStore(app.ledger.tokens, app.settings)
     await known.refresh()
     require_tokens(address.host, known, app.settings)
-    if known or any(name not in OWNERS for name in app.settings.configuration.clients):
-        app.settings = replace(app.settings, for_others=True)
+    app.settings = serve_others(app.settings)
     chosen = limits or AdmissionLimits()
     with _bind(address) as listener:
         port: int = listener.getsockname()[1]
@@ -57,10 +56,12 @@ async def serve(
         server = _Server(_create_config(site.asgi, chosen), site)
         shown = f"[{address.host}]" if ":" in address.host else address.host
         on_listening(f"http://{shown}:{port}")
-        await _serve_until_stopped(server, listener)
+        await _serve_until_stopped(server, listener, partial(reload_configuration, app, known, address.host))
 
 
-async def _serve_until_stopped(server: uvicorn.Server, listener: socket.socket) -> None:
+async def _serve_until_stopped(
+    server: uvicorn.Server, listener: socket.socket, reload: Callable[[], Awaitable[object]]
+) -> None:
     """Serve until a signal comes or the caller is cancelled; in both cases calls in flight get time to end."""
 
     async def serve_to_the_end() -> None:
@@ -70,7 +71,7 @@ async def _serve_until_stopped(server: uvicorn.Server, listener: socket.socket) 
 
     async with anyio.create_task_group() as group:
         group.start_soon(serve_to_the_end)
-        group.start_soon(_stop_on_signal, server)
+        group.start_soon(_handle_signals, server, reload)
         try:
             await anyio.sleep_forever()
         finally:
@@ -191,8 +192,13 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _stop_on_signal(server: uvicorn.Server) -> None:
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async for _ in signals:
+async def _handle_signals(server: uvicorn.Server, reload: Callable[[], Awaitable[object]]) -> None:
+    """Stop on SIGINT and SIGTERM, at once on the second one; reload the configuration on SIGHUP."""
+    hangup = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, *hangup) as signals:
+        async for received in signals:
+            if received in hangup:
+                await reload()
+                continue
             server.force_exit = server.should_exit
             server.should_exit = True

@@ -51,6 +51,7 @@ def allowed_roots(app: App) -> Roots:
     settings = app.settings
     # A caller that writes these raises a budget or erases what was spent.
     own = (settings.path or default_path(), data_folder(), *list_files(settings.database_url))
+    own += () if settings.key_file is None else (settings.key_file,)
     return Roots.from_settings(
         settings.allowed_roots,
         base=settings.working_folder,

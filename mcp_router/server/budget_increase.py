@@ -20,10 +20,10 @@ class BudgetIncrease:
     users until it resets. A no is kept in this process until then.
     """
 
-    def __init__(self, ledger: Ledger, budgets: Sequence[Budget], clock: Callable[[], float]) -> None:
-        """`budgets` are those configured; `clock` returns seconds since the epoch."""
+    def __init__(self, ledger: Ledger, budgets: Callable[[], Sequence[Budget]], clock: Callable[[], float]) -> None:
+        """`budgets` returns those configured; `clock` returns seconds since the epoch."""
         self._ledger = ledger
-        self._increasable = frozenset(budget.name for budget in budgets if budget.limit_usd > 0)
+        self._budgets = budgets
         self._clock = clock
         self._declined_until: dict[str, float] = {}
         self._open: OrderedDict[str, str] = OrderedDict()
@@ -34,7 +34,8 @@ class BudgetIncrease:
 
     def can_ask(self, budget: str) -> bool:
         """Whether the user can be asked: not about a budget of 0, nor again after a no."""
-        return budget in self._increasable and self._declined_until.get(budget, 0.0) <= self._clock()
+        increasable = any(one.name == budget and one.limit_usd > 0 for one in self._budgets())
+        return increasable and self._declined_until.get(budget, 0.0) <= self._clock()
 
     def ask(self, budget: str) -> str:
         """Return the key of a new question about a budget. It cannot be guessed, so an answer proves the question."""

@@ -85,7 +85,7 @@ class _Server(Server[Any]):
 def create_server(app: App) -> Server[Any]:
     """Publish an app's tools, resources and prompts on a server that any transport can run."""
     announcer = SubscriptionManager(app)
-    increase = BudgetIncrease(app.ledger, app.settings.limits(), time.time)
+    increase = BudgetIncrease(app.ledger, lambda: app.settings.limits(), time.time)  # noqa: PLW0108 - of the settings then
     questions = elicitation.TaskBudgetQuestions(increase)
     runner = TaskRunner(app, TaskStore.of(app), {"generate": _run_generate_task}, questions)
     task_handlers = tasks.TaskHandlers(app, runner, _to_tool_result)

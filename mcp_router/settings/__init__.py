@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from platformdirs import user_config_path, user_data_path
 
+from mcp_router.errors import ConfigError
 from mcp_router.ledger.records import Budget
 from mcp_router.settings.config_file import ConfigFile, read_config_file, validate_file
+from mcp_router.settings.key_file import read_key_file
 from mcp_router.settings.placeholders import find_key_problem, is_unexpanded
 from mcp_router.settings.start_folder import find_start_folder, is_project_folder
 from mcp_router.settings.tables import (
@@ -39,6 +41,7 @@ __all__ = [
     "default_path",
     "load",
     "load_routes",
+    "reload",
 ]
 
 APP_NAME = "mcp-llm-router"
@@ -54,6 +57,8 @@ class Settings:
     file: ConfigFile | None
     """None if there is no configuration file."""
     environ: Mapping[str, str]
+    base_environ: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The environment without the key file's variables."""
     working_folder: Path
     """The folder that relative paths start from."""
     for_others: bool = False
@@ -67,6 +72,12 @@ class Settings:
     def locate(self, *keys: str) -> str:
         """Return where a key is, for the beginning of an error: `config.toml, line 3: budgets.daily_usd`."""
         return self.file.locate(*keys) if self.file is not None else ".".join(keys)
+
+    @property
+    def key_file(self) -> Path | None:
+        """The file that keys are read from, or None."""
+        name = self.configuration.key_file
+        return None if name is None or self.path is None else self.path.parent / Path(name).expanduser()
 
     @property
     def database_url(self) -> str:
@@ -177,8 +188,31 @@ def load(config: str | Path | None = None, environ: Mapping[str, str] | None = N
         file = read_config_file(path)
         configuration = validate_file(Configuration, file, partial(list_keys, Configuration))
     return Settings(
-        configuration=configuration, file=file, environ=environment, working_folder=_find_working_folder(environment)
+        configuration=configuration,
+        file=file,
+        environ=environment | _read_keys(configuration, file),
+        base_environ=environment,
+        working_folder=_find_working_folder(environment),
     )
+
+
+def reload(settings: Settings) -> Settings:
+    """Read the same configuration file again, and its key file, with the same environment.
+
+    Raises:
+        ConfigError: As `load`; or a key has changed that takes a restart.
+    """
+    now = load(settings.path, settings.base_environ)
+    for key in ("database_url", "store_text"):
+        if getattr(now.configuration, key) != getattr(settings.configuration, key):
+            raise ConfigError(f"{now.locate(key)}: changes with a restart only. Restart the server.")
+    return now
+
+
+def _read_keys(configuration: Configuration, file: ConfigFile | None) -> dict[str, str]:
+    if configuration.key_file is None or file is None:
+        return {}
+    return read_key_file(file.path.parent / Path(configuration.key_file).expanduser(), file.locate("key_file"))
 
 
 def load_routes(path: Path) -> Routing:

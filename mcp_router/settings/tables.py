@@ -99,6 +99,8 @@ class Configuration(Table):
 
     baseline: str = "claude:claude-opus-5-5"
     database_url: str | None = None
+    key_file: str | None = None
+    """A file of NAME=value lines, mode 600, that go before the environment's."""
     allowed_roots: tuple[str, ...] = ()
     allow_secrets_in: tuple[str, ...] = ()
     """Files that can be sent to a vendor although they hold secrets: patterns as in `.gitignore`, or whole paths."""
