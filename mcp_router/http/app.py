@@ -48,6 +48,8 @@ class HttpOptions:
     sse: bool = False
     """Whether the older transport is served too."""
     access_log: bool = False
+    sessions: bool = True
+    """Whether MCP sessions are kept; with several workers each request is answered for itself."""
 
 
 def create_http_app(
@@ -55,7 +57,7 @@ def create_http_app(
 ) -> HttpApp:
     """Assemble MCP, the endpoints, health, metrics and the dashboard behind one request guard."""
     server = create_server(app)
-    endpoint = McpEndpoint(server, address.security, max_body_bytes=limits.body_bytes)
+    endpoint = McpEndpoint(server, address.security, max_body_bytes=limits.body_bytes, sessions=options.sessions)
 
     @asynccontextmanager
     async def lifespan(_site: Starlette) -> AsyncGenerator[None]:

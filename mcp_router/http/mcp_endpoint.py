@@ -27,7 +27,11 @@ class McpEndpoint:
     this process does not have, for example of another replica, is answered as a single request.
     """
 
-    def __init__(self, server: Server[Any], security: TransportSecuritySettings, *, max_body_bytes: int) -> None:
+    def __init__(
+        self, server: Server[Any], security: TransportSecuritySettings, *, max_body_bytes: int, sessions: bool = True
+    ) -> None:
+        """Without `sessions`, for example with several workers, every request is a single one."""
+        self._has_sessions = sessions
         self._sessions = StreamableHTTPSessionManager(
             server, security_settings=security, max_request_body_size=max_body_bytes, max_sessions=_MAX_SESSIONS
         )
@@ -44,7 +48,7 @@ class McpEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         headers = Headers(scope=scope)
-        session = headers.get(MCP_SESSION_ID_HEADER)
+        session = headers.get(MCP_SESSION_ID_HEADER) if self._has_sessions else None
         if scope["method"] != "POST":
             if session is None:
                 refused = error_response("not_allowed", "Without a session, only POST.", 405, {"Allow": "POST"})
@@ -58,7 +62,7 @@ class McpEndpoint:
         message = _parse_message(body) if is_handshake else {}
         if (
             is_handshake
-            and (session is not None or message.get("method") == "initialize")
+            and (session is not None or (self._has_sessions and message.get("method") == "initialize"))
             and await self._answer_in_session(scope, receive, send, body=body, message=message)
         ):
             return

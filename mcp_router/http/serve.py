@@ -22,11 +22,13 @@ from mcp_router.http.auth import TokenStore, require_tokens
 from mcp_router.http.reload import reload_configuration, serve_others
 from mcp_router.http.request_guard import Address
 from mcp_router.http.streaming import ON_DISCONNECT
+from mcp_router.http.workers import WorkerSeat
 
 if TYPE_CHECKING:
     from asyncio import TimerHandle, Transport
 
 _MAX_HEAD_BYTES = 32 * 1024
+_BACKLOG = 2_048
 _LINGER_S = 1.0
 _SETTLE_TIMEOUT_S = 10
 """Seconds after the grace in which calls that were cut are written down."""
@@ -38,9 +40,10 @@ async def serve(
     *,
     options: HttpOptions | None = None,
     limits: AdmissionLimits | None = None,
+    seat: WorkerSeat | None = None,
     on_listening: Callable[[str], None],
 ) -> None:
-    """Serve until SIGINT or SIGTERM; `on_listening` receives the URL.
+    """Serve until SIGINT or SIGTERM; `on_listening` receives the URL. A worker with a `seat` inherits its socket.
 
     Raises:
         ConfigError: The address cannot be bound, or others can reach it and no client has a token.
@@ -50,17 +53,17 @@ async def serve(
     require_tokens(address.host, known, app.settings)
     app.settings = serve_others(app.settings)
     chosen = limits or AdmissionLimits()
-    with _bind(address) as listener:
-        port: int = listener.getsockname()[1]
+    with bind(address) if seat is None else socket.socket(fileno=seat.listener) as listener:
         site = create_http_app(app, address, tokens=known, limits=chosen, options=options or HttpOptions())
-        server = _Server(_create_config(site.asgi, chosen), site)
-        shown = f"[{address.host}]" if ":" in address.host else address.host
-        on_listening(f"http://{shown}:{port}")
+        server = _Server(_create_config(site.asgi, chosen, is_worker=seat is not None), site)
+        if seat is None:
+            on_listening(format_url(address, listener))
+        server.seat = seat
         await _serve_until_stopped(server, listener, partial(reload_configuration, app, known, address.host))
 
 
 async def _serve_until_stopped(
-    server: uvicorn.Server, listener: socket.socket, reload: Callable[[], Awaitable[object]]
+    server: _Server, listener: socket.socket, reload: Callable[[], Awaitable[object]]
 ) -> None:
     """Serve until a signal comes or the caller is cancelled; in both cases calls in flight get time to end."""
 
@@ -72,13 +75,15 @@ async def _serve_until_stopped(
     async with anyio.create_task_group() as group:
         group.start_soon(serve_to_the_end)
         group.start_soon(_handle_signals, server, reload)
+        if server.seat is not None:
+            group.start_soon(_stop_with_supervisor, server, server.seat)
         try:
             await anyio.sleep_forever()
         finally:
             server.should_exit = True
 
 
-def _create_config(site: Callable[..., object], limits: AdmissionLimits) -> uvicorn.Config:
+def _create_config(site: Callable[..., object], limits: AdmissionLimits, *, is_worker: bool) -> uvicorn.Config:
     class Patient(TimeoutProtocol):
         head_seconds = limits.head_seconds
 
@@ -91,6 +96,8 @@ def _create_config(site: Callable[..., object], limits: AdmissionLimits) -> uvic
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        # A worker takes one connection at a time, so that the others get their share; see `_Server.startup`.
+        backlog=1 if is_worker else _BACKLOG,
         limit_concurrency=limits.connections,
         timeout_keep_alive=limits.idle_seconds,
         timeout_graceful_shutdown=limits.grace_seconds + _SETTLE_TIMEOUT_S,
@@ -98,7 +105,19 @@ def _create_config(site: Callable[..., object], limits: AdmissionLimits) -> uvic
     )
 
 
-def _bind(address: Address) -> socket.socket:
+def format_url(address: Address, listener: socket.socket) -> str:
+    """Return the URL of a bound address."""
+    shown = f"[{address.host}]" if ":" in address.host else address.host
+    port: int = listener.getsockname()[1]
+    return f"http://{shown}:{port}"
+
+
+def bind(address: Address) -> socket.socket:
+    """Return a socket that listens on an address.
+
+    Raises:
+        ConfigError: The address cannot be bound.
+    """
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     # TCP by name: asyncio leaves Nagle's algorithm on where a socket does not say so, and every answer waits 40 ms.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -108,7 +127,7 @@ def _bind(address: Address) -> socket.socket:
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.bind((address.host, address.port))
-        listener.listen(2_048)
+        listener.listen(_BACKLOG)
     except OSError as exc:
         listener.close()
         raise ConfigError(
@@ -177,6 +196,15 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, site: HttpApp) -> None:
         super().__init__(config)
         self._site = site
+        self.seat: WorkerSeat | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to serve, and tell the supervisor."""
+        await super().startup(sockets)
+        for listener in sockets or ():
+            listener.listen(_BACKLOG)
+        if self.seat is not None:
+            self.seat.announce()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop listening, and let requests end or be cut; uvicorn itself would cut them without an answer."""
@@ -190,6 +218,11 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Generator[None]:
         """Leave signals alone: uvicorn would raise them again at the end, and the ledger would not be closed."""
         yield
+
+
+async def _stop_with_supervisor(server: uvicorn.Server, seat: WorkerSeat) -> None:
+    await seat.wait_for_orphaning()
+    server.should_exit = True
 
 
 async def _handle_signals(server: uvicorn.Server, reload: Callable[[], Awaitable[object]]) -> None:

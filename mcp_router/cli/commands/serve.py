@@ -7,8 +7,9 @@ import sys
 from argparse import ArgumentParser, Namespace
 
 from mcp_router.app import App
-from mcp_router.cli.exit_codes import DONE
-from mcp_router.cli.options import parse_port
+from mcp_router.cli.exit_codes import DONE, USAGE
+from mcp_router.cli.options import parse_count, parse_port
+from mcp_router.errors import ConfigError
 from mcp_router.logs import LEVELS
 from mcp_router.server import create_server
 from mcp_router.server.stdio import serve_stdio
@@ -52,7 +53,31 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--log-level", choices=LEVELS, default="warning", help="least level that is logged (default warning)"
     )
+    parser.add_argument(
+        "--workers",
+        type=parse_count,
+        default=1,
+        metavar="NUMBER",
+        help="processes that share the address (default 1); more need --transport http",
+    )
     parser.add_argument("--access-log", action="store_true", help="log every HTTP request")
+
+
+def run_early(given: Namespace) -> int | None:
+    """Run the supervisor of several workers; go on for one server, and in each worker."""
+    if given.workers == 1:
+        return None
+    from mcp_router.http.workers import find_seat  # noqa: PLC0415 - not over stdio
+
+    if find_seat() is not None:
+        return None
+    from mcp_router.cli.workers import run_workers  # noqa: PLC0415
+
+    try:
+        return run_workers(given)
+    except ConfigError as error:
+        print(f"mcp-llm-router: {error}", file=sys.stderr)
+        return USAGE
 
 
 async def run(app: App, given: Namespace) -> int:
@@ -66,11 +91,13 @@ async def run(app: App, given: Namespace) -> int:
     from mcp_router.http.app import HttpOptions  # noqa: PLC0415
     from mcp_router.http.request_guard import Address  # noqa: PLC0415
     from mcp_router.http.serve import serve  # noqa: PLC0415
+    from mcp_router.http.workers import find_seat  # noqa: PLC0415
 
     _leave_alone_what_stays()
-    options = HttpOptions(sse=given.transport == "sse", access_log=given.access_log)
+    seat = find_seat()
+    options = HttpOptions(sse=given.transport == "sse", access_log=given.access_log, sessions=seat is None)
     address = Address(host=given.host, port=given.port, allowed_hosts=tuple(given.allowed_host))
-    await serve(app, address, options=options, on_listening=_say)
+    await serve(app, address, options=options, seat=seat, on_listening=_say)
     return DONE
 
 
