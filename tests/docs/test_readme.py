@@ -72,6 +72,7 @@ async def test_the_configuration_reference_is_accepted_as_it_stands(tmp_path: Pa
         block("configuration", "configuration").replace("sqlite:////home/me", f"sqlite:///{tmp_path}"), "utf-8"
     )
 
+    (tmp_path / "keys.env").touch(0o600)
     settings = load(path, {})
     app = App(settings, await open_ledger(settings.database_url))
 
