@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import stat
 import sys
 from argparse import Namespace
+from pathlib import Path
 
 from mcp_router.errors import BadInputError
 
+_MAX_SCHEMA_BYTES = 1_000_000
 _SOCKET_WAIT_S = 1.0
 """How long a socket on standard input may stay silent: programs that start others often leave one open."""
 
@@ -30,9 +33,32 @@ def collect_arguments(given: Namespace) -> dict[str, object]:
         "max_cost_usd": given.max_cost_usd,
         "system": getattr(given, "system", None),
         "temperature": getattr(given, "temperature", None),
+        "response_schema": None if given.schema is None else _read_schema(Path(given.schema)),
+        "per_file": given.per_file,
+        "save_to": getattr(given, "save_to", None),
+        "resume": getattr(given, "resume", False),
+        "overwrite": getattr(given, "overwrite", False),
+        "conversation_id": getattr(given, "conversation", None),
         "prompt": _read_prompt(given.prompt),
     }
-    return {name: value for name, value in named.items() if value not in (None, [])}
+    return {name: value for name, value in named.items() if value is not None and value is not False and value != []}
+
+
+def _read_schema(path: Path) -> object:
+    """Return the JSON Schema in a file."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MAX_SCHEMA_BYTES + 1)
+    except OSError as exc:
+        raise BadInputError(
+            f"--schema {path}: cannot be read: {(exc.strerror or 'input/output error').lower()}."
+        ) from exc
+    if len(data) > _MAX_SCHEMA_BYTES:
+        raise BadInputError(f"--schema {path}: is larger than {_MAX_SCHEMA_BYTES} bytes. Name a smaller schema.")
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as exc:
+        raise BadInputError(f"--schema {path}: is not JSON: {exc}.") from exc
 
 
 def _read_prompt(given: str | None) -> str | None:

@@ -34,6 +34,8 @@ def add_routing(parser: ArgumentParser) -> None:
     parser.add_argument("--complexity", metavar="NAME", help="set simple, medium or complex (default inferred)")
     parser.add_argument("--model", metavar="NAME", help="pin provider:model or a provider")
     parser.add_argument("--file", action="append", default=[], metavar="PATH", help="read a file or glob; repeatable")
+    parser.add_argument("--per-file", action="store_true", help="run the prompt once for each file")
+    parser.add_argument("--schema", metavar="FILE", help="require an answer that is valid under this JSON Schema")
     parser.add_argument(
         "--max-output-tokens", type=parse_count, metavar="NUMBER", help="limit the answer (default by use case)"
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import floor, log10
+
 from rich.table import Column, Table
 
 
@@ -19,6 +21,16 @@ def create_figures_table(name: str, *columns: str) -> Table:
 def format_usd(amount: float | None) -> str:
     """Format an amount to a millionth of a dollar."""
     return "unknown" if amount is None else f"${amount:.6f}"
+
+
+def format_amount(amount: float | None) -> str:
+    """Format an amount for people: cents from 1 USD on, and else two significant digits, for example `$0.0079`."""
+    if amount is None:
+        return "unknown"
+    if amount == 0 or abs(amount) >= 1:
+        return f"{'-' if amount < 0 else ''}${abs(amount):,.2f}"
+    digits = 1 - floor(log10(abs(amount)))
+    return f"{'-' if amount < 0 else ''}${abs(amount):.{max(2, digits)}f}"
 
 
 def format_count(value: float | None) -> str:
