@@ -43,6 +43,18 @@ def add_routing(parser: ArgumentParser) -> None:
     add_json(parser)
 
 
+def add_range(parser: ArgumentParser, default: str) -> None:
+    """Add `--period`, `--from` and `--to`."""
+    parser.add_argument(
+        "--period",
+        default=default,
+        metavar="PERIOD",
+        help=f"today, yesterday, 7d, 30d, month, last-month, 2026-11, 2026-11-24, all (default {default}); UTC",
+    )
+    parser.add_argument("--from", dest="from_day", metavar="DATE", help="first day, instead of --period")
+    parser.add_argument("--to", dest="to_day", metavar="DATE", help="last day (default today)")
+
+
 def parse_port(text: str) -> int:
     """Parse a port, 0 to 65535."""
     if not text.isascii() or not text.isdigit() or int(text[:9]) > _MAX_PORT:

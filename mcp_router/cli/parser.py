@@ -26,6 +26,8 @@ COMMANDS: dict[str, Command] = {
     "ask": Command("run", "send one subtask and print the answer"),
     "explain": Command("run", "show the plan for a subtask, or the attempts of a past call; spends nothing"),
     "providers": Command("inspect", "show providers and models, and how to enable the others"),
+    "models": Command("inspect", "list models with prices and windows, filtered and sorted"),
+    "calls": Command("inspect", "list recorded calls, filtered"),
     "costs": Command("inspect", "show what calls cost and saved"),
     "tasks": Command("inspect", "show background work and its results, or cancel it"),
     "doctor": Command("inspect", "check configuration, keys, routes, ledger and hosts"),

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import NotRequired, TypedDict
 
 from mcp_router.app import App
 from mcp_router.errors import BadInputError
 from mcp_router.ledger.queries.rollups import format_client_book
-from mcp_router.ledger.records import Totals
+from mcp_router.ledger.records import GroupBy, Totals
 from mcp_router.money import to_number
 from mcp_router.operations.arguments import CostArguments, Period
 from mcp_router.operations.caller import LOCAL, Caller
+from mcp_router.operations.periods import DateRange, next_month, parse_range
+
+_MIN_ELAPSED_DAYS = 0.25
+"""Less than this is no rate to forecast from."""
 
 
 class LatencyView(TypedDict):
@@ -58,8 +62,10 @@ class BudgetView(TypedDict):
 class CostReport(TotalsView):
     """The answer of `cost_summary`."""
 
-    period: Period
+    period: str
     baseline: str
+    forecast_usd: NotRequired[float | None]
+    """Cost of the current month if the rest of it costs as much a day as the last 7 days."""
     groups: NotRequired[dict[str, TotalsView]]
     budgets: list[BudgetView]
 
@@ -73,16 +79,55 @@ async def summarize_costs(app: App, arguments: CostArguments, *, caller: Caller 
     now = datetime.now(UTC)
     since, until = compute_period_bounds(arguments.period, now)
     rollup = choose_rollup(app, arguments.period, caller)
-    summary = await app.ledger.summarize(since=since, until=until, session=rollup, group_by=arguments.group_by)
+    span = DateRange(arguments.period, since, until)
+    return await _build_report(app, span, rollup, arguments.group_by, caller=caller, now=now)
+
+
+async def summarize_range(
+    app: App, period: str, first: str | None, last: str | None, group_by: GroupBy | None
+) -> CostReport:
+    """Sum up a period as `periods.parse_range` reads it; the current month with a forecast to its end.
+
+    Raises:
+        BadInputError: The period or a date is invalid.
+    """
+    now = datetime.now(UTC)
+    span = parse_range(period, first, last, now.date())
+    report = await _build_report(app, span, None, group_by, caller=LOCAL, now=now)
+    if span.label == "month":
+        report["forecast_usd"] = await _forecast(app, report["cost_usd"] or 0.0, now)
+    return report
+
+
+async def _forecast(app: App, spent_usd: float, now: datetime) -> float | None:
+    """Return the month's cost at the rate of the last 7 days, or of the days since the first call among them."""
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    week = await app.ledger.summarize_by_day(
+        since=(midnight - timedelta(days=6)).timestamp(), session=None, group_by="client"
+    )
+    days = [(date.fromisoformat(day), cost) for costs in week.values() for day, cost in costs.items()]
+    days = [(day, cost) for day, cost in days if day <= now.date()]
+    if not days:
+        return None
+    elapsed = (now.date() - min(day for day, _ in days)).days + (now - midnight) / timedelta(days=1)
+    rate = float(sum(cost for _, cost in days)) / max(_MIN_ELAPSED_DAYS, elapsed)
+    left = (datetime.combine(next_month(now.date()), time(), UTC) - now) / timedelta(days=1)
+    return round(spent_usd + rate * left, 9)
+
+
+async def _build_report(
+    app: App, span: DateRange, rollup: str | None, group_by: GroupBy | None, *, caller: Caller, now: datetime
+) -> CostReport:
+    summary = await app.ledger.summarize(since=span.since, until=span.until, session=rollup, group_by=group_by)
     report: CostReport = {
-        "period": arguments.period,
+        "period": span.label,
         **describe_totals(summary.total),
         "baseline": app.baseline.model.id,
         "budgets": [],
     }
-    if arguments.group_by is not None:
+    if group_by is not None:
         report["groups"] = {name: describe_totals(totals) for name, totals in summary.groups.items()}
-        if arguments.group_by in ("model", "provider"):
+        if group_by in ("model", "provider"):
             # A call falls back from one model to another, so the rate belongs to neither.
             for totals in report["groups"].values():
                 totals["fallback_rate"] = None

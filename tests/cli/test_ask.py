@@ -54,9 +54,10 @@ async def test_answers_are_saved_where_save_to_says(shell: Shell, capsys: pytest
     assert "call " in told.err
     assert (shell.folder / "sum.md").read_text() == "Hello from openai."
 
-    assert await shell.run(*ASK, "--file", "a.txt", "--save-to", "sum.md") == 2
-    assert "sum.md" in capsys.readouterr().err
-    assert await shell.run(*ASK, "--file", "a.txt", "--save-to", "sum.md", "--overwrite") == 0
+    assert await shell.run(*ASK, "--file", "a.txt", "--save-to", "../sum.md") == 2
+    assert "outside" in capsys.readouterr().err
+    assert await shell.run(*ASK, "--file", "a.txt", "--resume") == 2
+    assert "resume needs per_file" in capsys.readouterr().err
 
 
 async def test_each_file_is_answered_and_resume_does_the_rest(shell: Shell, capsys: pytest.CaptureFixture[str]) -> None:

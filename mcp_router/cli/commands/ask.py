@@ -36,7 +36,7 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--resume", action="store_true", help="answer only what an interrupted --per-file run left in --save-to"
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace a file that --save-to names")
+    parser.add_argument("--overwrite", action="store_true", help="replace the file even if it changed during the call")
     parser.add_argument(
         "--conversation", metavar="ID", help="go on from the call with this ID; requires store_text = true"
     )

@@ -1,165 +1,82 @@
-"""`costs`: what calls cost and saved, as tables with small bars."""
+"""`costs`: what calls cost and saved, as tables, JSON, CSV or one line."""
 
 from __future__ import annotations
 
-import csv
-import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping, Sequence
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
-
-from mcp_router.app import App
 from mcp_router.cli.exit_codes import DONE
-from mcp_router.cli.options import add_json
-from mcp_router.cli.output import create_figures_table, format_count, format_share, format_usd
+from mcp_router.cli.options import add_json, add_range
+from mcp_router.cli.status_line import LineFigures, format_line, read_line
 from mcp_router.ledger.records import GroupBy
-from mcp_router.operations import costs
-from mcp_router.operations.arguments import CostArguments, parse_arguments
-from mcp_router.operations.costs import BudgetView, CostReport, TotalsView
-from mcp_router.text import to_compact_json
 
-_BAR_WIDTH = 16
-_MIN_BAR_WIDTH = 4
-_FIGURES_WIDTH = 48
-"""Characters that calls, tokens and amounts take of a line."""
-_COLUMNS = (
-    "calls",
-    "attempts",
-    "failed_attempts",
-    "fallback_rate",
-    "input_tokens",
-    "output_tokens",
-    "cost_usd",
-    "baseline_usd",
-    "saved_usd",
-    "tokens_per_second",
-)
+if TYPE_CHECKING:
+    from mcp_router.app import App
+
+# Imports of what builds the program are late: --line runs several times a minute and needs none of it.
 
 
 def add_options(parser: ArgumentParser) -> None:
     """Add the options of `costs`."""
-    parser.add_argument(
-        "--period", default="today", metavar="PERIOD", help="session, today, 7d, 30d, month or all (default today)"
-    )
+    add_range(parser, default="today")
     parser.add_argument("--group-by", metavar="WHAT", help=f"group by {', '.join(get_args(GroupBy))}")
     add_json(parser)
     parser.add_argument("--csv", action="store_true", help="print CSV")
+    parser.add_argument(
+        "--line", action="store_true", help="print today's cost and budget in one line, for status lines"
+    )
+
+
+def run_early(given: Namespace) -> int | None:
+    """Print the line of --line, if it can be read without building the program."""
+    line = read_line(given.config) if given.line else None
+    if line is None:
+        return None
+    print(line)
+    return DONE
 
 
 async def run(app: App, given: Namespace) -> int:
     """Print the costs of a period."""
-    named: dict[str, object] = {"period": given.period}
-    if given.group_by:
-        named["group_by"] = given.group_by
-    report = await costs.summarize_costs(app, parse_arguments(CostArguments, named))
+    from rich.console import Console  # noqa: PLC0415
+
+    from mcp_router.cli.cost_tables import print_csv, print_report  # noqa: PLC0415
+    from mcp_router.operations import costs  # noqa: PLC0415
+    from mcp_router.operations.arguments import CostArguments, parse_arguments  # noqa: PLC0415
+    from mcp_router.text import to_compact_json  # noqa: PLC0415
+
+    if given.line:
+        print(format_line(await _read_figures(app)))
+        return DONE
+    named = {"group_by": given.group_by} if given.group_by else {}
+    if given.period == "session":
+        report = await costs.summarize_costs(app, parse_arguments(CostArguments, {"period": "session", **named}))
+    else:
+        group_by = parse_arguments(CostArguments, named).group_by
+        report = await costs.summarize_range(app, given.period, given.from_day, given.to_day, group_by)
     if given.json:
         print(to_compact_json(report))
     elif given.csv:
-        _print_csv(report, str(given.group_by or "period"))
+        print_csv(report, str(given.group_by or "period"))
     else:
-        _print_report(report, Console(highlight=False), given.group_by)
+        print_report(report, Console(highlight=False), given.group_by)
     return DONE
 
 
-def _print_csv(report: CostReport, key: str) -> None:
-    """Print a line per group, or one for the whole period."""
-    out = csv.writer(sys.stdout)
-    out.writerow([key, *_COLUMNS, "baseline", "latency_mean_ms", "latency_p50_ms", "latency_p95_ms"])
-    lines: Mapping[str, TotalsView] = report.get("groups") or {report["period"]: report}
-    for name, totals in lines.items():
-        latency = totals["latency_ms"]
-        measures = (latency["mean"], latency["p50"], latency["p95"])
-        out.writerow([name, *(totals[column] for column in _COLUMNS), report["baseline"], *measures])
+async def _read_figures(app: App) -> LineFigures:
+    """Read the figures of the line from a ledger that is not a plain SQLite file."""
+    from mcp_router.operations import costs  # noqa: PLC0415
+    from mcp_router.operations.arguments import CostArguments  # noqa: PLC0415
 
-
-def _print_report(report: CostReport, console: Console, group_by: str | None) -> None:
-    if report["attempts"] == 0:
-        console.print(f"[bold]{report['period']}[/bold]: no calls in this period")
-    else:
-        _print_totals(report, console)
-    if group_by is not None and (groups := report.get("groups")):
-        console.print(_create_spending_table(groups, group_by, console.width))
-        console.print(_create_measures_table(groups, group_by))
-    if report["budgets"]:
-        console.print(_create_budget_table(report["budgets"]))
-
-
-def _print_totals(report: CostReport, console: Console) -> None:
-    latency = report["latency_ms"]
-    console.print(
-        f"[bold]{report['period']}[/bold]: {report['calls']} calls, {report['attempts']} attempts, "
-        f"{report['failed_attempts']} failed"
-    )
-    console.print(
-        f"cost [bold]{format_usd(report['cost_usd'])}[/bold], saved [green]{format_usd(report['saved_usd'])}[/green] "
-        f"against {report['baseline']} at {format_usd(report['baseline_usd'])}"
-    )
-    if "uncertain_usd" in report:
-        console.print(f"[yellow]{format_usd(report['uncertain_usd'])} of the cost are upper bounds[/yellow]")
-    if "unpriced_attempts" in report:
-        console.print(f"[yellow]{report['unpriced_attempts']} attempts have no known cost and are not counted[/yellow]")
-    console.print(
-        f"latency mean {format_count(latency['mean'])} ms, p95 {format_count(latency['p95'])} ms, "
-        f"{format_count(report['tokens_per_second'])} tokens/s, {format_share(report['fallback_rate'])} of calls fell "
-        "back"
+    report = await costs.summarize_costs(app, CostArguments(period="today"))
+    budget = next(iter(report["budgets"]), None)
+    return LineFigures(
+        spent=_to_nano(report["cost_usd"]),
+        saved=_to_nano(report["saved_usd"]),
+        limit=None if budget is None else _to_nano(budget["limit_usd"]),
+        limit_spent=0 if budget is None else _to_nano(budget["spent_usd"]),
     )
 
 
-def _create_spending_table(groups: Mapping[str, TotalsView], group_by: str, width: int) -> Table:
-    most = max((totals["cost_usd"] or 0.0 for totals in groups.values()), default=0.0)
-    bar_width = width - max(map(len, groups), default=0) - _FIGURES_WIDTH
-    bars = [""] if bar_width >= _MIN_BAR_WIDTH else []
-    table = create_figures_table(group_by.replace("_", " "), "calls", "tokens in/out", "cost USD", "saved USD", *bars)
-    for name, totals in groups.items():
-        cost = totals["cost_usd"] or 0.0
-        table.add_row(
-            escape(name),
-            str(totals["calls"]),
-            f"{totals['input_tokens']}/{totals['output_tokens']}",
-            f"{cost:.6f}",
-            f"{totals['saved_usd'] or 0.0:.6f}",
-            *(f"[cyan]{_draw_bar(cost, most, bar_width)}[/cyan]" for _ in bars),
-        )
-    return table
-
-
-def _create_measures_table(groups: Mapping[str, TotalsView], group_by: str) -> Table:
-    falls = ["fell back"] if any(totals["fallback_rate"] is not None for totals in groups.values()) else []
-    columns = ("attempts", "failed", *falls, "mean ms", "p95 ms", "tokens/s")
-    table = create_figures_table(group_by.replace("_", " "), *columns)
-    for name, totals in groups.items():
-        table.add_row(
-            escape(name),
-            str(totals["attempts"]),
-            str(totals["failed_attempts"]),
-            *(format_share(totals["fallback_rate"]) for _ in falls),
-            format_count(totals["latency_ms"]["mean"]),
-            format_count(totals["latency_ms"]["p95"]),
-            format_count(totals["tokens_per_second"]),
-        )
-    return table
-
-
-def _create_budget_table(budgets: Sequence[BudgetView]) -> Table:
-    table = create_figures_table("budget", "limit USD", "spent USD", "held USD", "resets", "")
-    for budget in budgets:
-        limit, spent = budget["limit_usd"] or 0.0, budget["spent_usd"] or 0.0
-        table.add_row(
-            escape(budget["name"]),
-            f"{limit:.6f}",
-            f"{spent:.6f}",
-            f"{budget['held_usd'] or 0.0:.6f}",
-            budget["resets_at"][:16].replace("T", " "),
-            f"[magenta]{_draw_bar(spent, limit)}[/magenta]",
-        )
-    return table
-
-
-def _draw_bar(part: float, whole: float, max_width: int = _BAR_WIDTH) -> str:
-    """Draw a share of the longest bar, to an eighth of a character."""
-    eighths = round(min(_BAR_WIDTH, max_width) * 8 * min(1.0, part / whole)) if whole > 0 else 0
-    return "█" * (eighths // 8) + (" ▏▎▍▌▋▊▉"[eighths % 8].strip())
+def _to_nano(amount: float | None) -> int:
+    return round((amount or 0.0) * 1_000_000_000)
