@@ -102,7 +102,7 @@ class DatabaseLedger:
         self._is_used = False
         self._recent: deque[Settlement] = deque(maxlen=_MAX_RECENT)
         """Settlements to write again if an older file replaces the ledger's file."""
-        self.tasks = TaskLedger(self._run)
+        self.tasks = TaskLedger(self._run_for_tasks)
         self.tokens = TokenLedger(self._run)
 
     async def hold(
@@ -307,6 +307,11 @@ class DatabaseLedger:
         """Run a script after writing kept attempts."""
         await self.catch_up()
         return await self._run_in_database(mode, script, brief=brief)
+
+    async def _run_for_tasks(self, mode: Mode, script: Callable[[], Script[T]], *, brief: bool = False) -> T:
+        """Run a script on tasks. A process that takes one over also records what its owner lost."""
+        self._is_used = self._is_used or mode != "read"
+        return await self._run(mode, script, brief=brief)
 
     async def _run_in_database(self, mode: Mode, script: Callable[[], Script[T]], *, brief: bool = False) -> T:
         """Run a script. If the ledger's file was replaced, first write this process's recent attempts again."""

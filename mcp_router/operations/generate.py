@@ -60,7 +60,7 @@ async def generate(
             target = await inspect_target(arguments.save_to, allowed_roots(app), base=app.settings.working_folder)
         ready = ready.add_check(check, target[0] if target is not None else None)
     if recorder is not None and (kept := recorder.kept.get(0)) is not None:
-        return await _use_kept(kept, recorder, target, overwrite=arguments.overwrite)
+        return await _use_kept(kept, recorder, target, arguments)
     generation = await _generate(app, ready, arguments, client, on_text=on_text, recorder=recorder)
     warnings = [*generation.warnings, *_warnings_for(generation)]
     if ready.skipped:
@@ -135,7 +135,9 @@ async def _ask_within_budgets(app: App, ask: CallRequest, recorder: TaskRecorder
                 raise
 
 
-async def _use_kept(kept: KeptAnswer, recorder: TaskRecorder, target: Target | None, *, overwrite: bool) -> Json:
+async def _use_kept(
+    kept: KeptAnswer, recorder: TaskRecorder, target: Target | None, arguments: GenerateArguments
+) -> Json:
     """Return the answer that an earlier process of the task paid for."""
     past = recorder.past_total
     cost = None if past.unknown_costs else past.cost_usd
@@ -147,11 +149,13 @@ async def _use_kept(kept: KeptAnswer, recorder: TaskRecorder, target: Target | N
         "call_id": recorder.call_id,
         "finish_reason": kept.finish_reason,
     }
+    if arguments.check is not None:
+        answer["checked"] = arguments.check  # an answer is kept once it has passed
     if kept.citations:
         answer["citations"] = list(kept.citations)
     warnings = list(kept.warnings)
     if target is not None:
-        answer = await _save_answer(answer, *target, overwrite=overwrite, warnings=warnings)
+        answer = await _save_answer(answer, *target, overwrite=arguments.overwrite, warnings=warnings)
     if warnings:
         answer["warning"] = "; ".join(warnings)
     return answer

@@ -204,3 +204,26 @@ async def test_answer_to_a_question_counts_once_after_a_takeover(tmp_path: Path,
 
     assert state["result"]["structuredContent"]["answered"] == FILES
     assert asked(machine.url, "SELECT extra_nano FROM leeway") == [(1_000_000_000,)]
+
+
+async def test_kept_answer_of_a_single_call_is_used_and_its_hold_is_the_bill(tmp_path: Path, vendors: Vendors) -> None:
+    machine = machine_of(tmp_path, "sqlite", vendors)
+    vendors.delay("groq", 30)
+    async with machine.server() as first:
+        task_id = await start(first, prompt="Write a long report.", model="groq", max_output_tokens=8000)
+        await until(lambda: len(vendors.requests("groq")) == 1)
+        await first.kill()
+    # As if the kill had come between the answer and its row.
+    (request,) = (path for path in machine.texts() if path.name == "request.json")
+    kept = {"text": "The report.", "model": "openai/gpt-oss-20b", "finish_reason": "stop"}
+    (request.parent / "answer-0.json").write_text(json.dumps(kept))
+    machine.end_leases()
+    async with machine.server() as second:
+        state = await second.ended(task_id)
+        await until(lambda: asked(machine.url, "SELECT COUNT(*) FROM holds") == [(0,)])
+
+    assert state["result"]["structuredContent"]["text"] == "The report."
+    assert len(vendors.requests("groq")) == 1
+    ((outcome, cost),) = asked(machine.url, "SELECT outcome, cost_nano FROM attempts")
+    assert outcome == "lost"
+    assert state["result"]["structuredContent"]["cost_usd"] == pytest.approx(cost / 1e9)
