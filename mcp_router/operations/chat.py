@@ -182,6 +182,7 @@ def _classify(app: App, chat: ChatRequest, *, client: str, shared_prefix: bool) 
         response_schema=dict(chat.response_schema) if chat.response_schema is not None else None,
         max_output_tokens=chat.max_output_tokens,
     )
+    settings = app.settings.configuration.clients.get(client)
     task = classify(
         stated,
         (chat.system, chat.messages),
@@ -190,6 +191,8 @@ def _classify(app: App, chat: ChatRequest, *, client: str, shared_prefix: bool) 
         per_call_usd=app.settings.configuration.budgets.per_call_usd,
         budgets_usd=[limit.limit_usd for limit in app.settings.limits() if limit.client in (None, client)],
         shared_prefix=shared_prefix,
+        client=client,
+        client_models=settings.models if settings is not None else None,
     )
     if chat.offer is None:
         return task

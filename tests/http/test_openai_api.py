@@ -190,6 +190,25 @@ async def test_tokens_and_budgets_hold_and_are_not_retried(tmp_path: Path, vendo
     assert attempts(tmp_path) == []
 
 
+async def test_client_uses_only_its_models_and_its_rate(tmp_path: Path, vendors: Vendors) -> None:
+    config = CLIENTS.replace("[clients.bob]", 'models = ["mistral"]\nrpm = 1\n[clients.bob]')
+    environ = environment(vendors, "groq", "mistral") | TOKENS
+    async with site(tmp_path, environ, config) as there, sdk(there, ALICE) as client:
+        ask = client.with_options(max_retries=0).chat.completions.create
+        with pytest.raises(openai.PermissionDeniedError, match="Its models are: mistral"):
+            await ask(model="groq", messages=HELLO)
+        answer = await ask(model="router:conversation", messages=HELLO)
+        with pytest.raises(openai.RateLimitError) as limited:
+            await ask(model="router:conversation", messages=HELLO)
+        message = {"model": "groq", "max_tokens": 50, "messages": HELLO[1:]}
+        refused = await there.http.post("/v1/messages", json=message, headers={"x-api-key": ALICE})
+
+    assert answer.model.startswith("mistral:")
+    assert int(limited.value.response.headers["retry-after"]) > 0
+    assert refused.status_code == 403
+    assert vendors.requests("groq") == []
+
+
 async def test_failure_before_the_first_text_falls_back_in_a_stream(tmp_path: Path, vendors: Vendors) -> None:
     vendors.fail("groq", status=500, body={})
     async with site(tmp_path, environment(vendors, "groq", "claude")) as there, sdk(there) as client:

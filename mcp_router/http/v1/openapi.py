@@ -13,16 +13,16 @@ _ERRORS = {
     "400": "The request is wrong, or a field is not supported; nothing was spent unless a vendor refused it",
     "401": "The token is missing or unknown",
     "402": "A budget would be exceeded",
-    "403": "A budget would be exceeded",
+    "403": "The client may not use the model; on /v1/messages also: a budget would be exceeded",
     "404": "There is no such model",
     "408": "The body arrived too slowly",
     "413": "The body is too large",
     "415": "The body is not JSON",
+    "429": "The client is at its own requests or tokens per minute; see retry-after",
     "502": "Every model failed",
     "503": "No model is available; see retry-after",
     "504": "The call's deadline has passed",
 }
-_CHAT_ERRORS = tuple(status for status in _ERRORS if status != "403")
 _ANY_OBJECT: Json = {"type": "object"}
 _OPENAI_ERROR: Json = {
     "type": "object",
@@ -113,7 +113,7 @@ def create_schemas() -> dict[str, Json]:
 
 def create_paths() -> Json:
     """Return the paths."""
-    chat = _operation("chatCompletions", "Answer a chat, in OpenAI's shape", "ChatCompletion", _CHAT_ERRORS)
+    chat = _operation("chatCompletions", "Answer a chat, in OpenAI's shape", "ChatCompletion", tuple(_ERRORS))
     chat["requestBody"] = {"required": True, "content": _content("ChatBody")}
     answers = chat["responses"]["200"]["content"]  # type: ignore[index]  # a JSON object
     answers["text/event-stream"] = {
