@@ -35,6 +35,7 @@ COMMANDS: dict[str, Command] = {
     "token": Command("maintain", "make, list or revoke clients' tokens"),
     "ledger": Command("maintain", "prune old attempts, or rebuild sums"),
     "replay": Command("maintain", "show what recorded calls would cost under another routing table; spends nothing"),
+    "trial": Command("maintain", "measure models on your own samples, and find the route they support"),
     "eval": Command(
         "maintain", "score the inference of use case and difficulty on the shipped data or yours", module="evaluate"
     ),

@@ -21,6 +21,7 @@ from mcp_router.execution.tracing import trace_attempt
 from mcp_router.ledger.ledger import Ledger, LedgerError
 from mcp_router.ledger.records import (
     COMPARED,
+    TRIAL,
     Attempt,
     Breaker,
     Budget,
@@ -257,7 +258,8 @@ class _Record:
         return attempt
 
     def _count_outcome(self, attempt: Attempt) -> OutcomeCounts | None:
-        if self.runner.feedback is None or attempt.outcome == "cancelled" or self.hold.why.startswith(COMPARED):
+        unmeasured = attempt.outcome == "cancelled" or attempt.client == TRIAL
+        if self.runner.feedback is None or unmeasured or self.hold.why.startswith(COMPARED):
             return None
         ask = self.call.request
         checked = ask.response_schema is not None or ask.check is not None
@@ -278,9 +280,13 @@ class _Record:
         if bill.warning is not None:
             self.call.warnings.append(bill.warning)
         usage = bill.usage
-        answered = outcome == "answered" and usage is not None
         # Of several answers that are compared, one alone is what the baseline would have been paid for.
         undecided = self.call.is_undecided
+        baseline_usd, baseline = None, self.runner.baseline.model.id
+        if self.call.request.client == TRIAL:
+            baseline_usd, baseline = bill.cost_usd, model.id
+        elif outcome == "answered" and usage and not undecided:
+            baseline_usd = self.runner.baseline.cost_usd(usage, at)
         return Attempt(
             call_id=self.call.id,
             number=self.hold.number,
@@ -306,6 +312,6 @@ class _Record:
             searches=usage.searches if usage else None,
             cost_usd=bill.cost_usd,
             cost_source=bill.source,
-            baseline_usd=self.runner.baseline.cost_usd(usage, at) if answered and usage and not undecided else None,
-            baseline=self.runner.baseline.model.id,
+            baseline_usd=baseline_usd,
+            baseline=baseline,
         )

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from decimal import Decimal
 from typing import Literal, Protocol
 
+from mcp_router.ledger.measurement_ledger import MeasurementLedger
 from mcp_router.ledger.records import (
     Attempt,
     Availability,
@@ -169,6 +170,11 @@ class Ledger(HoldLedger, AttemptLedger, ReportLedger, Protocol):
     @property
     def tokens(self) -> TokenLedger:
         """Hashes of clients' tokens."""
+        ...
+
+    @property
+    def measurements(self) -> MeasurementLedger:
+        """Results of trials."""
         ...
 
     async def maintain(self) -> None:

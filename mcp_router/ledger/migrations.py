@@ -231,6 +231,20 @@ CREATE TABLE tokens (
 ) {CLUSTERED}
 """
 
+# The newest trial of each model on a route of the user's: counts, without prompts and answers.
+_MEASUREMENTS = f"""
+CREATE TABLE measurements (
+    use_case TEXT NOT NULL,
+    budget_tier TEXT NOT NULL,
+    model TEXT NOT NULL,
+    criterion TEXT NOT NULL,
+    passed BIGINT NOT NULL,
+    total BIGINT NOT NULL,
+    measured_at DOUBLE PRECISION NOT NULL,
+    PRIMARY KEY (use_case, budget_tier, model)
+) {CLUSTERED}
+"""
+
 # Part 10: the part of a budget that one process holds for its calls.
 _BUDGET_SHARES = f"""
 CREATE TABLE budget_shares (
@@ -266,6 +280,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         _DAY_QUOTAS,
         _ALERTS,
         _TOKENS,
+        _MEASUREMENTS,
         _BUDGET_SHARES,
     ),
 )

@@ -11,6 +11,9 @@ Outcome = Literal["answered", "failed", "cancelled", "lost"]
 CostSource = Literal["reported", "priced", "bound", "unknown"]
 """Source of a cost: the vendor, the price list, the upper bound of the hold, or none."""
 
+TRIAL = "trial"
+"""Client of a trial's attempts. The baseline of such an attempt is its own cost, so trials change no savings."""
+
 GroupBy = Literal["provider", "model", "use_case", "budget_tier", "client", "day"]
 
 
@@ -97,6 +100,20 @@ class ClientToken:
     made_at: float
     """Seconds since the epoch."""
     revoked_at: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measurement:
+    """Result of a model's newest trial on a route."""
+
+    use_case: str
+    budget_tier: str
+    model: str
+    criterion: str
+    passed: int
+    total: int
+    measured_at: float
+    """Seconds since the epoch."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -14,6 +14,7 @@ from anyio import CancelScope, sleep
 
 from mcp_router.ledger.calendar import DAY_SECONDS, day_from_time
 from mcp_router.ledger.ledger import LedgerError, LedgerReplacedError, Settled
+from mcp_router.ledger.measurement_ledger import MeasurementLedger
 from mcp_router.ledger.queries import (
     attempts,
     breakers,
@@ -104,6 +105,7 @@ class DatabaseLedger:
         """Settlements to write again if an older file replaces the ledger's file."""
         self.tasks = TaskLedger(self._run_for_tasks)
         self.tokens = TokenLedger(self._run)
+        self.measurements = MeasurementLedger(self._run)
 
     async def hold(
         self, hold: Hold, budgets: Sequence[Budget], rate: RateLimit | None, *, client_rate: RateLimit | None = None

@@ -14,6 +14,7 @@ from mcp_router.operations.arguments import ExplainArguments
 from mcp_router.operations.background.task_store import TaskStore
 from mcp_router.operations.caller import LOCAL, Caller
 from mcp_router.operations.checks import find_check
+from mcp_router.operations.measured import select_route
 from mcp_router.operations.prepare import allowed_roots, prepare_call
 from mcp_router.routing.fit import Candidate
 from mcp_router.routing.plan import Plan
@@ -139,7 +140,12 @@ async def explain_plan(app: App, arguments: ExplainArguments, *, caller: Caller 
         files = f"{len(found)}, each a call of its own; this is the plan for the largest, {largest.name}"
         arguments = arguments.model_copy(update={"files": (str(largest.place.path),)})
     ready = await prepare_call(app, arguments, client=caller.name)
-    view = describe_plan(await app.router.plan(ready.task), baseline=app.baseline.model.id)
+    planned = await app.router.plan(ready.task)
+    view = describe_plan(planned, baseline=app.baseline.model.id)
+    measured = select_route(await app.ledger.measurements.read_all(), planned.task.use_case, planned.task.budget_tier)
+    for candidate in view["candidates"]:
+        if (figures := measured.get(candidate["model"])) is not None:
+            candidate["why"] += f"; {figures}"
     if files is not None:
         view["files"] = files
     return view

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -13,10 +13,11 @@ from typing import NotRequired, TypedDict
 from mcp_router.app import App
 from mcp_router.errors import BadInputError
 from mcp_router.ledger.calendar import find_period
-from mcp_router.ledger.records import Budget, RecordedCall
+from mcp_router.ledger.records import TRIAL, Budget, Measurement, RecordedCall
 from mcp_router.money import format_usd, to_number
 from mcp_router.operations.arguments import Period
 from mcp_router.operations.costs import compute_period_bounds
+from mcp_router.operations.measured import select_route
 from mcp_router.routing.access import Access
 from mcp_router.routing.candidates import is_callers_choice
 from mcp_router.routing.fit import Candidate, Requirements
@@ -63,6 +64,8 @@ class ReplayReport(TallyView):
     """By `use_case.budget_tier`, the most expensive first."""
     refusals: list[RefusedCallView]
     """The first refusals."""
+    measured: NotRequired[dict[str, dict[str, str]]]
+    """Results of trials by route and model, of the models that would answer."""
     keys_missing: NotRequired[list[str]]
     """Providers of the table without a key: they are replayed as if they had one."""
 
@@ -138,7 +141,8 @@ async def replay(app: App, table: Path, period: Period) -> ReplayReport:
     )
     async for chunk in app.ledger.read_calls(*compute_period_bounds(period, datetime.now(UTC))):
         for call in chunk:
-            running.replay(call)
+            if call.client != TRIAL:
+                running.replay(call)
     missing = sorted(name for name in named if not app.access()[name].available)
     report: ReplayReport = {
         "table": str(table),
@@ -147,6 +151,8 @@ async def replay(app: App, table: Path, period: Period) -> ReplayReport:
         "cells": running.describe_routes(),
         "refusals": running.refusals,
     }
+    if measured := running.select_measured(await app.ledger.measurements.read_all()):
+        report["measured"] = measured
     if missing:
         report["keys_missing"] = missing
     return report
@@ -192,6 +198,16 @@ class _Replay:
         """Describe every route, the most expensive first."""
         ordered = sorted(self.routes.items(), key=lambda item: -item[1].paid_usd)
         return {name: tally.to_view() for name, tally in ordered}
+
+    def select_measured(self, measured: Sequence[Measurement]) -> dict[str, dict[str, str]]:
+        """Return the results of trials by route, of the models that would answer there."""
+        found: dict[str, dict[str, str]] = {}
+        for name, tally in self.routes.items():
+            results = select_route(measured, *name.split("."))
+            known = {model: results[model] for model in tally.would_be_answered_by if model in results}
+            if known:
+                found[name] = known
+        return found
 
     def _route_call(self, call: RecordedCall) -> tuple[str, Decimal | None] | ReplayRefusal | None:
         """Return the model that would answer with its cost, or a refusal; None if the call had no answer."""

@@ -61,6 +61,8 @@ class Manner:
     hung_up: int = 0
     """How often the client was gone before its answer was written."""
     reply: dict[str, Any] = field(default_factory=dict[str, Any])
+    script: Callable[[dict[str, Any]], str] | None = None
+    """Returns the answer to a request's body; None answers with `text`."""
     models: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     """What it lists at `/models`."""
 
@@ -105,6 +107,10 @@ class Vendors:
         """What a vendor answers from now on; `reply` sets fields of `answers.Reply`."""
         self._manners[name].text = text
         self._manners[name].reply = dict(reply)
+
+    def follows(self, name: str, script: Callable[[dict[str, Any]], str]) -> None:
+        """A vendor answers each request with what `script` returns for its body."""
+        self._manners[name].script = script
 
     def writes(self, name: str, content: bytes | None) -> None:
         """The bytes of every good answer from now on; None is the usual answers again."""
@@ -186,7 +192,8 @@ class Vendors:
         vendor, path = self._addressed(target)
         manner = self._manners[vendor]
         body: dict[str, Any] = json.loads(content) if content else {}
-        manner.requests.append(Received(vendor=vendor, path=path, headers=headers, body=body))
+        received = Received(vendor=vendor, path=path, headers=headers, body=body)
+        manner.requests.append(received)
         failure = _next(manner.failures)
         with manner.answering():
             stayed = await self._waited(manner, buffered, forever=failure is not None and failure.how == "silent")
@@ -195,7 +202,7 @@ class Vendors:
         if method == "GET":
             await _write(stream, 200, {}, json.dumps({"object": "list", "data": manner.models}).encode())
             return True
-        return await self._answered(stream, manner, failure, manner.requests[-1])
+        return await self._answered(stream, manner, failure, received)
 
     async def _answered(
         self, stream: SocketStream, manner: Manner, failure: Failure | None, received: Received
@@ -212,7 +219,8 @@ class Vendors:
         if manner.content is not None:
             await _write(stream, 200, manner.headers, manner.content)
             return True
-        reply = Reply(text=manner.text, unfinished=how in {"unfinished", "cut_stream"}, **manner.reply)
+        text = manner.text if manner.script is None else manner.script(received.body)
+        reply = Reply(text=text, unfinished=how in {"unfinished", "cut_stream"}, **manner.reply)
         written = answer(self._rows[received.vendor], received.path, received.body, reply, refusal and refusal.body)
         if how == "malformed":
             written = (

@@ -52,6 +52,9 @@ def _print_report(report: ReplayReport, console: Console) -> None:
     console.print(_create_cost_table({**report["cells"], "all": report}))
     for change in _format_changes(report["cells"]):
         console.print(escape(change), soft_wrap=True)
+    for name, models in report.get("measured", {}).items():
+        for model, figures in models.items():
+            console.print(escape(f"{name}: {model} {figures} (trial)"), soft_wrap=True)
     if report["refusals"]:
         table = create_table("refused call", "reason", style="dim")
         for refusal in report["refusals"]:

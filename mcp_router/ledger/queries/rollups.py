@@ -14,7 +14,7 @@ from mcp_router.ledger.calendar import day_from_time
 from mcp_router.ledger.latency_histogram import BUCKETS, find_bucket
 from mcp_router.ledger.queries.attempts import clean, micros_from_seconds
 from mcp_router.ledger.queries.statements import Statement
-from mcp_router.ledger.records import COMPARED, Attempt
+from mcp_router.ledger.records import COMPARED, TRIAL, Attempt
 from mcp_router.money import nano_from_cost
 
 SUMS = (
@@ -39,7 +39,7 @@ Key = tuple[str, str, str, int]
 
 DIMS = ("all", "model", "use_case", "budget_tier", "client")
 
-OWNERS = ("local", "cli")
+OWNERS = ("local", "cli", TRIAL)
 """Clients of the user who started the process, which see all attempts."""
 
 

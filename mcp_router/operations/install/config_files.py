@@ -71,6 +71,17 @@ def plan_removal(host: Host, path: Path) -> FileChange:
     return FileChange(path=path, before=before, after=after, keeps_backup=_keeps_backup(host, path, before))
 
 
+def plan_entry(path: Path, table: str, name: str, entry: ServerEntry) -> FileChange:
+    """Set keys of `[table.name]` in a TOML file; everything else in it stays.
+
+    Raises:
+        ConfigError: The file is unreadable or malformed.
+    """
+    before = _read(path)
+    after = _translate_errors(path, lambda: toml_tables.set_entry(before or "", table, name, entry))
+    return FileChange(path=path, before=before, after=after)
+
+
 def read_entry(host: Host, path: Path) -> ServerEntry | None:
     """Return our entry in a host's file, or None.
 

@@ -1,0 +1,1 @@
+"""Trials: one's own samples over candidate models, and the route that the results support."""
