@@ -80,7 +80,7 @@ class ResultFile:
             os.fsync(file.fileno())
 
     def delete(self) -> None:
-        """Delete the file: a trial starts anew."""
+        """Delete the file, so a trial starts from nothing."""
         self.path.unlink(missing_ok=True)
 
     def compact(self) -> None:
