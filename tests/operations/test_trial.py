@@ -211,7 +211,7 @@ async def test_interrupted_trial_goes_on_and_pays_nothing_twice(
 ) -> None:
     config = prepare(tmp_path, monkeypatch, vendors)
     vendors.follows("groq", script(lambda _, n: n == 3))
-    vendors.delay("groq", 0.05)
+    vendors.delay("groq", 0.25)
     samples = ["trial", "samples.jsonl", *ROUTE, *config, "--yes", "--json"]
 
     async with await anyio.open_process([PROGRAM, *samples], stderr=-1, env=os.environ) as process:

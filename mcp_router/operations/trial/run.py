@@ -55,6 +55,8 @@ class TrialRun:
         async with anyio.create_task_group() as group:
             for _ in range(_MAX_CONCURRENT_CALLS):
                 group.start_soon(self._work_through, waiting)
+        if self.stop_reason is None and self.ended < len(self.trial.pending):
+            self.stop_reason = "interrupted."
         if self.stop_reason is None:
             await self._finish()
 
