@@ -18,6 +18,7 @@ from mcp_router.http.streaming import CallResponse
 from mcp_router.ledger.ledger import LedgerError
 from mcp_router.operations import costs as cost_reports
 from mcp_router.operations import providers as provider_views
+from mcp_router.operations import reports as call_lists
 from mcp_router.operations import routes as route_views
 from mcp_router.operations.argument_coercion import to_boolean
 from mcp_router.operations.arguments import (
@@ -29,6 +30,7 @@ from mcp_router.operations.arguments import (
 )
 from mcp_router.operations.explain import explain_route
 from mcp_router.operations.generate import generate
+from mcp_router.operations.reports import CallListArguments, DayArguments
 from mcp_router.server.callers import caller_from_request
 from providers.completion import OnText
 
@@ -60,6 +62,18 @@ def create_routes(app: App) -> list[Route]:
         asked = parse_arguments(ExplainArguments, await _parse_body(request))
         return asked.warn_of_ignored(await explain_route(app, asked, caller=caller_from_request(request)))
 
+    async def calls(request: Request) -> Mapping[str, object]:
+        asked = parse_arguments(CallListArguments, dict(request.query_params))
+        return asked.warn_of_ignored(await call_lists.list_calls(app, asked, caller=caller_from_request(request)))
+
+    async def days(request: Request) -> Mapping[str, object]:
+        asked = parse_arguments(DayArguments, dict(request.query_params))
+        return asked.warn_of_ignored(await call_lists.list_days(app, asked, caller=caller_from_request(request)))
+
+    async def budgets(request: Request) -> Mapping[str, object]:
+        _reject_parameters(request)
+        return await call_lists.list_budgets(app, caller=caller_from_request(request))
+
     async def openapi(_request: Request) -> Mapping[str, object]:
         return create_document()
 
@@ -67,6 +81,9 @@ def create_routes(app: App) -> list[Route]:
         Route("/api/llm/providers", to_endpoint(providers), methods=["GET"]),
         Route("/api/llm/use-cases", to_endpoint(use_cases), methods=["GET"]),
         Route("/api/llm/cost-summary", to_endpoint(costs), methods=["GET"]),
+        Route("/api/llm/calls", to_endpoint(calls), methods=["GET"]),
+        Route("/api/llm/days", to_endpoint(days), methods=["GET"]),
+        Route("/api/llm/budgets", to_endpoint(budgets), methods=["GET"]),
         Route("/api/llm/explain", to_endpoint(explain), methods=["POST"]),
         Route("/api/llm/generate", _Generate(app), methods=["POST"]),
         Route("/api/openapi.json", to_endpoint(openapi), methods=["GET"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 
 from pydantic.json_schema import models_json_schema
@@ -10,6 +11,7 @@ from mcp_router import __version__
 from mcp_router.http.responses import Json
 from mcp_router.http.v1 import openapi as v1
 from mcp_router.operations.arguments import CostArguments, ExplainArguments, GenerateArguments, ProviderArguments
+from mcp_router.operations.reports import CallListArguments, DayArguments
 from mcp_router.server.tools import COST_SUMMARY, EXPLAIN_ROUTE, GENERATE, LIST_PROVIDERS
 
 _REF = "#/components/schemas/{model}"
@@ -47,7 +49,10 @@ _ERROR: Json = {
 @cache
 def create_document() -> Json:
     """Describe the HTTP interface, as OpenAPI 3.1."""
-    arguments = (GenerateArguments, ExplainArguments, CostArguments, ProviderArguments)
+    arguments = (
+        *(GenerateArguments, ExplainArguments, CostArguments, ProviderArguments),
+        *(CallListArguments, DayArguments),
+    )
     _, found = models_json_schema([(model, "validation") for model in arguments], ref_template=_REF)
     schemas: dict[str, Json] = dict(found["$defs"])
     schemas["GenerateArguments"]["properties"] = {
@@ -60,6 +65,7 @@ def create_document() -> Json:
         "Costs": dict(COST_SUMMARY.output_schema or {}),
         "Providers": dict(LIST_PROVIDERS.output_schema or {}),
         "UseCases": _use_cases(),
+        **_reports(),
         "Error": _ERROR,
         **v1.create_schemas(),
     }
@@ -94,14 +100,52 @@ def _paths(schemas: dict[str, Json]) -> Json:
     providers["parameters"] = _parameters(schemas["ProviderArguments"])
     costs = _operation("costSummary", "Summarize costs and savings", "Costs")
     costs["parameters"] = _parameters(schemas["CostArguments"])
+    calls = _operation("calls", "List past calls", "Calls")
+    calls["parameters"] = _parameters(schemas["CallListArguments"])
+    days = _operation("days", "Sums by UTC day", "Days")
+    days["parameters"] = _parameters(schemas["DayArguments"])
     return {
         "/api/llm/generate": {"post": generate},
         "/api/llm/explain": {"post": explain},
         "/api/llm/providers": {"get": providers},
         "/api/llm/use-cases": {"get": _operation("useCases", "Use cases and budget tiers", "UseCases")},
         "/api/llm/cost-summary": {"get": costs},
+        "/api/llm/calls": {"get": calls},
+        "/api/llm/days": {"get": days},
+        "/api/llm/budgets": {"get": _operation("budgets", "Budgets as they stand", "Budgets")},
         **v1.create_paths(),
     }
+
+
+def _reports() -> dict[str, Json]:
+    """Return the schemas of calls, days and budgets."""
+    text: Json = {"type": "string"}
+    number: Json = {"type": "number"}
+    whole: Json = {"type": "integer"}
+    moment: Json = {"type": "string", "format": "date-time"}
+    day: Json = {"type": "string", "format": "date"}
+    usd: Json = {"type": ["number", "null"], "description": "USD; null if unknown"}
+    names = ("call_id", "client", "use_case", "budget_tier", "complexity", "model", "outcome")
+    call = _object(
+        dict.fromkeys(names, text)
+        | {"started_at": moment, "seconds": number, "cost_usd": usd}
+        | dict.fromkeys(("attempts", "input_tokens", "output_tokens"), whole),
+        optional={"error": text},
+    )
+    counts = ("calls", "attempts", "failed_attempts", "input_tokens", "output_tokens")
+    money = dict.fromkeys(("cost_usd", "baseline_usd", "saved_usd"), usd)
+    row = _object({"day": day} | dict.fromkeys(counts, whole) | money)
+    budget = _object({"name": text, "resets_at": moment} | dict.fromkeys(("limit_usd", "spent_usd", "held_usd"), usd))
+    before: Json = {"type": ["number", "null"], "description": "For the next page; null on the last one"}
+    return {
+        "Calls": _object({"calls": {"type": "array", "items": call}, "before": before}),
+        "Days": _object({"since": day, "until": day, "days": {"type": "array", "items": row}}),
+        "Budgets": _object({"budgets": {"type": "array", "items": budget}}),
+    }
+
+
+def _object(required: Mapping[str, object], optional: Mapping[str, object] | None = None) -> Json:
+    return {"type": "object", "required": list(required), "properties": {**required, **(optional or {})}}
 
 
 def _operation(name: str, summary: str, result: str, errors: tuple[str, ...] = ()) -> Json:

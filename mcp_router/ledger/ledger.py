@@ -14,6 +14,7 @@ from mcp_router.ledger.records import (
     Budget,
     BudgetRefusal,
     BudgetStatus,
+    CallConditions,
     GroupBy,
     Hold,
     OutcomeCounts,
@@ -98,6 +99,10 @@ class AttemptLedger(Protocol):
 
     async def read_recent(self, limit: int, before: float | None = None, client: str | None = None) -> list[Attempt]:
         """Return the latest attempts, newest first, started before `before`; `client` selects one client's."""
+        ...
+
+    async def list_calls(self, filters: CallConditions, limit: int) -> list[list[Attempt]]:
+        """Return the attempts of the latest calls that a filter admits, newest call first."""
         ...
 
     def read_calls(self, since: float | None, until: float | None) -> AsyncIterator[list[RecordedCall]]:

@@ -92,6 +92,22 @@ class RateLimit:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class CallConditions:
+    """Which past calls are listed, by their last attempt; None admits all."""
+
+    since: float | None = None
+    """Seconds since the epoch, inclusive."""
+    until: float | None = None
+    """Exclusive."""
+    client: str | None = None
+    model: str | None = None
+    """`provider:name`, or a provider."""
+    use_case: str | None = None
+    budget_tier: str | None = None
+    outcome: Outcome | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ClientToken:
     """A client's token, as its hash."""
 

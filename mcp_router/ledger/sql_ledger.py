@@ -18,6 +18,7 @@ from mcp_router.ledger.measurement_ledger import MeasurementLedger
 from mcp_router.ledger.queries import (
     attempts,
     breakers,
+    call_lists,
     consistency,
     holds,
     lost,
@@ -37,6 +38,7 @@ from mcp_router.ledger.records import (
     Budget,
     BudgetRefusal,
     BudgetStatus,
+    CallConditions,
     GroupBy,
     Hold,
     OutcomeCounts,
@@ -250,6 +252,10 @@ class DatabaseLedger:
     async def read_recent(self, limit: int, before: float | None = None, client: str | None = None) -> list[Attempt]:
         """Return the latest attempts, newest first."""
         return await self._run("read", lambda: attempts.read_recent(limit, before, client))
+
+    async def list_calls(self, filters: CallConditions, limit: int) -> list[list[Attempt]]:
+        """Return the attempts of the latest calls that a filter admits, newest call first."""
+        return await self._run("read", lambda: call_lists.read_filtered(filters, limit))
 
     async def read_calls(self, since: float | None, until: float | None) -> AsyncIterator[list[RecordedCall]]:
         """Yield the calls that began in a period, oldest first, in chunks."""

@@ -24,18 +24,18 @@ from mcp_router.ledger.queries.statements import (
 from mcp_router.ledger.records import Attempt, CostSource, Outcome, RecordedCall
 from mcp_router.money import nano_from_cost, usd_from_nano, valid_cost_or_none
 
-_COLUMNS = (
+COLUMNS = (
     "call_id, number, session, client, use_case, budget_tier, complexity, inferred, model, why, started_at, micros, "
     "outcome, error, detail, finish_reason, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, "
     "reasoning_tokens, searches, cost_nano, cost_source, baseline_nano, baseline"
 )
 _INSERT = (
-    f"INSERT INTO attempts ({_COLUMNS}, day) VALUES ({', '.join('?' * 27)}) "  # noqa: S608 - only our own names
+    f"INSERT INTO attempts ({COLUMNS}, day) VALUES ({', '.join('?' * 27)}) "  # noqa: S608 - only our own names
     "ON CONFLICT (call_id, number) DO NOTHING RETURNING number"
 )
-_OF_CALL = f"SELECT {_COLUMNS} FROM attempts WHERE call_id = ? ORDER BY number"  # noqa: S608 - only our own names
-_DELETE_LOST = f"DELETE FROM attempts WHERE call_id = ? AND number = ? AND outcome = 'lost' RETURNING {_COLUMNS}"  # noqa: S608 - only our own names
-_RECENT = f"SELECT {_COLUMNS} FROM attempts WHERE started_at < ? ORDER BY started_at DESC, number DESC LIMIT ?"  # noqa: S608 - only our own names
+_OF_CALL = f"SELECT {COLUMNS} FROM attempts WHERE call_id = ? ORDER BY number"  # noqa: S608 - only our own names
+_DELETE_LOST = f"DELETE FROM attempts WHERE call_id = ? AND number = ? AND outcome = 'lost' RETURNING {COLUMNS}"  # noqa: S608 - only our own names
+_RECENT = f"SELECT {COLUMNS} FROM attempts WHERE started_at < ? ORDER BY started_at DESC, number DESC LIMIT ?"  # noqa: S608 - only our own names
 _RECENT_OF = _RECENT.replace("started_at < ?", "started_at < ? AND client = ?")
 _OF_CALLS = f"""
 WITH firsts AS (
@@ -43,7 +43,7 @@ WITH firsts AS (
     WHERE started_at >= ? AND started_at < ? AND (started_at, call_id) > (?, ?) AND number = 1
     ORDER BY started_at, call_id LIMIT ?
 )
-SELECT {_COLUMNS} FROM attempts JOIN firsts ON call_id = id ORDER BY began, call_id, number
+SELECT {COLUMNS} FROM attempts JOIN firsts ON call_id = id ORDER BY began, call_id, number
 """  # noqa: S608 - only our own names
 _CHUNK = 500
 _EVER = 1e300
