@@ -1,7 +1,7 @@
 # The server over HTTP for a team: no build tools in what runs, no root, every package's hash checked.
 # docs/deploy.md says how it is started.
 
-FROM python:3.13-slim AS build
+FROM python:3.13.9-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_INPUT=1
 WORKDIR /src
 COPY constraints.txt pyproject.toml ./
@@ -19,7 +19,7 @@ COPY providers providers
 RUN python -m pip wheel --no-deps --no-index --no-build-isolation -w dist . \
     && python -m pip --python /opt/router/bin/python install --no-deps --no-index dist/*.whl
 
-FROM python:3.13-slim
+FROM python:3.13.9-slim-bookworm
 RUN useradd --uid 10001 --create-home --home-dir /data router
 COPY --from=build /opt/router /opt/router
 ENV PATH=/opt/router/bin:$PATH \

@@ -19,6 +19,7 @@ from mcp_router.execution import tracing
 from mcp_router.http import api, dashboard
 from mcp_router.http.admission import AdmissionControl, AdmissionLimits
 from mcp_router.http.auth import TokenStore
+from mcp_router.http.compression import CompressionMiddleware
 from mcp_router.http.health import Health
 from mcp_router.http.mcp_endpoint import McpEndpoint
 from mcp_router.http.metrics import Metrics
@@ -85,7 +86,9 @@ def create_http_app(
     # A redirect would name the address as it is seen from here, not from before a proxy.
     site.router.redirect_slashes = False
     public = dashboard.PUBLIC | {HEALTH}
-    admission = AdmissionControl(_add_tracing(site, app), limits=limits, free=frozenset({HEALTH}))
+    admission = AdmissionControl(
+        CompressionMiddleware(_add_tracing(site, app)), limits=limits, free=frozenset({HEALTH})
+    )
     guard = RequestGuard(admission, address=address, tokens=tokens, public=public, probed=frozenset({HEALTH}))
     logged = RequestLog(guard, access_log=options.access_log)
     return HttpApp(asgi=logged, admission=admission, sse=sse_endpoint)

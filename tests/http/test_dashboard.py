@@ -385,3 +385,31 @@ async def test_background_work_is_listed_by_client_and_counted(tmp_path: Path, v
     assert 'mcp_router_tasks{state="working"} 1.0' in scraped[ALICE]
     assert 'mcp_router_tasks{state="working"} 2.0' in scraped[BOSS]
     assert 'mcp_router_tasks{state="completed"} 1.0' in scraped[ALICE]
+
+
+async def test_address_keeps_period_tab_and_filters_and_large_answers_are_compressed(
+    tmp_path: Path, vendors: Vendors
+) -> None:
+    async with site(tmp_path, environment(vendors, "groq", "mistral")) as there:
+        await there.http.post("/api/llm/generate", json=TASK)
+        vendors.fail("mistral", status=401)
+        await there.http.post("/api/llm/generate", json=TASK | {"model": "mistral"})
+
+        def look() -> None:
+            with browser() as driver:
+                driver.get(f"{there.url}/?period=30d&by=model&outcome=failed")
+                shown(driver, "document.body.dataset.state")
+                assert driver.execute_script("return document.getElementById('period').value") == "30d"
+                assert driver.find_element(By.ID, "tab-model").get_attribute("aria-selected") == "true"
+                calls = driver.find_elements(By.CSS_SELECTOR, "#call-list .call")
+                assert [call.text.splitlines()[-1] for call in calls] == ["failed"]
+                tiles = text(driver, "#tiles")
+                assert all(said in tiles for said in ("Median answer", "slowest 5 percent above", "Failed"))
+                driver.find_element(By.ID, "tab-provider").click()
+                assert "by=provider" in driver.current_url
+                assert complaints(driver) == [] or all("401" in each for each in complaints(driver))
+
+        await looking(look)
+        page = await there.http.get("/dashboard/app.css")
+
+    assert page.headers["content-encoding"] == "gzip"

@@ -19,6 +19,8 @@ _FILES = {
     "/": ("page.html", _HTML),
     "/dashboard/app.css": ("app.css", _CSS),
     "/dashboard/app.js": ("app.js", _JS),
+    "/dashboard/address.js": ("address.js", _JS),
+    "/dashboard/export.js": ("export.js", _JS),
     "/dashboard/server.js": ("server.js", _JS),
     "/dashboard/words.js": ("words.js", _JS),
     "/dashboard/overview.js": ("overview.js", _JS),

@@ -1,6 +1,8 @@
 // Fetches the figures, keeps them fresh, and says so when it cannot.
 
 import { loadCalls } from "./calls.js";
+import "./export.js";
+import { read, write } from "./address.js";
 import { showGroups } from "./groups.js";
 import { showOverview, showProviders } from "./overview.js";
 import { forgetToken, get, hasToken, onTokenNeeded } from "./server.js";
@@ -9,6 +11,7 @@ import { afterSpending, showRoutes } from "./trial.js";
 import { $, make } from "./words.js";
 
 const EVERY_MS = 15000;
+$("period").value = read("period", "7d", [...$("period").options].map((option) => option.value));
 let loading = null;
 let again = false;
 let routesShown = false;
@@ -72,7 +75,7 @@ function askForToken(wrong) {
 $("sign-in").addEventListener("cancel", (event) => event.preventDefault());
 $("refresh").addEventListener("click", async () => { await load(); $("news").textContent = "Figures refreshed."; });
 $("retry").addEventListener("click", load);
-$("period").addEventListener("change", () => { $("overview").classList.add("old"); load(); });
+$("period").addEventListener("change", () => { write({ period: $("period").value }); $("overview").classList.add("old"); load(); });
 $("sign-out").addEventListener("click", () => { forgetToken(); location.reload(); });
 onTokenNeeded(askForToken);
 afterSpending(load);

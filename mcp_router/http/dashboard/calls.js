@@ -1,5 +1,6 @@
 // Recent calls, each with its attempts and why they were made.
 
+import { read, write } from "./address.js";
 import { get } from "./server.js";
 import { $, count, duration, make, moment, usd, words } from "./words.js";
 
@@ -8,11 +9,29 @@ let attempts = [];
 let before = null;
 let turned = false;
 let drawn = "";
+const FILTERS = ["outcome", "model", "client"];
 const opened = new Set();
+for (const name of FILTERS) $("call-filters").elements[name].value = read(name, "");
+
+export const callFilters = () => Object.fromEntries(FILTERS.map((name) => [name, $("call-filters").elements[name].value.trim()]).filter(([, value]) => value));
+$("call-filters").addEventListener("submit", (event) => event.preventDefault());
+$("call-filters").addEventListener("change", async () => {
+  write(Object.fromEntries(FILTERS.map((name) => [name, callFilters()[name] ?? ""])));
+  turned = false;
+  $("more-problem").hidden = true;
+  try {
+    await loadCalls();
+  } catch (error) {
+    $("more-problem").textContent = error.message;
+    $("more-problem").hidden = false;
+    if (!error.kind) throw error;
+  }
+});
+
 const key = (attempt) => `${attempt.call_id} ${attempt.number}`;
 
 export async function loadCalls() {
-  const page = await get("/api/dashboard/calls", { limit: PAGE });
+  const page = await get("/api/dashboard/calls", { ...callFilters(), limit: PAGE });
   // Older pages stay while newer calls come in above them.
   attempts = turned ? together(page.attempts, attempts) : page.attempts;
   if (!turned) before = page.before;
@@ -27,7 +46,7 @@ async function older() {
   $("more-problem").hidden = true;
   const last = $("call-list").lastElementChild;
   try {
-    const page = await get("/api/dashboard/calls", { limit: PAGE, before });
+    const page = await get("/api/dashboard/calls", { ...callFilters(), limit: PAGE, before });
     attempts = together(attempts, page.attempts);
     before = page.before;
     turned = true;
@@ -49,7 +68,7 @@ function show() {
   drawn = now;
   const focused = document.activeElement.closest?.(".call")?.id;
   const calls = Map.groupBy ? Map.groupBy(attempts, (attempt) => attempt.call_id) : grouped();
-  $("call-list").replaceChildren(...(calls.size ? [...calls].map(([id, of]) => call(id, of.toSorted((one, other) => one.number - other.number))) : [make("p", { class: "hint" }, "No calls yet.")]));
+  $("call-list").replaceChildren(...(calls.size ? [...calls].map(([id, of]) => call(id, of.toSorted((one, other) => one.number - other.number))) : [make("p", { class: "hint" }, Object.keys(callFilters()).length ? "No calls that these filters admit." : "No calls yet.")]));
   $("call-list").setAttribute("aria-busy", "false");
   $("more").hidden = before === null;
   if (focused) $(focused)?.querySelector("summary").focus({ preventScroll: true });

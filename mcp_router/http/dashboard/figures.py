@@ -14,7 +14,7 @@ from starlette.requests import Request
 from mcp_router.app import App
 from mcp_router.http.api import View
 from mcp_router.http.responses import Json
-from mcp_router.ledger.records import Attempt, GroupBy, Totals
+from mcp_router.ledger.records import Attempt, CallFilter, GroupBy, Totals
 from mcp_router.money import to_number
 from mcp_router.operations import costs as cost_reports
 from mcp_router.operations import providers as provider_views
@@ -48,6 +48,14 @@ class PageArguments(Arguments):
 
     limit: Annotated[int, Field(ge=1, le=500)] = 100
     before: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    outcome: Literal["answered", "failed", "cancelled", "lost"] | None = None
+    model: Annotated[str, Field(max_length=200)] | None = None
+    client: Annotated[str, Field(max_length=200)] | None = None
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether a filter leaves calls out."""
+        return (self.outcome, self.model, self.client) != (None, None, None)
 
 
 def create_views(app: App) -> Mapping[str, View]:
@@ -97,11 +105,14 @@ async def _build_overview(app: App, caller: Caller, period: Period) -> Json:
         return summary.total, summary.groups
 
     total, days = await by("day")
+    before = await _read_before(app, since, until, book)
     return {
         "period": period,
         "caller": {"name": caller.name, "sees_all": caller.sees_all},
         "baseline": app.baseline.model.id,
         "totals": cost_reports.describe_totals(total),
+        **before,
+        "forecast_usd": _forecast(total, now) if period == "month" else None,
         "days": _build_days(days, since, now.date()),
         "groups": {
             group: {name: cost_reports.describe_totals(totals) for name, totals in (await by(group))[1].items()}
@@ -110,6 +121,24 @@ async def _build_overview(app: App, caller: Caller, period: Period) -> Json:
         },
         "budgets": await cost_reports.describe_budgets(app, caller, now),
     }
+
+
+async def _read_before(app: App, since: float | None, until: float | None, book: str | None) -> Json:
+    """Return the totals of as many days before a period, if it has a beginning."""
+    if since is None or until is None:
+        return {"before": None, "before_days": None}
+    earlier = await app.ledger.summarize(since=2 * since - until, until=since, session=book, group_by=None)
+    days = round((until - since) / timedelta(days=1).total_seconds())
+    return {"before": cost_reports.describe_totals(earlier.total), "before_days": days}
+
+
+def _forecast(total: Totals, now: datetime) -> float | None:
+    """Return what this month costs at the rate so far, in USD; None on its first day."""
+    first = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    after = (first + timedelta(days=32)).replace(day=1)
+    if now - first < timedelta(days=1):
+        return None
+    return to_number(total.cost_usd * Decimal((after - first) / (now - first)))
 
 
 def _build_days(days: Mapping[str, Totals], since: float | None, today: date) -> list[Json]:
@@ -165,6 +194,8 @@ def _by_day(spent: Mapping[str, Decimal], days: Sequence[str]) -> list[float]:
 
 async def _build_calls(app: App, caller: Caller, page: PageArguments) -> Json:
     client = None if caller.sees_all else caller.name
+    if page.is_filtered:
+        return await _build_filtered_calls(app, page, page.client if caller.sees_all else client)
     attempts = await app.ledger.read_recent(page.limit, page.before, client)
     more = len(attempts) == page.limit
     return {
@@ -188,6 +219,15 @@ async def _build_tasks(app: App, caller: Caller) -> Json:
             }
             for task in listed
         ],
+    }
+
+
+async def _build_filtered_calls(app: App, page: PageArguments, client: str | None) -> Json:
+    filters = CallFilter(until=page.before, client=client, model=page.model, outcome=page.outcome)
+    calls = await app.ledger.list_calls(filters, page.limit)
+    return {
+        "attempts": [_build_attempt(attempt) for call in calls for attempt in call],
+        "before": calls[-1][-1].started_at if len(calls) == page.limit else None,
     }
 
 

@@ -1,12 +1,13 @@
 // Where the money went: shared out by provider, model, use case, tier or client.
 
 import { drawGroups } from "./chart.js";
+import { read, write } from "./address.js";
 import { get } from "./server.js";
 import { $, count, duration, make, swatch, table, usd, words } from "./words.js";
 
 const TABS = ["provider", "model", "use_case", "budget_tier", "client"];
 const OTHERS = 6;
-let chosen = "provider";
+let chosen = read("by", "provider", TABS);
 let groups = {};
 const ranks = {}; // who cost most, by what it is shared out by
 
@@ -26,6 +27,7 @@ function showTabs(period) {
 
 async function choose(name, period) {
   chosen = name;
+  write({ by: name });
   showTabs(period);
   $(`tab-${name}`).focus();
   await showChosen(period);
@@ -77,7 +79,7 @@ function showTable(rows) {
     ["Saved", ([, totals]) => usd(totals.saved_usd), "n"],
     ["Attempts", ([, totals]) => count(totals.attempts), "n"],
     ["Failed", ([, totals]) => count(totals.failed_attempts), "n"],
-    ["Half within", ([, totals]) => duration(totals.latency_ms.p50), "n"],
-    ["95 % within", ([, totals]) => duration(totals.latency_ms.p95), "n"],
+    ["Median", ([, totals]) => duration(totals.latency_ms.p50), "n"],
+    ["Slowest 5 % above", ([, totals]) => duration(totals.latency_ms.p95), "n"],
   ], rows) : make("p", { class: "hint" }, "Nothing in this period."));
 }

@@ -40,9 +40,9 @@ export const words = (name) => name.replaceAll("_", " ");
 
 export function moment(iso) {
   const at = new Date(iso);
-  const sameDay = at.toDateString() === new Date().toDateString();
-  const day = sameDay ? "" : at.toLocaleDateString("en", { month: "short", day: "numeric" }) + ", ";
-  return day + at.toLocaleTimeString("en", { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+  const sameDay = at.toISOString().slice(0, 10) === new Date().toISOString().slice(0, 10);
+  const day = sameDay ? "" : at.toLocaleDateString("en", { month: "short", day: "numeric", timeZone: "UTC" }) + ", ";
+  return day + at.toLocaleTimeString("en", { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", timeZone: "UTC" });
 }
 
 // The colour of the one who comes at this rank, in charts and tables alike.
