@@ -48,7 +48,7 @@ class DayArguments(Arguments):
     until: Annotated[Date | None, Field(description="Last UTC day; default today")] = None
 
 
-class CallView(TypedDict):
+class CallSummary(TypedDict):
     """One past call, as its attempts add up."""
 
     call_id: str
@@ -73,12 +73,12 @@ class CallView(TypedDict):
 class CallPage(TypedDict):
     """A page of past calls, newest first."""
 
-    calls: list[CallView]
+    calls: list[CallSummary]
     before: float | None
     """For the next page; None on the last one."""
 
 
-class DayView(costs.TotalsView):
+class DayTotals(costs.TotalsView):
     """The sums of one UTC day."""
 
     day: str
@@ -106,11 +106,11 @@ async def list_calls(app: App, asked: CallListArguments, *, caller: Caller) -> C
     }
 
 
-def describe_call(attempts: Sequence[Attempt]) -> CallView:
+def describe_call(attempts: Sequence[Attempt]) -> CallSummary:
     """Add the attempts of a call up."""
     first, last = attempts[0], attempts[-1]
     cost: Decimal | None = sum_costs_usd(attempts)
-    view: CallView = {
+    view: CallSummary = {
         "call_id": last.call_id,
         "started_at": datetime.fromtimestamp(first.started_at, UTC).isoformat(timespec="milliseconds"),
         "client": last.client,
@@ -143,7 +143,7 @@ async def list_days(app: App, asked: DayArguments, *, caller: Caller) -> dict[st
         group_by="day",
     )
     names = [(since + timedelta(days=number)).isoformat() for number in range((until - since).days + 1)]
-    days: list[DayView] = [
+    days: list[DayTotals] = [
         {"day": name, **costs.describe_totals(summary.groups[name])} for name in names if name in summary.groups
     ]
     return {"since": since.isoformat(), "until": until.isoformat(), "days": days}

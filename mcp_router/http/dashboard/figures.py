@@ -14,7 +14,7 @@ from starlette.requests import Request
 from mcp_router.app import App
 from mcp_router.http.api import View
 from mcp_router.http.responses import Json
-from mcp_router.ledger.records import Attempt, CallFilter, GroupBy, Totals
+from mcp_router.ledger.records import Attempt, CallConditions, GroupBy, Totals
 from mcp_router.money import to_number
 from mcp_router.operations import costs as cost_reports
 from mcp_router.operations import providers as provider_views
@@ -223,7 +223,7 @@ async def _build_tasks(app: App, caller: Caller) -> Json:
 
 
 async def _build_filtered_calls(app: App, page: PageArguments, client: str | None) -> Json:
-    filters = CallFilter(until=page.before, client=client, model=page.model, outcome=page.outcome)
+    filters = CallConditions(until=page.before, client=client, model=page.model, outcome=page.outcome)
     calls = await app.ledger.list_calls(filters, page.limit)
     return {
         "attempts": [_build_attempt(attempt) for call in calls for attempt in call],
