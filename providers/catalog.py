@@ -188,6 +188,25 @@ class LocalServer:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class FlexTier:
+    """A vendor's slower processing class at a lower price, which a request asks for by `service_tier: "flex"`."""
+
+    multiple: Decimal
+    """Its price as a multiple of the standard price."""
+    refuses: bool
+    """True if the vendor refuses a request that it cannot serve in this class, and never serves a dearer one."""
+    models: tuple[str, ...]
+    """How the names of the models that have it begin."""
+    checked: date
+    """The day the fact was checked."""
+    source: str
+
+    def covers(self, model: Model) -> bool:
+        """Whether a model has the class."""
+        return model.name.startswith(self.models)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Provider:
     """A service with models and a key. If vendors differ in a name or a number, that is a field here;
     if they differ in behaviour, that is a wire.
@@ -227,6 +246,8 @@ class Provider:
     """
     service_tiers: Mapping[str, Decimal] = field(default_factory=lambda: SERVICE_TIERS)
     """Prices of the processing classes that answers report, as multiples of the standard price; others cost 1."""
+    flex: FlexTier | None = None
+    """The flex class; None: the vendor has none, or no dated fact says so."""
     names_standard_tier: bool = False
     """True if requests name the standard class, so that a setting at the vendor's cannot choose another."""
     headers: Mapping[str, str] = field(default_factory=dict[str, str])

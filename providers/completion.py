@@ -143,6 +143,8 @@ class Prompt:
     offer: ToolOffer | None = None
     """The caller's tools."""
     native: NativeOptions | None = None
+    service_tier: str = ""
+    """The processing class to ask for, `flex`; empty for the standard one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,6 +3,7 @@
 ProviderError
 ├── UnavailableError           5xx, 529, connection refused, a web page: nothing was billed
 │   └── BrokenAnswerError      cut, malformed, or no finish reason: may have been billed
+├── CapacityError              no capacity in the flex class: nothing was billed
 ├── RateLimitError             too many requests or tokens a minute
 ├── QuotaError                 the account has no money or quota left
 │   └── ModelQuotaError        the quota of this model alone is used up
@@ -68,6 +69,12 @@ class UnavailableError(ProviderError):
     kind = "unavailable"
     breaker_scope = "provider"
     retryable = True
+
+
+class CapacityError(ProviderError):
+    """The vendor has no capacity in the flex class now. Nothing is billed, and the standard class can answer."""
+
+    kind = "no_flex_capacity"
 
 
 class BrokenAnswerError(UnavailableError):

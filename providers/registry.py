@@ -15,6 +15,7 @@ from providers.catalog import (
     SERVICE_TIERS,
     CacheField,
     Feature,
+    FlexTier,
     LocalServer,
     MaxTokensField,
     Model,
@@ -125,6 +126,7 @@ def provider_from_table(name: str, table: Mapping[str, object]) -> Provider:
         responses_schema=row.word("responses_schema", _RESPONSES_SCHEMAS, "text"),
         cache_field=row.word("cache_field", _CACHE_FIELDS, "none"),
         service_tiers=_parse_service_tiers(row.table("service_tiers")),
+        flex=_parse_flex(row.table("flex")),
         headers=row.mapping("headers"),
         search=_parse_search(row.table("search")),
         peak=_parse_peak_hours(row.table("peak")),
@@ -144,6 +146,23 @@ def _parse_service_tiers(row: Table | None) -> Mapping[str, Decimal]:
     if row is None:
         return SERVICE_TIERS
     return {name: row.required_number(name) for name in row.keys()}  # noqa: SIM118 - a table is no mapping
+
+
+def _parse_flex(row: Table | None) -> FlexTier | None:
+    if row is None:
+        return None
+    checked = row.day("checked")
+    if checked is None:
+        raise row.error("checked", None, "the day on which the fact was checked")
+    flex = FlexTier(
+        multiple=row.required_number("multiple"),
+        refuses=row.flag("refuses"),
+        models=row.texts("models"),
+        checked=checked,
+        source=row.text("source"),
+    )
+    row.reject_unknown_keys()
+    return flex
 
 
 def _parse_server(row: Table) -> LocalServer:

@@ -34,9 +34,9 @@ from mcp_router.ledger.records import (
 )
 from mcp_router.routing.baseline import Baseline
 from mcp_router.routing.feedback import Feedback, counts_for
-from mcp_router.routing.fit import Candidate
+from mcp_router.routing.fit import FLEX, FLEX_TIMEOUT, Candidate
 from providers.completion import RESTART, Completion, Limits, Message, Prompt, Usage
-from providers.errors import BrokenAnswerError, ProviderError
+from providers.errors import BrokenAnswerError, CapacityError, ProviderError
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
@@ -46,6 +46,8 @@ _log = logging.getLogger(__name__)
 _UNSAVED = (
     "neither the ledger nor the disk takes the cost (disk full?): it is lost if the server ends before there is room"
 )
+_NO_CAPACITY = frozenset({429, 498, 503})
+"""Statuses by which vendors refuse their flex class."""
 _LEASE_SPARE = 30.0
 """Seconds a hold outlives the longest its attempt may take."""
 
@@ -116,7 +118,8 @@ class AttemptRunner:
         record = _Record(runner=self, call=call, candidate=candidate, hold=hold, started=started, began=began)
         try:
             completion = await self._send(call, candidate, messages)
-        except ProviderError as error:
+        except ProviderError as failure:
+            error = _to_capacity_error(failure, candidate)
             opened = call.breakers.record_failure(
                 error, model=candidate.model.id, key_scope=self.key_scope(candidate.model.provider), now=self.clock()
             )
@@ -151,7 +154,7 @@ class AttemptRunner:
         """Send the prompt, with one deadline for connecting, waiting and reading."""
         ask = call.request
         adapter = self.adapters.adapter(candidate.model.provider)
-        allowed = min(self.adapters.timeout_seconds(candidate.model.provider), call.deadline - anyio.current_time())
+        allowed = min(self._find_timeout_s(candidate), call.deadline - anyio.current_time())
         prompt = Prompt(
             messages=messages,
             max_output_tokens=candidate.fit.max_output_tokens,
@@ -160,6 +163,7 @@ class AttemptRunner:
             effort=candidate.fit.effort,
             response_schema=ask.response_schema,
             max_searches=candidate.fit.searches,
+            service_tier=candidate.fit.service_tier,
             shared_prefix=ask.shared_prefix,
             offer=ask.offer,
             native=ask.native,
@@ -172,10 +176,14 @@ class AttemptRunner:
         except TimeoutError as exc:
             raise _SilentError(f"no answer within {allowed:.0f} s") from exc
 
+    def _find_timeout_s(self, candidate: Candidate) -> float:
+        timeout_s = self.adapters.timeout_seconds(candidate.model.provider)
+        return max(timeout_s, FLEX_TIMEOUT.total_seconds()) if candidate.fit.service_tier else timeout_s
+
     def _hold(self, call: Call, candidate: Candidate, ahead: int) -> Hold:
         task = call.request.task
         now = self.clock()
-        timeout = self.adapters.timeout_seconds(candidate.model.provider)
+        timeout = self._find_timeout_s(candidate)
         return Hold(
             id=secrets.token_hex(8),
             call_id=call.id,
@@ -207,6 +215,17 @@ class AttemptRunner:
         """Tell all processes what the vendor says is left, once it is little enough to matter."""
         if limits is not None and is_scarce(limits):
             await self.ledger.store_vendor_limit(candidate.model.id, limits, self.clock())
+
+
+def _to_capacity_error(error: ProviderError, candidate: Candidate) -> ProviderError:
+    """Return a refusal of the flex class as one: it says nothing of the provider, the key or the model.
+
+    OpenAI answers 429, Gemini 503, Groq 498. https://developers.openai.com/api/docs/guides/flex-processing
+    """
+    is_refusal = error.kind in {"rate_limit", "unavailable"} and error.status in _NO_CAPACITY
+    if candidate.fit.service_tier != FLEX or not is_refusal:
+        return error
+    return CapacityError(str(error), status=error.status, limits=error.limits)
 
 
 class _SilentError(BrokenAnswerError):

@@ -22,8 +22,10 @@ _FINAL = re.compile(
     re.IGNORECASE,
 )
 _BOXED = re.compile(r"\\boxed\{([^{}]{1,200})\}")
-_LETTER = re.compile(r"\(?([A-Za-z])(?:\)|[.:](?=\s|$)).{0,200}", re.DOTALL)
-_NUMBER = re.compile(r"[^\w\s.+-]?\s?([+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?|[+-]?\d+(?:\.\d+)?)\s?[^\w\s]?")
+_LETTER = re.compile(r"\(?([A-Za-z])[).:]?")
+_NUMBER = re.compile(r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?")
+_WORDS = re.compile(r"[^\W\d_]+(?:[\s-]+[^\W\d_]+)*")
+"""Labels and names, in which case says nothing; in a literal it does."""
 _MAX_DIGITS = 60
 _AROUND = " \t\n\r*_`\"'\u201c\u201d\u2018\u2019\u00ab\u00bb.,;:!?\u3002\uff0c\uff01\uff1f"
 """Quotes and punctuation that can stand around an answer."""
@@ -54,11 +56,12 @@ def _find_final(text: str) -> str:
 
 def _normalize(text: str) -> str:
     plain = unicodedata.normalize("NFKC", text).strip(_AROUND)
-    if (letter := _LETTER.fullmatch(plain)) is not None or (letter := re.fullmatch(r"([A-Za-z])", plain)) is not None:
+    if (letter := _LETTER.fullmatch(plain)) is not None:
         return letter[1].lower()
-    if (number := _NUMBER.fullmatch(plain)) is not None:
-        return _normalize_number(number[1])
-    return " ".join(plain.casefold().split())
+    if _NUMBER.fullmatch(plain) is not None:
+        return _normalize_number(plain)
+    words = " ".join(plain.split())
+    return words.casefold() if _WORDS.fullmatch(words) is not None else words
 
 
 def _normalize_number(text: str) -> str:
@@ -77,7 +80,7 @@ def _normalize_value(value: JsonValue) -> JsonValue:
         case int() | float():
             return _normalize_number(str(value)) if len(str(value)) <= _MAX_DIGITS else str(value)
         case str():
-            return " ".join(unicodedata.normalize("NFKC", value).casefold().split()).strip(_AROUND)
+            return _normalize(value)
         case list():
             return [_normalize_value(one) for one in value]
         case dict():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from math import inf
 from typing import assert_never
 
@@ -23,12 +24,12 @@ from mcp_router.execution.attempt import AttemptRunner
 from mcp_router.execution.call import Answered, Call, Failed, Generation, SkipReason
 from mcp_router.ledger.records import BudgetRefusal, Hold, RateRefusal
 from mcp_router.routing.agreement import is_kin
-from mcp_router.routing.fit import Candidate, Fit, NoFit, fit
+from mcp_router.routing.fit import FLEX, Candidate, Fit, NoFit, fit
 from mcp_router.routing.plan import Plan, Rejection
 from mcp_router.routing.request import RoutingState
 from providers.catalog import Model
 from providers.completion import Completion, Message
-from providers.errors import ContextLengthError, ProviderError
+from providers.errors import CapacityError, ContextLengthError, ProviderError
 
 _MAX_RATE_LIMIT_WAIT_S = 20.0
 """Seconds a call waits for a rate limit when no other candidate is left."""
@@ -76,6 +77,8 @@ class FallbackExecutor:
                 return self._generation(candidate, outcome.completion)
             if isinstance(outcome, Failed):
                 queue = self._remaining(candidate, outcome.error, queue)
+                if isinstance(outcome.error, CapacityError):
+                    queue.insert(0, _to_standard(candidate))
                 self.failures.append((candidate, outcome))
                 if self._is_committed() or (not queue and outcome.error.fallback == "nowhere"):
                     break
@@ -92,7 +95,8 @@ class FallbackExecutor:
         """Return the candidate to try again, now that no other is left."""
         if isinstance(outcome, RateRefusal) and not self.failures:
             return await self._waited_for([(candidate, outcome.wait_seconds)])
-        if isinstance(outcome, Failed) and len(self.failures) == 1:
+        failures = [failed for _, failed in self.failures if not isinstance(failed.error, CapacityError)]
+        if isinstance(outcome, Failed) and len(failures) == 1:
             return await self._once_more(candidate, outcome)
         return []
 
@@ -155,8 +159,9 @@ class FallbackExecutor:
             effort=candidate.fit.effort,
             need=task.requirements.add_texts(added),
             ceiling_usd=task.ceiling_usd - self.call.spent_usd,
-            now=self.world.now,
+            now=datetime.fromtimestamp(self.runner.clock(), UTC),
             unpriced_ok=candidate.model.provider in self.world.unlisted,
+            flex=candidate.fit.service_tier == FLEX,
         )
 
     def _remaining(  # noqa: PLR0911 - one return per fallback
@@ -263,6 +268,13 @@ class FallbackExecutor:
         text = failure_messages.format_no_candidate(self.plan, refusals)
         # No waiting helps where one call alone is more than a limit.
         return NoCandidateError(text, retry_after=min((wait for wait in waits if wait < inf), default=None))
+
+
+def _to_standard(candidate: Candidate) -> Candidate:
+    """Return the same model in the standard class; it is fitted again before its request."""
+    return replace(
+        candidate, fit=replace(candidate.fit, service_tier=""), why=f"{candidate.why}; standard class: no flex capacity"
+    )
 
 
 def to_shortfall(refusal: BudgetRefusal) -> Shortfall:

@@ -20,6 +20,7 @@ from mcp_router.execution.fallback import FallbackExecutor
 from mcp_router.ledger.ledger import Ledger
 from mcp_router.routing.access import Access
 from mcp_router.routing.catalog import Catalog
+from mcp_router.routing.fit import FLEX_TIMEOUT
 from mcp_router.routing.plan import Plan, plan
 from mcp_router.routing.request import RoutingRequest, RoutingState
 from mcp_router.routing.routes import RoutingTable
@@ -87,7 +88,10 @@ class Router:
             RouterError: No model is available, a budget is exceeded, or every candidate failed; each text
                 says what to do. `call_id` leads to the attempts.
         """
-        deadline = anyio.current_time() + self.config.deadline_seconds
+        deadline_seconds = self.config.deadline_seconds
+        if request.task.can_wait:
+            deadline_seconds = max(deadline_seconds, FLEX_TIMEOUT.total_seconds())
+        deadline = anyio.current_time() + deadline_seconds
         allowed = self.config.client_models.get(request.client)
         request = replace(request, task=replace(request.task, client=request.client, client_models=allowed))
         world, breakers = await self.read_state(request.task)
@@ -101,7 +105,7 @@ class Router:
             create_executor = partial(
                 FallbackExecutor,
                 runner=self.runner,
-                deadline_seconds=self.config.deadline_seconds,
+                deadline_seconds=deadline_seconds,
                 call=call,
                 world=world,
             )

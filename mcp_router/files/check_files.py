@@ -17,6 +17,8 @@ if sys.platform != "win32":
 
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _BACKUP_NAME = ".{}.before-check"
+_ABSENT_NAME = ".{}.absent-before-check"
+"""Marks a target that did not exist, so that a killed check's answer is not taken for it."""
 
 
 @contextmanager
@@ -72,7 +74,8 @@ def _backed_up(folder: Folder, target: str, backup: str) -> Generator[None]:
         os.rename(folder.at(target), folder.at(backup), src_dir_fd=folder.fd, dst_dir_fd=folder.fd)
         lock = _open_locked(folder, backup)
     except FileNotFoundError:
-        pass  # there is no original
+        absent = _ABSENT_NAME.format(target)
+        os.close(os.open(folder.at(absent), _WRITE & ~os.O_EXCL, 0o666, dir_fd=folder.fd))
     try:
         yield
     finally:
@@ -80,12 +83,16 @@ def _backed_up(folder: Folder, target: str, backup: str) -> Generator[None]:
             os.replace(folder.at(backup), folder.at(target), src_dir_fd=folder.fd, dst_dir_fd=folder.fd)
             os.close(lock)
         else:
-            with suppress(FileNotFoundError):
-                os.unlink(folder.at(target), dir_fd=folder.fd)
+            for name in (target, _ABSENT_NAME.format(target)):
+                with suppress(FileNotFoundError):
+                    os.unlink(folder.at(name), dir_fd=folder.fd)
 
 
 def _restore_stale(folder: Folder, place: ResolvedPath, target: str, backup: str) -> None:
-    """Put back the original that a killed check left."""
+    """Put back the original that a killed check left, or remove the answer that it left where there was none."""
+    with suppress(FileNotFoundError):
+        os.unlink(folder.at(_ABSENT_NAME.format(target)), dir_fd=folder.fd)
+        os.unlink(folder.at(target), dir_fd=folder.fd)
     try:
         lock = _open_locked(folder, backup)
     except FileNotFoundError:

@@ -40,8 +40,8 @@ def _require_clients(settings: Settings, host: str) -> None:
 
 
 def serve_others(settings: Settings) -> Settings:
-    """Return the settings of a server that clients with tokens use, or unchanged without clients."""
-    return replace(settings, for_others=True) if has_clients(settings) else settings
+    """Return the settings of a server that is reached over HTTP, perhaps by clients with tokens."""
+    return replace(settings, over_http=True, for_others=settings.for_others or has_clients(settings))
 
 
 def has_clients(settings: Settings) -> bool:

@@ -13,6 +13,7 @@ from mcp_router.ledger.records import GroupBy
 from mcp_router.operations.argument_coercion import coerce_arguments
 from mcp_router.routing.routes import Complexity, Tier, UseCase
 
+Patience = Literal["now", "minutes", "day"]
 Period = Literal["session", "today", "7d", "30d", "month", "all"]
 
 
@@ -78,9 +79,12 @@ class RouteArguments(Arguments):
     overwrite: StrictBool = False
     conversation_id: Annotated[str, Field(max_length=100)] | None = None
     check: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    patience: Patience = "now"
 
     @model_validator(mode="after")
     def _require_one_nonempty_prompt(self) -> Self:
+        if self.patience == "day":
+            raise BadInputError("patience = day: vendors' batch services are not supported yet. Use minutes or now.")
         if self.prompt is not None and self.messages is not None:
             raise BadInputError("prompt and messages are both given: give one of them.")
         if self.prompt is not None and not self.prompt.strip():
@@ -140,6 +144,7 @@ _ENUMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "use_case": ("use case", get_args(UseCase)),
     "complexity": ("complexity", get_args(Complexity)),
     "budget_tier": ("budget tier", get_args(Tier)),
+    "patience": ("patience", get_args(Patience)),
     "period": ("period", get_args(Period)),
     "group_by": ("group_by", get_args(GroupBy)),
 }

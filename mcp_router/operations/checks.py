@@ -29,10 +29,10 @@ def find_check(app: App, arguments: RouteArguments, client: str) -> CheckCommand
         return None
     configuration = app.settings.configuration
     known = configuration.clients.get(client)
-    if known is not None and not known.checks:
+    if not known.checks if known is not None else app.settings.over_http:
         raise BadInputError(
-            f"check = {name}: client {client} cannot name checks, which run commands on the server's machine. "
-            f"Leave check out, use {AGREE}, or ask the operator for checks = true in [clients.{client}]."
+            f"check = {name}: {client} cannot name checks over HTTP: they run commands on the server's machine. "
+            f"Leave check out, use {AGREE}, or ask the operator for a token of a client with checks = true."
         )
     found = configuration.checks.get(name)
     if found is None:

@@ -41,6 +41,8 @@ class CandidateView(TypedDict):
     max_output_tokens: int
     thinking: str
     why: str
+    service_tier: NotRequired[str]
+    """The vendor's class, if it is not the standard one."""
 
 
 class RejectionView(TypedDict):
@@ -173,7 +175,7 @@ def _describe_choice(task: RoutingRequest, what: str, value: str) -> ChoiceView:
 
 
 def _describe_candidate(candidate: Candidate) -> CandidateView:
-    return {
+    view: CandidateView = {
         "model": candidate.model.id,
         "estimated_usd": to_number(candidate.fit.estimated_usd),
         "at_most_usd": to_number(candidate.fit.worst_usd),
@@ -181,6 +183,9 @@ def _describe_candidate(candidate: Candidate) -> CandidateView:
         "thinking": candidate.fit.effort,
         "why": candidate.why,
     }
+    if candidate.fit.service_tier:
+        view["service_tier"] = candidate.fit.service_tier
+    return view
 
 
 async def explain_call(app: App, call_id: str, *, caller: Caller = LOCAL) -> CallView | TaskView:

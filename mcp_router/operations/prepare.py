@@ -250,6 +250,8 @@ def _infer_task(app: App, arguments: RouteArguments, ready: _Draft) -> PreparedC
         client=ready.client,
         client_models=client.models if client is not None else None,
     )
+    if arguments.patience != "now":
+        task = replace(task, can_wait=True)
     if arguments.check == AGREE:
         require_comparable(arguments, task.use_case)
         task = replace(task, needs_agreement=True)

@@ -13,7 +13,7 @@ from mcp_router.routing import tokens
 from mcp_router.routing.attachments import count_attachment_tokens
 from mcp_router.routing.prices import PriceSchedule, Quote, find_price_schedule
 from mcp_router.routing.routes import TypicalUsage
-from providers.catalog import Feature, Model, Provider
+from providers.catalog import Feature, FlexTier, Model, Provider
 from providers.completion import Attachment, Effort
 
 _THINKING_MULTIPLES: dict[Effort, int] = {
@@ -42,6 +42,10 @@ _MAX_TOOL_INSTRUCTION_TOKENS = 1_000
 https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview
 """
 _MAX_ATTEMPT_DURATION = timedelta(minutes=2)
+FLEX = "flex"
+"""The vendors' word for their slower class at a lower price."""
+FLEX_TIMEOUT = timedelta(minutes=15)
+"""The longest that a call with patience for it takes."""
 _NO_PRICE = (
     "its price is unknown, so no budget can be held: give it one under [providers.NAME] models, "
     "or say allow_unlisted = true there"
@@ -110,6 +114,8 @@ class Fit:
     worst_usd: Decimal | None
     """Maximum cost; None if the price is unknown."""
     searches: int
+    service_tier: str = ""
+    """The processing class to ask for, `flex`; empty for the standard one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -139,8 +145,14 @@ def fit(
     ceiling_usd: Decimal,
     now: datetime,
     unpriced_ok: bool = False,
+    flex: bool = False,
 ) -> Fit | NoFit:
-    """Fit a request to a model under a ceiling in US dollars; `unpriced_ok` accepts an unknown price."""
+    """Fit a request to a model under a ceiling in US dollars.
+
+    `unpriced_ok` accepts an unknown price. `flex` asks for the flex class of a model that has it; its price is held
+    only if the vendor refuses what it cannot serve in it.
+    """
+    tier = provider.flex if flex and provider.flex is not None and provider.flex.covers(model) else None
     if missing := _find_missing_feature(provider, model, need):
         return NoFit(kind="feature", reason=missing)
     if need.max_output_tokens is not None and need.max_output_tokens < provider.min_output_tokens:
@@ -148,7 +160,9 @@ def fit(
     likely = need.input_tokens + need.count_attachments(model)
     fitting = _Fitting(
         model=model,
-        schedule=find_price_schedule(provider, model, now, now + _MAX_ATTEMPT_DURATION),
+        schedule=_find_schedule(provider, model, now, tier, FLEX_TIMEOUT if flex else _MAX_ATTEMPT_DURATION),
+        discount=Decimal(1) if tier is None or tier.refuses else tier.multiple,
+        service_tier="" if tier is None else FLEX,
         effort=effort,
         need=need,
         likely_input=likely,
@@ -177,6 +191,9 @@ class _Fitting:
     max_input: int
     ceiling_usd: Decimal
     unpriced_ok: bool
+    service_tier: str
+    discount: Decimal
+    """What the likely cost is multiplied by, if the price that is held is dearer than the one that is likely."""
 
     def fit(self, searches: int) -> Fit | NoFit:
         """Fit the request with this many searches."""
@@ -206,7 +223,7 @@ class _Fitting:
         expected = min(output, (need.max_output_tokens or need.typical_usage.output_tokens) + hidden)
         return replace(
             self._to_fit(output, searches),
-            estimated_usd=None if likely is None else likely.max_cost_usd(expected),
+            estimated_usd=None if likely is None else likely.max_cost_usd(expected) * self.discount,
             worst_usd=held.max_cost_usd(output),
         )
 
@@ -219,6 +236,7 @@ class _Fitting:
             estimated_usd=None,
             worst_usd=None,
             searches=searches,
+            service_tier=self.service_tier,
         )
 
     def _quote(self, input_tokens: int, searches: int) -> Quote | None:
@@ -244,6 +262,15 @@ class _Fitting:
                     f"it has {model.context_window}",
                 )
         return room
+
+
+def _find_schedule(
+    provider: Provider, model: Model, now: datetime, tier: FlexTier | None, lasts: timedelta
+) -> PriceSchedule | None:
+    schedule = find_price_schedule(provider, model, now, now + lasts)
+    if schedule is None or tier is None or not tier.refuses:
+        return schedule
+    return replace(schedule, prices=tuple((price, factor * tier.multiple) for price, factor in schedule.prices))
 
 
 def _find_missing_feature(provider: Provider, model: Model, need: Requirements) -> str | None:

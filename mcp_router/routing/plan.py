@@ -194,6 +194,7 @@ class _PlanBuilder:
             ceiling_usd=self.request.ceiling_usd,
             now=self.state.now,
             unpriced_ok=model.provider in self.state.unlisted,
+            flex=self.request.can_wait,
         )
 
 

@@ -42,6 +42,8 @@ class RoutingRequest:
     ceiling_usd: Decimal
     """The most that the call may cost, in US dollars; with several tiers that of the last one."""
     requirements: Requirements
+    can_wait: bool = False
+    """Whether the answer can take minutes: then requests ask for the vendor's flex class if the model has one."""
     needs_agreement: bool = False
     """Whether two models must give the answer alike, or a stronger one decides."""
 

@@ -90,6 +90,7 @@ GENERATE = types.Tool(
                 "File the answer is written to; you get path and preview. With per_file a folder (notes: "
                 "notes/src/a.py.md) or pattern (out/*.json; ./* edits files in place)"
             ),
+            "patience": _enum(("now", "minutes"), "minutes: up to 15, at about half price where a vendor has it"),
             "check": _string(
                 "agree: two cheap models must give the same label, number or JSON, or a stronger one decides. "
                 "Or the name of a user's check that must pass on save_to"

@@ -61,6 +61,8 @@ class Settings:
     """The environment without the key file's variables."""
     working_folder: Path
     """The folder that relative paths start from."""
+    over_http: bool = False
+    """Whether calls arrive over HTTP: then only clients that the configuration allows can name a check."""
     for_others: bool = False
     """Whether clients with tokens are served: they cannot read the folder the server was started in."""
 

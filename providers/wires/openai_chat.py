@@ -96,8 +96,8 @@ def build_request(provider: Provider, model: Model, prompt: Prompt, stream: bool
     temperature = request_options.choose_temperature(model, prompt)
     if temperature is not None:
         body["temperature"] = temperature
-    if provider.names_standard_tier:
-        body["service_tier"] = STANDARD_TIER
+    if prompt.service_tier or provider.names_standard_tier:
+        body["service_tier"] = prompt.service_tier or STANDARD_TIER
     search = request_options.choose_search(provider, prompt, "openai_chat")
     if search is not None:
         bound = {"parameters": {"max_uses": prompt.max_searches}} if search.bounded else {}

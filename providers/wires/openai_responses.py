@@ -46,8 +46,8 @@ def build_request(provider: Provider, model: Model, prompt: Prompt, stream: bool
     temperature = request_options.choose_temperature(model, prompt)
     if temperature is not None:
         body["temperature"] = temperature
-    if provider.names_standard_tier:
-        body["service_tier"] = openai_chat.STANDARD_TIER
+    if prompt.service_tier or provider.names_standard_tier:
+        body["service_tier"] = prompt.service_tier or openai_chat.STANDARD_TIER
     search = request_options.choose_search(provider, prompt, "openai_responses")
     if search is not None:
         body["tools"] = [{"type": search.tool}]

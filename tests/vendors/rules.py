@@ -18,7 +18,7 @@ _CHAT_FIELDS = {
     *("max_tokens", "max_completion_tokens"),
 }
 _THINKING_FIELDS = {
-    "openai": {"reasoning_effort", "prompt_cache_options"},
+    "openai": {"reasoning_effort", "prompt_cache_options", "service_tier"},
     "copilot": {"reasoning_effort"},
     "grok": {"reasoning_effort"},
     "huggingface": {"reasoning_effort"},

@@ -85,6 +85,7 @@ class Vendors:
         self._manners = defaultdict[str, Manner](lambda: Manner(text=""))
         for name in self._rows:
             self._manners[name] = Manner(text=f"Hello from {name}.")
+        self._script: deque[str] = deque()
         self.port = 0
         self.anyone = "openai"
         """Who answers a path that names no vendor."""
@@ -111,6 +112,10 @@ class Vendors:
     def follows(self, name: str, script: Callable[[dict[str, Any]], str]) -> None:
         """A vendor answers each request with what `script` returns for its body."""
         self._manners[name].script = script
+
+    def says_next(self, *texts: str) -> None:
+        """The next good answers in this order, whichever vendor gives them; then the usual ones again."""
+        self._script = deque(texts)
 
     def writes(self, name: str, content: bytes | None) -> None:
         """The bytes of every good answer from now on; None is the usual answers again."""
@@ -219,7 +224,10 @@ class Vendors:
         if manner.content is not None:
             await _write(stream, 200, manner.headers, manner.content)
             return True
-        text = manner.text if manner.script is None else manner.script(received.body)
+        if self._script:
+            text = self._script.popleft()
+        else:
+            text = manner.text if manner.script is None else manner.script(received.body)
         reply = Reply(text=text, unfinished=how in {"unfinished", "cut_stream"}, **manner.reply)
         written = answer(self._rows[received.vendor], received.path, received.body, reply, refusal and refusal.body)
         if how == "malformed":
