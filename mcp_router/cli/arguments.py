@@ -31,6 +31,8 @@ def collect_arguments(given: Namespace) -> dict[str, object]:
         "files": given.file,
         "max_output_tokens": given.max_output_tokens,
         "max_cost_usd": given.max_cost_usd,
+        "check": given.check,
+        "patience": given.patience,
         "system": getattr(given, "system", None),
         "temperature": getattr(given, "temperature", None),
         "response_schema": None if given.schema is None else _read_schema(Path(given.schema)),

@@ -39,6 +39,8 @@ def add_routing(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--max-output-tokens", type=parse_count, metavar="NUMBER", help="limit the answer (default by use case)"
     )
+    parser.add_argument("--check", metavar="NAME", help="prove the answer: agree, or a check of the configuration")
+    parser.add_argument("--patience", metavar="TIME", help="now or minutes (default now)")
     parser.add_argument("--max-cost-usd", metavar="USD", help="tighten the tier's ceiling for this call")
     add_json(parser)
 

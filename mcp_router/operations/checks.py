@@ -8,7 +8,7 @@ from pathlib import Path
 from mcp_router.app import App
 from mcp_router.errors import BadInputError, UnknownNameError
 from mcp_router.execution.check_command import AGREE, FILE, KEPT_VARIABLES, CheckCommand
-from mcp_router.operations.arguments import RouteArguments
+from mcp_router.operations.arguments import GenerateArguments, RouteArguments
 from mcp_router.settings import CheckSettings
 
 _PROSE = frozenset({"code_generation", "conversation", "summarization", "long_context", "web_research"})
@@ -37,7 +37,7 @@ def find_check(app: App, arguments: RouteArguments, client: str) -> CheckCommand
     found = configuration.checks.get(name)
     if found is None:
         raise UnknownNameError("check", name, (AGREE, *configuration.checks), hint=_HINT)
-    if arguments.save_to is None:
+    if arguments.save_to is None and isinstance(arguments, GenerateArguments):
         raise BadInputError(f"check = {name} needs save_to: the check runs on the answer's file.")
     return _prepare_command(app, name, found)
 

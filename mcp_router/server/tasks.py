@@ -122,7 +122,7 @@ class TaskHandlers:
         return {}
 
     async def _is_worth_a_task(self, arguments: GenerateArguments, caller: Caller) -> bool:
-        if arguments.per_file:
+        if arguments.per_file or arguments.patience != "now":
             return True
         from mcp_router.operations.background.duration import LONG_CALL_S, estimate_seconds  # noqa: PLC0415
 

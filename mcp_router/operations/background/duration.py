@@ -9,7 +9,7 @@ from mcp_router.app import App
 from mcp_router.ledger.records import Totals
 from mcp_router.operations.arguments import GenerateArguments, RouteArguments
 from mcp_router.operations.prepare import limit_preparation, prepare_call
-from mcp_router.routing.fit import FLEX_TIMEOUT, Candidate
+from mcp_router.routing.fit import Candidate
 
 LONG_CALL_S = 20.0
 """Seconds from which a call is worth a task."""
@@ -27,8 +27,6 @@ async def estimate_seconds(app: App, arguments: GenerateArguments, *, client: st
         RouterError: The call cannot be planned.
         LedgerError: The ledger cannot be read.
     """
-    if arguments.patience != "now":
-        return FLEX_TIMEOUT.total_seconds()
     with limit_preparation(app.settings.configuration.deadline_s):
         # Not the call's own arguments: a prompt that is only planned must not count as seen.
         plain = RouteArguments.model_construct(
