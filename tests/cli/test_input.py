@@ -89,7 +89,7 @@ def test_help_lists_every_command_once_by_what_people_want(capsys: pytest.Captur
     shown = capsys.readouterr().out
     groups = [line[:-1] for line in shown.splitlines() if line.endswith(":") and not line.startswith(" ")]
     listed = [line.split()[0] for line in shown.partition("run:")[2].splitlines() if line.startswith("  ")]
-    assert [group for group in groups if group != "options"] == ["run", "inspect", "maintain"]
+    assert [group for group in groups if group != "options"] == ["run", "inspect", "set up", "maintain"]
     assert sorted(listed) == sorted(COMMANDS)
 
 

@@ -14,6 +14,11 @@ from mcp_router.logs import LEVELS
 from mcp_router.server import create_server
 from mcp_router.server.stdio import serve_stdio
 
+_TERMINAL_HINT = (
+    "mcp-llm-router: MCP server waiting on standard input, which is a terminal. MCP hosts start it this way; "
+    "for people: mcp-llm-router --help. Stop with Ctrl-C."
+)
+
 
 def add_options(parser: ArgumentParser) -> None:
     """Add the options of `serve`."""
@@ -83,6 +88,8 @@ def run_early(given: Namespace) -> int | None:
 async def run(app: App, given: Namespace) -> int:
     """Serve until the host hangs up, or until a signal stops it."""
     if given.transport == "stdio":
+        if sys.stdin is not None and sys.stdin.isatty():
+            print(_TERMINAL_HINT, file=sys.stderr, flush=True)
         server = create_server(app)
         _leave_alone_what_stays()
         await serve_stdio(server)
