@@ -16,8 +16,11 @@ from mcp_router.cli.exit_codes import FAILED, USAGE
 from mcp_router.cli.parser import load_command
 from mcp_router.errors import BadInputError, ConfigError, RouterError
 from mcp_router.ledger.ledger import LedgerError
+from mcp_router.ledger.origin import CURRENT_ORIGIN
 from mcp_router.logs import configure_logging
+from mcp_router.operations.origins import find_origin
 from mcp_router.settings import load
+from mcp_router.settings.start_folder import find_start_folder
 
 
 def run(given: Namespace) -> int:
@@ -58,4 +61,7 @@ async def _run_command(given: Namespace) -> int:
     if not iscoroutinefunction(command.run):
         return command.run(load(given.config), given)
     async with run_app(load(given.config)) as app:
+        folder = find_start_folder(app.settings.environ, app.settings.working_folder)
+        configured = app.settings.configuration.projects
+        CURRENT_ORIGIN.set(await find_origin(folder, host="terminal", configured=configured))
         return await command.run(app, given)

@@ -201,10 +201,14 @@ class AttemptRunner:
             complexity=task.complexity,
             inferred=",".join(task.inferred),
             why=candidate.why,
+            project=call.request.origin.project,
+            branch=call.request.origin.branch,
+            host=call.request.origin.host,
         )
 
     def _budgets_for(self, call: Call) -> tuple[Budget, ...]:
-        return tuple(limit for limit in self.budgets if limit.client in (None, call.request.client))
+        asked = call.request
+        return tuple(limit for limit in self.budgets if limit.applies_to(asked.client, asked.origin.project))
 
     async def _close_breakers(self, call: Call, candidate: Candidate) -> None:
         key_scope = self.key_scope(candidate.model.provider)
@@ -333,4 +337,7 @@ class _Record:
             cost_source=bill.source,
             baseline_usd=baseline_usd,
             baseline=baseline,
+            project=self.call.request.origin.project,
+            branch=self.call.request.origin.branch,
+            host=self.call.request.origin.host,
         )

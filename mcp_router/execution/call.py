@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from mcp_router.execution.breaker import CallBreakers
+from mcp_router.ledger.origin import CURRENT_ORIGIN, Origin
 from mcp_router.ledger.records import Attempt, Breaker, BudgetRefusal, RateRefusal
 from mcp_router.routing.fit import Candidate
 from mcp_router.routing.plan import Plan, Rejection
@@ -60,6 +61,7 @@ class CallRequest:
     """The caller's tools. Their calls go back to the caller: the router runs none."""
     native: NativeOptions | None = None
     client: str = "local"
+    origin: Origin = field(default_factory=CURRENT_ORIGIN.get)
     call_id: str | None = None
     """Given where one tool call makes many; made otherwise."""
     earlier_attempts: int = 0

@@ -86,6 +86,11 @@ class TokenStore:
         """Whether requests need a token: a client has one, or had one."""
         return bool(self._configured) or any(row.client in self._clients for row in self._rows)
 
+    @property
+    def settings(self) -> Settings:
+        """The configuration in use."""
+        return self._settings
+
     def use(self, settings: Settings) -> None:
         """Take another configuration.
 

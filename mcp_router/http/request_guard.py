@@ -11,7 +11,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mcp_router.http.auth import TokenStore, is_loopback
 from mcp_router.http.v1.errors import PREFIX, response_for
+from mcp_router.ledger.origin import CURRENT_ORIGIN
 from mcp_router.server.callers import to_user
+from mcp_router.server.origins import find_http_origin
 
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
@@ -90,6 +92,7 @@ class RequestGuard:
             await send(message)
 
         refused = await self._reject(Request(scope))
+        CURRENT_ORIGIN.set(find_http_origin(scope, self._tokens.settings))
         await (refused or self._app)(scope, receive, sent)
 
     async def _reject(self, request: Request) -> Response | None:

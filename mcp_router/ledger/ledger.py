@@ -138,10 +138,16 @@ class ReportLedger(Protocol):
         ...
 
     async def summarize(
-        self, *, since: float | None, until: float | None, session: str | None, group_by: GroupBy | None
+        self,
+        *,
+        since: float | None,
+        until: float | None,
+        session: str | None,
+        group_by: GroupBy | None,
+        then_by: GroupBy | None = None,
     ) -> Summary:
         """Return totals from rollups of every UTC day that `since` (inclusive) to `until` (exclusive) touches; None
-        is no bound.
+        is no bound. `then_by` splits the groups further.
         """
         ...
 

@@ -14,7 +14,7 @@ CostSource = Literal["reported", "priced", "bound", "unknown"]
 TRIAL = "trial"
 """Client of a trial's attempts. The baseline of such an attempt is its own cost, so trials change no savings."""
 
-GroupBy = Literal["provider", "model", "use_case", "budget_tier", "client", "day"]
+GroupBy = Literal["provider", "model", "use_case", "budget_tier", "client", "day", "project", "branch", "host"]
 
 
 COMPARED = "compared"
@@ -61,6 +61,10 @@ class Attempt:
     baseline_usd: Decimal | None = None
     """Cost of the same tokens at the baseline model; only for an answered attempt."""
     baseline: str = ""
+    project: str = ""
+    """This and the fields below are those of the call's `Origin`."""
+    branch: str = ""
+    host: str = ""
 
     @property
     def provider(self) -> str:
@@ -70,7 +74,7 @@ class Attempt:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Budget:
-    """Spending limit per day or month, of one client or of all together."""
+    """Spending limit per day or month, of one client, of one project or of all together."""
 
     name: str
     """Name for people, for example `daily` or `alice monthly`."""
@@ -79,6 +83,12 @@ class Budget:
     """0 allows no spending."""
     client: str | None = None
     """None: all clients together."""
+    project: str | None = None
+    """None: all projects together."""
+
+    def applies_to(self, client: str, project: str) -> bool:
+        """Return whether a call of this client in this project counts against the budget."""
+        return self.client in (None, client) and self.project in (None, project)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -156,6 +166,9 @@ class Hold:
     complexity: str = ""
     inferred: str = ""
     why: str = ""
+    project: str = ""
+    branch: str = ""
+    host: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

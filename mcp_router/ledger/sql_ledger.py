@@ -232,12 +232,19 @@ class DatabaseLedger:
         return await self._run("read", lambda: attempts.read_call(call_id), brief=True)
 
     async def summarize(
-        self, *, since: float | None, until: float | None, session: str | None, group_by: GroupBy | None
+        self,
+        *,
+        since: float | None,
+        until: float | None,
+        session: str | None,
+        group_by: GroupBy | None,
+        then_by: GroupBy | None = None,
     ) -> Summary:
         """Return totals of every UTC day that the period touches."""
         await self._settle_lost(self._clock())
         return await self._run(
-            "read", lambda: summaries.summarize(since=since, until=until, session=session, group_by=group_by)
+            "read",
+            lambda: summaries.summarize(since=since, until=until, session=session, group_by=group_by, then_by=then_by),
         )
 
     async def summarize_by_day(

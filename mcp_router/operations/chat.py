@@ -12,6 +12,7 @@ from mcp_router.execution.answer_schema import AnswerSchema
 from mcp_router.execution.call import CallRequest, Generation
 from mcp_router.execution.conversations import WORTH_CACHING
 from mcp_router.execution.validation import build_validator, prepare_schema
+from mcp_router.ledger.origin import CURRENT_ORIGIN
 from mcp_router.operations.arguments import RouteArguments
 from mcp_router.operations.classify import classify
 from mcp_router.operations.final_text import FinalText, cut_at_stop
@@ -189,7 +190,9 @@ def _classify(app: App, chat: ChatRequest, *, client: str, shared_prefix: bool) 
         app.routes,
         providers=app.catalog.providers,
         per_call_usd=app.settings.configuration.budgets.per_call_usd,
-        budgets_usd=[limit.limit_usd for limit in app.settings.limits() if limit.client in (None, client)],
+        budgets_usd=[
+            limit.limit_usd for limit in app.settings.limits() if limit.applies_to(client, CURRENT_ORIGIN.get().project)
+        ],
         shared_prefix=shared_prefix,
         client=client,
         client_models=settings.models if settings is not None else None,

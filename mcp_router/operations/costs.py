@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import NotRequired, TypedDict
 
 from mcp_router.app import App
 from mcp_router.errors import BadInputError
+from mcp_router.ledger.origin import find_folder_name
 from mcp_router.ledger.queries.rollups import format_client_book
+from mcp_router.ledger.queries.summaries import SEPARATOR
 from mcp_router.ledger.records import GroupBy, Totals
 from mcp_router.money import to_number
 from mcp_router.operations.arguments import CostArguments, Period
@@ -80,20 +83,22 @@ async def summarize_costs(app: App, arguments: CostArguments, *, caller: Caller 
     since, until = compute_period_bounds(arguments.period, now)
     rollup = choose_rollup(app, arguments.period, caller)
     span = DateRange(arguments.period, since, until)
-    return await _build_report(app, span, rollup, arguments.group_by, caller=caller, now=now)
+    by = () if arguments.group_by is None else (arguments.group_by,)
+    return await _build_report(app, span, rollup, by, caller=caller, now=now)
 
 
 async def summarize_range(
-    app: App, period: str, first: str | None, last: str | None, group_by: GroupBy | None
+    app: App, period: str, first: str | None, last: str | None, by: Sequence[GroupBy] = ()
 ) -> CostReport:
     """Sum up a period as `periods.parse_range` reads it; the current month with a forecast to its end.
+    `by` has at most two dimensions.
 
     Raises:
         BadInputError: The period or a date is invalid.
     """
     now = datetime.now(UTC)
     span = parse_range(period, first, last, now.date())
-    report = await _build_report(app, span, None, group_by, caller=LOCAL, now=now)
+    report = await _build_report(app, span, None, by, caller=LOCAL, now=now)
     if span.label == "month":
         report["forecast_usd"] = await _forecast(app, report["cost_usd"] or 0.0, now)
     return report
@@ -116,23 +121,46 @@ async def _forecast(app: App, spent_usd: float, now: datetime) -> float | None:
 
 
 async def _build_report(
-    app: App, span: DateRange, rollup: str | None, group_by: GroupBy | None, *, caller: Caller, now: datetime
+    app: App, span: DateRange, rollup: str | None, by: Sequence[GroupBy], *, caller: Caller, now: datetime
 ) -> CostReport:
-    summary = await app.ledger.summarize(since=span.since, until=span.until, session=rollup, group_by=group_by)
+    group_by, then_by = (*by, None, None)[:2]
+    summary = await app.ledger.summarize(
+        since=span.since, until=span.until, session=rollup, group_by=group_by, then_by=then_by
+    )
     report: CostReport = {
         "period": span.label,
         **describe_totals(summary.total),
         "baseline": app.baseline.model.id,
         "budgets": [],
     }
-    if group_by is not None:
-        report["groups"] = {name: describe_totals(totals) for name, totals in summary.groups.items()}
-        if group_by in ("model", "provider"):
+    if by:
+        names = name_groups(tuple(summary.groups), by)
+        report["groups"] = {names[name]: describe_totals(totals) for name, totals in summary.groups.items()}
+        if not {"model", "provider"}.isdisjoint(by):
             # A call falls back from one model to another, so the rate belongs to neither.
             for totals in report["groups"].values():
                 totals["fallback_rate"] = None
     report["budgets"] = await describe_budgets(app, caller, now)
     return report
+
+
+def name_groups(groups: Sequence[str], by: Sequence[GroupBy]) -> dict[str, str]:
+    """Return what to show for each group: projects by folder name, with digits only if two folders have the same."""
+    parts = [group.split(SEPARATOR, len(by) - 1) for group in groups]
+    shown = [
+        _name_projects(column) if what == "project" else column
+        for what, column in zip(by, zip(*parts, strict=True), strict=False)
+    ]
+    empty = "(none)"
+    return {
+        group: SEPARATOR.join(part or empty for part in names)
+        for group, names in zip(groups, zip(*shown, strict=True), strict=True)
+    }
+
+
+def _name_projects(projects: Sequence[str]) -> list[str]:
+    folders = [find_folder_name(project) for project in set(projects)]
+    return [name if folders.count(name := find_folder_name(project)) == 1 else project for project in projects]
 
 
 def choose_rollup(app: App, period: Period, caller: Caller) -> str | None:

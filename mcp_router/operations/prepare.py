@@ -17,6 +17,7 @@ from mcp_router.execution.conversations import WORTH_CACHING
 from mcp_router.execution.validation import TargetCheck, build_validator, prepare_schema
 from mcp_router.files import FoundFile, ReadResult, ResolvedPath, Roots, SourceFile, fence_files, read_file, read_files
 from mcp_router.ledger.connect import list_files
+from mcp_router.ledger.origin import CURRENT_ORIGIN
 from mcp_router.operations.arguments import GenerateArguments, RouteArguments
 from mcp_router.operations.checks import find_check, require_comparable
 from mcp_router.operations.classify import classify, to_conversation
@@ -242,7 +243,11 @@ def _infer_task(app: App, arguments: RouteArguments, ready: _Draft) -> PreparedC
         app.routes,
         providers=app.catalog.providers,
         per_call_usd=app.settings.configuration.budgets.per_call_usd,
-        budgets_usd=[limit.limit_usd for limit in app.settings.limits() if limit.client in (None, ready.client)],
+        budgets_usd=[
+            limit.limit_usd
+            for limit in app.settings.limits()
+            if limit.applies_to(ready.client, CURRENT_ORIGIN.get().project)
+        ],
         files_characters=ready.files_characters,
         file_names=ready.file_names,
         shared_prefix=ready.shared_prefix,

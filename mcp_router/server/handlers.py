@@ -36,6 +36,7 @@ from mcp_router.operations.background.task_store import TaskStore
 from mcp_router.server import elicitation, prompts, resources, tasks
 from mcp_router.server.budget_increase import BudgetIncrease
 from mcp_router.server.callers import caller_from_request
+from mcp_router.server.origins import OriginFinder
 from mcp_router.server.progress import ProgressReporter, heartbeat
 from mcp_router.server.subscriptions import CAN_SUBSCRIBE, SubscriptionManager
 from mcp_router.server.tools import GENERATE, TOOLS
@@ -118,11 +119,13 @@ def create_server(app: App) -> Server[Any]:
         on_get_prompt=_get_prompt,
         on_completion=partial(_complete, app),
     )
-    server.middleware.append(_parse_argument_text)
+    server.middleware.extend((_parse_argument_text, OriginFinder(app.settings).attribute))
     server.extensions = {resources.APPS_EXTENSION: {}, tasks.EXTENSION: {}}
     # Not `on_call_tool`: its type has no room for a task.
     server.add_request_handler(
-        "tools/call", types.CallToolRequestParams, partial(_call_tool, app, increase, task_handlers)
+        "tools/call",
+        types.CallToolRequestParams,
+        partial(_call_tool, app, increase, task_handlers),
     )
     task_handlers.register(server)
     return server

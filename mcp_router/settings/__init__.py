@@ -5,22 +5,27 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from platformdirs import user_config_path, user_data_path
 
 from mcp_router.errors import ConfigError
+from mcp_router.ledger.origin import find_folder_name
 from mcp_router.ledger.records import Budget
 from mcp_router.settings.config_file import ConfigFile, read_config_file, validate_file
 from mcp_router.settings.key_file import read_key_file
 from mcp_router.settings.placeholders import find_key_problem, is_unexpanded
+from mcp_router.settings.projects import name_key
 from mcp_router.settings.start_folder import find_start_folder, is_project_folder
 from mcp_router.settings.tables import (
     BudgetSettings,
     CheckSettings,
     ClientSettings,
     Configuration,
+    ProjectSettings,
     ProviderSettings,
     Routing,
     RoutingTable,
@@ -33,6 +38,7 @@ __all__ = [
     "CheckSettings",
     "ClientSettings",
     "Configuration",
+    "ProjectSettings",
     "ProviderSettings",
     "Routing",
     "RoutingTable",
@@ -118,6 +124,12 @@ class Settings:
         found = _list_budgets("", None, self.configuration.budgets)
         for name, client in self.configuration.clients.items():
             found += _list_budgets(f"{name} ", name, client)
+        projects = {name_key(key): project for key, project in self.configuration.projects.items()}
+        names = [find_folder_name(project) for project in projects]
+        for project, limits in projects.items():
+            name = find_folder_name(project)
+            shown = name if names.count(name) == 1 else project
+            found += _list_budgets(f"project {shown} ", None, limits, project=project)
         return tuple(found)
 
     def provider(self, name: str) -> ProviderSettings:
@@ -151,13 +163,22 @@ class Settings:
         return None
 
 
-def _list_budgets(prefix: str, client: str | None, limits: BudgetSettings | ClientSettings) -> list[Budget]:
-    found: list[Budget] = []
-    if limits.daily_usd is not None:
-        found.append(Budget(name=f"{prefix}daily", period="day", limit_usd=limits.daily_usd, client=client))
-    if limits.monthly_usd is not None:
-        found.append(Budget(name=f"{prefix}monthly", period="month", limit_usd=limits.monthly_usd, client=client))
-    return found
+def _list_budgets(
+    prefix: str,
+    client: str | None,
+    limits: BudgetSettings | ClientSettings | ProjectSettings,
+    *,
+    project: str | None = None,
+) -> list[Budget]:
+    periods: tuple[tuple[str, Literal["day", "month"], Decimal | None], ...] = (
+        ("daily", "day", limits.daily_usd),
+        ("monthly", "month", limits.monthly_usd),
+    )
+    return [
+        Budget(name=f"{prefix}{name}", period=period, limit_usd=limit, client=client, project=project)
+        for name, period, limit in periods
+        if limit is not None
+    ]
 
 
 def _read_variable(environ: Mapping[str, str], variable: str) -> str:

@@ -66,6 +66,15 @@ class ClientSettings(Table):
     """Tokens a minute, of all its attempts."""
     models: tuple[str, ...] | None = None
     """Models it can use: `provider`, `provider:model`, with * and ?; all if absent."""
+    project_header: bool = False
+    """Whether its `X-Router-Project` header names the project of a call."""
+
+
+class ProjectSettings(Table):
+    """`[projects."FOLDER"]`: the budgets of a folder with everything in it, or of a name that a client sends."""
+
+    daily_usd: Usd | None = None
+    monthly_usd: Usd | None = None
 
 
 class CheckSettings(Table):
@@ -116,6 +125,7 @@ class Configuration(Table):
     routes: Routing = Field(default_factory=Routing)
     clients: dict[str, ClientSettings] = Field(default_factory=dict[str, ClientSettings])
     checks: dict[str, CheckSettings] = Field(default_factory=dict[str, CheckSettings])
+    projects: dict[str, ProjectSettings] = Field(default_factory=dict[str, ProjectSettings])
 
     @field_validator("checks")
     @classmethod
@@ -138,6 +148,7 @@ def list_keys(kind: type[Table], location: tuple[str, ...]) -> tuple[str, ...]:
         "providers": ProviderSettings,
         "clients": ClientSettings,
         "checks": CheckSettings,
+        "projects": ProjectSettings,
     }
     table = tables.get(location[0], kind) if location else kind
     return tuple(table.model_fields)

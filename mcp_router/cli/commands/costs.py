@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, get_args
 from mcp_router.cli.exit_codes import DONE
 from mcp_router.cli.options import add_json, add_range
 from mcp_router.cli.status_line import LineFigures, format_line, read_line
+from mcp_router.errors import BadInputError
 from mcp_router.ledger.records import GroupBy
 
 if TYPE_CHECKING:
     from mcp_router.app import App
+
+_MAX_DIMENSIONS = 2
 
 # Imports of what builds the program are late: --line runs several times a minute and needs none of it.
 
@@ -19,7 +22,9 @@ if TYPE_CHECKING:
 def add_options(parser: ArgumentParser) -> None:
     """Add the options of `costs`."""
     add_range(parser, default="today")
-    parser.add_argument("--group-by", metavar="WHAT", help=f"group by {', '.join(get_args(GroupBy))}")
+    parser.add_argument(
+        "--group-by", metavar="WHAT[,WHAT]", help=f"group by one or two of {', '.join(get_args(GroupBy))}"
+    )
     add_json(parser)
     parser.add_argument("--csv", action="store_true", help="print CSV")
     parser.add_argument(
@@ -48,12 +53,17 @@ async def run(app: App, given: Namespace) -> int:
     if given.line:
         print(format_line(await _read_figures(app)))
         return DONE
-    named = {"group_by": given.group_by} if given.group_by else {}
+    parts = [part.strip() for part in given.group_by.split(",")] if given.group_by else []
+    parsed = [parse_arguments(CostArguments, {"period": "session", "group_by": part}) for part in parts]
+    by = [one.group_by for one in parsed if one.group_by is not None]
+    if len(parts) > _MAX_DIMENSIONS or len(set(by)) != len(parts):
+        raise BadInputError(f"--group-by {given.group_by}: must be one name, or two different ones with a comma.")
     if given.period == "session":
-        report = await costs.summarize_costs(app, parse_arguments(CostArguments, {"period": "session", **named}))
+        if len(parts) > 1:
+            raise BadInputError(f"--group-by {given.group_by}: the period session groups by one name. Leave one out.")
+        report = await costs.summarize_costs(app, parsed[0] if parsed else CostArguments(period="session"))
     else:
-        group_by = parse_arguments(CostArguments, named).group_by
-        report = await costs.summarize_range(app, given.period, given.from_day, given.to_day, group_by)
+        report = await costs.summarize_range(app, given.period, given.from_day, given.to_day, by)
     if given.json:
         print(to_compact_json(report))
     elif given.csv:

@@ -27,10 +27,11 @@ from mcp_router.money import nano_from_cost, usd_from_nano, valid_cost_or_none
 COLUMNS = (
     "call_id, number, session, client, use_case, budget_tier, complexity, inferred, model, why, started_at, micros, "
     "outcome, error, detail, finish_reason, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, "
-    "reasoning_tokens, searches, cost_nano, cost_source, baseline_nano, baseline"
+    "reasoning_tokens, searches, cost_nano, cost_source, baseline_nano, baseline, "
+    "project, branch, host"
 )
 _INSERT = (
-    f"INSERT INTO attempts ({COLUMNS}, day) VALUES ({', '.join('?' * 27)}) "  # noqa: S608 - only our own names
+    f"INSERT INTO attempts ({COLUMNS}, day) VALUES ({', '.join('?' * 30)}) "  # noqa: S608 - only our own names
     "ON CONFLICT (call_id, number) DO NOTHING RETURNING number"
 )
 _OF_CALL = f"SELECT {COLUMNS} FROM attempts WHERE call_id = ? ORDER BY number"  # noqa: S608 - only our own names
@@ -107,7 +108,7 @@ def encode(attempt: Attempt) -> tuple[Value, ...]:
         None if attempt.cost_usd is None else nano_from_cost(attempt.cost_usd),
         attempt.cost_source,
         None if attempt.baseline_usd is None else nano_from_cost(attempt.baseline_usd),
-        clean(attempt.baseline),
+        *map(clean, (attempt.baseline, attempt.project, attempt.branch, attempt.host)),
         day_from_time(attempt.started_at),
     )
 
@@ -148,6 +149,9 @@ def decode(row: Row) -> Attempt:
         cost_source=cast("CostSource", text(row[23])),  # only `encode` writes it
         baseline_usd=None if row[24] is None else usd_from_nano(whole(row[24])),
         baseline=text(row[25]),
+        project=text(row[26]),
+        branch=text(row[27]),
+        host=text(row[28]),
     )
 
 

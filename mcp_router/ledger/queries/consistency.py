@@ -26,9 +26,8 @@ def _bucket(low: int, high: int) -> str:
     return f"CASE WHEN micros <= {longest} THEN {_bucket(low, middle)} ELSE {_bucket(middle + 1, high)} END"
 
 
-_FROM_ROWS: Final = f"""
-SELECT session, model, use_case, budget_tier, client, day,
-    CASE WHEN outcome = 'answered' THEN {_bucket(0, len(BOUNDS_MS))} ELSE -1 END,
+SUMS_OF_ROWS: Final = f"""
+    CASE WHEN outcome = 'answered' THEN {_bucket(0, len(BOUNDS_MS))} ELSE -1 END AS bucket,
     COUNT(*),
     COUNT(CASE WHEN number = 1 THEN 1 END),
     COUNT(CASE WHEN number = 2 THEN 1 END),
@@ -43,8 +42,12 @@ SELECT session, model, use_case, budget_tier, client, day,
     CAST(SUM(CASE WHEN outcome = 'answered' THEN COALESCE(baseline_nano, 0) ELSE 0 END) AS BIGINT),
     CAST(SUM(CASE WHEN outcome = 'answered' THEN micros ELSE 0 END) AS BIGINT),
     COUNT(CASE WHEN outcome = 'lost' THEN 1 END)
+"""
+"""SQL that computes the bucket of `latency_histogram` and then `SUMS` from attempts grouped by `bucket`."""
+_FROM_ROWS: Final = f"""
+SELECT session, model, use_case, budget_tier, client, project, day, {SUMS_OF_ROWS}
 FROM attempts WHERE started_at >= ? AND started_at < ? AND day >= ? AND day <= ?
-GROUP BY 1, 2, 3, 4, 5, 6, 7
+GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
 """  # noqa: S608 - only our own names
 _FROM_ROLLUPS: Final = (
     f"SELECT session, dim, value, day, {', '.join((*SUMS, *BUCKETS))} FROM rollups WHERE day >= ? AND day <= ?"  # noqa: S608 - only our own names
@@ -116,9 +119,9 @@ def _find_first_kept_day(facts: Rows) -> int:
 def _added_up(groups: Rows) -> dict[Key, list[int]]:
     """Sum first by dimension, which has few values in a session, and then by the sessions of rollups."""
     of_values = defaultdict[tuple[Value, ...], list[int]](_NOTHING.copy)
-    for session, model, use_case, tier, client, day, bucket, *sums in groups:
+    for session, model, use_case, tier, client, project, day, bucket, *sums in groups:
         more = [whole(value) for value in sums]
-        values = ("", model, use_case, tier, client)
+        values = ("", model, use_case, tier, client, project)
         for at in range(len(DIMS)):
             book = of_values[session, client, day, at, values[at]]
             book[: len(SUMS)] = map(add, book, more)

@@ -24,20 +24,25 @@ from mcp_router.money import nano_from_hold, nano_from_limit, usd_from_nano
 WINDOW_SECONDS = 60.0
 _OF_CALL, _OF_RETRY = ":client", ":client-retry"
 """Endings of a hold's id in the claim of its client, for the first and for further attempts of a call."""
-_EVERYBODY, _CLIENT = "('all', '')", "('client', ?)"
+_EVERYBODY, _CLIENT, _PROJECT = "('all', '')", "('client', ?)", "('project', ?)"
 
 _RESTART = "UPDATE holds SET expires_at = expires_at - made_at + ?, made_at = ? WHERE made_at > ?"
 _FORGET = "DELETE FROM claims WHERE provider = ? AND made_at <= ?"
 _END = "DELETE FROM holds WHERE id = ?"
 _HOLD = (
     "INSERT INTO holds (id, call_id, client, amount_nano, is_priced, number, session, use_case, budget_tier, "
-    "complexity, inferred, model, why, made_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+    "complexity, inferred, model, why, project, branch, host, made_at, expires_at) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
     "ON CONFLICT (id) DO NOTHING"
 )
 _CLAIM = "INSERT INTO claims (id, provider, model, made_at, tokens) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"
 _ALLOW = (
     "INSERT INTO leeway (budget, extra_nano, until) VALUES (?, ?, ?) ON CONFLICT (budget) DO UPDATE SET until = "
     "excluded.until, extra_nano = excluded.extra_nano + CASE WHEN leeway.until > ? THEN leeway.extra_nano ELSE 0 END"
+)
+_HELD_BY_PROJECT = (
+    "UNION ALL SELECT 'held by project', project, 0, CAST(SUM(amount_nano) AS BIGINT) FROM holds "
+    "WHERE id <> ? GROUP BY project "
 )
 _WINDOW = (
     "SELECT made_at, tokens, id FROM claims WHERE provider = ? AND made_at > ? AND made_at <= ? AND id <> ? "
@@ -55,7 +60,7 @@ def hold(
     """Claim money and rate at once, or return why not and claim nothing."""
     amount, now = nano_from_hold(claim.amount_usd), claim.now
     provider = clean(claim.model).partition(":")[0] if rate is None else clean(rate.provider)
-    applying = [limit for limit in limits if amount and limit.client in (None, claim.client)]
+    applying = [limit for limit in limits if amount and limit.applies_to(claim.client, claim.project)]
     expired, *_, money, asked, client_asked, said = yield from tell(
         lost.take(now),
         Statement(_RESTART, (now, now, now + MAX_CLOCK_SKEW_S)),
@@ -80,7 +85,8 @@ def hold(
     held = (
         *(clean(claim.id), clean(claim.call_id), clean(claim.client), amount, int(claim.is_priced), claim.number),
         *map(clean, (claim.session, claim.use_case, claim.budget_tier, claim.complexity, claim.inferred)),
-        *(clean(claim.model), clean(claim.why), now, float(claim.expires_at)),
+        *map(clean, (claim.model, claim.why, claim.project, claim.branch, claim.host)),
+        *(now, float(claim.expires_at)),
     )
     claimed = (clean(claim.id), provider, clean(claim.model), now, claim.tokens)
     yield from end(Statement(_HOLD, held), Statement(_CLAIM, claimed), _claim_of_client(claim, client_rate))
@@ -176,19 +182,24 @@ def _select_money(limits: Sequence[Budget], now: float, *, but_not: str) -> Stat
     if not limits:
         return None
     clients = sorted({clean(limit.client) for limit in limits if limit.client is not None})
+    projects = sorted({clean(limit.project) for limit in limits if limit.project is not None})
     first, after = find_period("month", now)
-    return Statement(_select_money_of(len(clients)), (day_from_time(now), *clients, first, after, but_not, now))
+    owners = (*clients, *projects)
+    sql = _select_money_of(len(clients), len(projects))
+    excluded = (but_not, but_not) if projects else (but_not,)
+    return Statement(sql, (day_from_time(now), *owners, first, after, *excluded, now))
 
 
 @cache
-def _select_money_of(clients: int) -> str:
+def _select_money_of(clients: int, projects: int) -> str:
+    owners = [_EVERYBODY, *[_CLIENT] * clients, *[_PROJECT] * projects]
     # CROSS JOIN makes SQLite look every owner up instead of reading all rollups.
     return (
         "SELECT column1, column2, CAST(SUM(CASE WHEN day = ? THEN cost_nano ELSE 0 END) AS BIGINT), "  # noqa: S608 - only question marks
-        f"CAST(SUM(cost_nano) AS BIGINT) FROM (VALUES {', '.join([_EVERYBODY, *[_CLIENT] * clients])}) AS owners "
+        f"CAST(SUM(cost_nano) AS BIGINT) FROM (VALUES {', '.join(owners)}) AS owners "
         "CROSS JOIN rollups WHERE session = '' AND dim = column1 AND value = column2 AND day >= ? AND day < ? "
         "GROUP BY column1, column2 UNION ALL SELECT 'held', client, 0, CAST(SUM(amount_nano) AS BIGINT) FROM holds "
-        "WHERE id <> ? GROUP BY client "
+        f"WHERE id <> ? GROUP BY client {_HELD_BY_PROJECT if projects else ''}"
         "UNION ALL SELECT 'leeway', budget, 0, extra_nano FROM leeway WHERE until > ?"
     )
 
@@ -198,14 +209,25 @@ def _balances(limits: Sequence[Budget], money: Rows) -> Iterator[tuple[Budget, i
     of = {(text(row[0]), text(row[1])): (whole(row[2]), whole(row[3])) for row in money}
     all_held = sum(amount for (kind, _), (_, amount) in of.items() if kind == "held")
     for limit in limits:
-        client = clean(limit.client or "")
-        today, month = of.get(("all" if limit.client is None else "client", client), (0, 0))
-        held = all_held if limit.client is None else of.get(("held", client), (0, 0))[1]
+        spending, holding = _find_owner(limit)
+        today, month = of.get(spending, (0, 0))
+        held = all_held if holding is None else of.get(holding, (0, 0))[1]
         _, extra = of.get(("leeway", clean(limit.name)), (0, 0))
         wide = (
             replace(limit, limit_usd=limit.limit_usd + usd_from_nano(extra)) if extra and limit.limit_usd > 0 else limit
         )
         yield wide, today if limit.period == "day" else month, held
+
+
+def _find_owner(limit: Budget) -> tuple[tuple[str, str], tuple[str, str] | None]:
+    """Return the keys of a budget's spent and held money; None for what all hold."""
+    if limit.project is not None:
+        project = clean(limit.project)
+        return ("project", project), ("held by project", project)
+    if limit.client is not None:
+        client = clean(limit.client)
+        return ("client", client), ("held", client)
+    return ("all", ""), None
 
 
 def _resets_at(limit: Budget, now: float) -> float:

@@ -12,7 +12,7 @@ from mcp_router.money import usd_from_nano
 _EXPIRED: Final = "FROM holds WHERE expires_at <= ? AND task_id = ''"
 _TAKE: Final = (
     f"DELETE {_EXPIRED} RETURNING call_id, number, session, client, use_case, budget_tier, complexity, inferred, "
-    "model, why, made_at, is_priced, amount_nano"
+    "model, why, made_at, is_priced, amount_nano, project, branch, host"
 )
 _DETAIL: Final = "its process ended before the answer was recorded; it was billed this much at most"
 
@@ -63,4 +63,7 @@ def _to_attempt(row: Row) -> Attempt:
         detail=_DETAIL,
         cost_usd=usd_from_nano(whole(row[12])) if whole(row[11]) else None,
         cost_source="bound" if whole(row[11]) else "unknown",
+        project=text(row[13]),
+        branch=text(row[14]),
+        host=text(row[15]),
     )

@@ -37,7 +37,7 @@ SUMS = (
 
 Key = tuple[str, str, str, int]
 
-DIMS = ("all", "model", "use_case", "budget_tier", "client")
+DIMS = ("all", "model", "use_case", "budget_tier", "client", "project")
 
 OWNERS = ("local", "cli", TRIAL)
 """Clients of the user who started the process, which see all attempts."""
@@ -81,7 +81,7 @@ def _books_of(attempt: Attempt) -> set[str]:
 
 
 def _values_of(attempt: Attempt) -> tuple[str, ...]:
-    values = (attempt.model, attempt.use_case, attempt.budget_tier, attempt.client)
+    values = (attempt.model, attempt.use_case, attempt.budget_tier, attempt.client, attempt.project)
     return ("", *map(clean, values))
 
 

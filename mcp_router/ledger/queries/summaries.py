@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import cache
 
-from mcp_router.ledger.calendar import day_from_time, first_day_after, iso_from_day
+from mcp_router.ledger.calendar import DAY_SECONDS, day_from_time, first_day_after, iso_from_day
 from mcp_router.ledger.latency_histogram import BUCKETS, compute_percentiles_ms
 from mcp_router.ledger.queries.attempts import clean
-from mcp_router.ledger.queries.rollups import SUMS
-from mcp_router.ledger.queries.statements import Script, Value, ask, text, whole
+from mcp_router.ledger.queries.consistency import SUMS_OF_ROWS
+from mcp_router.ledger.queries.rollups import SUMS, format_client_book
+from mcp_router.ledger.queries.statements import Script, Statement, Value, ask, end, text, whole
 from mcp_router.ledger.records import GroupBy, Summary, Totals
 from mcp_router.money import usd_from_nano
 
@@ -27,17 +28,42 @@ _DIMS: Mapping[GroupBy | None, str] = {
     "use_case": "use_case",
     "budget_tier": "budget_tier",
     "client": "client",
+    "project": "project",
 }
+"""Dimensions that have rollups. The others are summed up from attempts."""
+
+_COLUMNS: Mapping[GroupBy, str] = {
+    "provider": "model",
+    "model": "model",
+    "use_case": "use_case",
+    "budget_tier": "budget_tier",
+    "client": "client",
+    "day": "day",
+    "project": "project",
+    "branch": "branch",
+    "host": "host",
+}
+SEPARATOR = " / "
+"""Between the two names of a group by two dimensions."""
 
 
 def summarize(
-    *, since: float | None, until: float | None, session: str | None, group_by: GroupBy | None
+    *,
+    since: float | None,
+    until: float | None,
+    session: str | None,
+    group_by: GroupBy | None,
+    then_by: GroupBy | None = None,
 ) -> Script[Summary]:
-    """Return totals of every UTC day that the period touches, and of its groups."""
+    """Return totals of every UTC day that the period touches, and of its groups. Groups by branch or host, and by two
+    dimensions, come from attempts: they miss days that were pruned.
+    """
     days = (
         _FIRST_DAY if since is None else day_from_time(since),
         _LAST_DAY if until is None else first_day_after(until),
     )
+    if group_by is not None and (then_by is not None or group_by not in _DIMS):
+        return (yield from _summarize_rows(days, session, group_by, then_by))
     rolled = yield from ask(_added_up(group_by), clean(session or ""), _DIMS[group_by], *days)
     name, groups = _namer(group_by), defaultdict[str, list[list[int]]](list)
     for value, *sums in rolled:
@@ -45,6 +71,40 @@ def summarize(
     total = [sums for group in groups.values() for sums in group]
     grouped = {} if group_by is None else {name: _totals(groups[name]) for name in sorted(groups)}
     return Summary(total=_totals(total), groups=grouped)
+
+
+def _summarize_rows(
+    days: tuple[int, int], session: str | None, group_by: GroupBy, then_by: GroupBy | None
+) -> Script[Summary]:
+    """Return the total from rollups, and groups from attempts."""
+    by: list[GroupBy] = [group_by] if then_by is None else [group_by, then_by]
+    keys, (whose, who) = ", ".join(_COLUMNS[one] for one in by), _select_book(session)
+    total, rows = yield from end(
+        Statement(_added_up(None), (clean(session or ""), "all", *days)),
+        Statement(
+            f"SELECT {keys}, {SUMS_OF_ROWS} FROM attempts WHERE started_at >= ? AND started_at < ? AND day >= ? "  # noqa: S608 - only our own names
+            f"AND day < ?{whose} GROUP BY {keys}, bucket",
+            (DAY_SECONDS * days[0] - 1, DAY_SECONDS * days[1] + 1, *days, *who),
+        ),
+    )
+    namers, groups = [_namer(one) for one in by], defaultdict[str, list[list[int]]](list)
+    for row in rows:
+        name = SEPARATOR.join(name(value) for name, value in zip(namers, row, strict=False))
+        bucket, *sums = [whole(each) for each in row[len(by) :]]
+        buckets = [sums[SUMS.index("answered")] if at == bucket else 0 for at in range(len(BUCKETS))]
+        groups[name].append([*sums, *buckets])
+    return Summary(
+        total=_totals([[whole(each) for each in row[1:]] for row in total]),
+        groups={name: _totals(groups[name]) for name in sorted(groups)},
+    )
+
+
+def _select_book(session: str | None) -> tuple[str, tuple[str, ...]]:
+    """Return the condition for the attempts of a book of rollups: of all, of a session or of a client."""
+    if not session:
+        return "", ()
+    client = session.removeprefix(format_client_book(""))
+    return (" AND session = ?", (clean(session),)) if client == session else (" AND client = ?", (clean(client),))
 
 
 def summarize_by_day(*, since: float, session: str | None, group_by: GroupBy) -> Script[dict[str, dict[str, Decimal]]]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import cast
 
 from mcp_router.app import App
 from mcp_router.execution.call import new_call_id
+from mcp_router.ledger.origin import CURRENT_ORIGIN, Origin
 from mcp_router.ledger.task_records import Task
 from mcp_router.operations import generate
 from mcp_router.operations.arguments import GenerateArguments
@@ -35,6 +37,7 @@ async def start_generate(
         "ignored": " ".join(arguments.ignored),
         "client": client,
         "can_ask": can_ask,
+        "origin": asdict(CURRENT_ORIGIN.get()),
         "place": describe_place(app),
         "working_folder": str(app.settings.working_folder),
         "start_folder": app.settings.environ.get(_START_FOLDER, ""),
@@ -55,6 +58,7 @@ async def run_generate(run: TaskRun) -> Outcome:
     """
     arguments = GenerateArguments.model_validate(run.request["arguments"])
     arguments.note_ignored(tuple(str(run.request["ignored"]).split()))
+    CURRENT_ORIGIN.set(Origin(**cast("dict[str, str]", run.request["origin"])))
     recorder = await TaskRecorder.open(run.store, run.task, run.approve)
     answer = dict(
         arguments.warn_of_ignored(
