@@ -33,7 +33,7 @@ Context = ServerRequestContext[Any, Any]
 
 
 class OriginFinder:
-    """Finds the origin of MCP calls. A host's roots are asked for at most once a minute."""
+    """Finds the origin of MCP calls. It asks a host for its roots at most once a minute."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
