@@ -18,9 +18,12 @@ import anyio
 from mcp_router.errors import ConfigError, UnknownNameError
 from mcp_router.execution import tracing
 from mcp_router.execution.adapters import AdapterPool, ProviderConnection
+from mcp_router.execution.alerts import Alerter
 from mcp_router.execution.attempt import AttemptRunner
 from mcp_router.execution.conversations import Conversations, Prefixes
 from mcp_router.execution.router import Router, RouterConfig
+from mcp_router.execution.webhook import find_url_problem
+from mcp_router.ledger.alerts import BudgetWatch
 from mcp_router.ledger.connect import open_ledger
 from mcp_router.ledger.ledger import Ledger, LedgerError
 from mcp_router.ledger.records import RateLimit
@@ -91,6 +94,20 @@ class App:
         except UnknownNameError as exc:
             raise ConfigError(f"{self.settings.locate('baseline')}: {exc}") from exc
         return Baseline(provider=self.catalog.provider(model.provider), model=model)
+
+    @cached_property
+    def alerter(self) -> Alerter:
+        """Sends alerts.
+
+        Raises:
+            ConfigError: The webhook's URL cannot be used.
+        """
+        said = self.settings.configuration.alerts
+        url = self.settings.environ.get(said.webhook_env or "", "").strip() or None
+        if url is not None and (problem := find_url_problem(url)) is not None:
+            where = self.settings.locate("alerts", "webhook_env")
+            raise ConfigError(f"{where}: the value of {said.webhook_env} {problem}.")
+        return Alerter(ledger=self.ledger, url=url, body_format=said.format, clock=time.time)
 
     @cached_property
     def unlisted(self) -> frozenset[str]:
@@ -229,6 +246,7 @@ class App:
             await former.aclose()
         if "connections" in self.__dict__:
             await self.connections.aclose()
+        await self.alerter.aclose()
         await self.ledger.aclose()
 
 
@@ -254,6 +272,9 @@ async def run_app(settings: Settings) -> AsyncGenerator[App]:
     except LedgerError as exc:
         raise ConfigError(f"{settings.locate('database_url')}: {exc}") from exc
     app = App(settings, ledger)
+    if thresholds := settings.configuration.alerts.at:
+        watch = BudgetWatch(budgets=settings.limits(), thresholds=thresholds, on_alerts=app.alerter.report)
+        ledger.watch(watch)
     async with tracing.export_spans(settings.environ):
         maintenance = asyncio.create_task(ledger.maintain())
         try:

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Sequence
 from decimal import Decimal
 from typing import Literal, Protocol
 
+from mcp_router.ledger.alert_ledger import AlertLedger
+from mcp_router.ledger.alerts import BudgetWatch
 from mcp_router.ledger.measurement_ledger import MeasurementLedger
 from mcp_router.ledger.records import (
     Attempt,
@@ -186,6 +188,15 @@ class Ledger(HoldLedger, AttemptLedger, ReportLedger, Protocol):
     @property
     def measurements(self) -> MeasurementLedger:
         """Results of trials."""
+        ...
+
+    @property
+    def alerts(self) -> AlertLedger:
+        """Alerts that processes claimed and sent."""
+        ...
+
+    def watch(self, watch: BudgetWatch) -> None:
+        """Report the thresholds that attempts cross from now on."""
         ...
 
     async def maintain(self) -> None:

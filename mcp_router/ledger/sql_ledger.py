@@ -12,6 +12,8 @@ from typing import Literal, Protocol, TypeVar
 
 from anyio import CancelScope, sleep
 
+from mcp_router.ledger.alert_ledger import AlertLedger
+from mcp_router.ledger.alerts import BudgetAlert, BudgetWatch
 from mcp_router.ledger.calendar import DAY_SECONDS, day_from_time
 from mcp_router.ledger.ledger import LedgerError, LedgerReplacedError, Settled
 from mcp_router.ledger.measurement_ledger import MeasurementLedger
@@ -108,6 +110,12 @@ class DatabaseLedger:
         self.tasks = TaskLedger(self._run_for_tasks)
         self.tokens = TokenLedger(self._run)
         self.measurements = MeasurementLedger(self._run)
+        self.alerts = AlertLedger(self._run)
+        self._watch: BudgetWatch | None = None
+
+    def watch(self, watch: BudgetWatch) -> None:
+        """Report the thresholds that attempts cross from now on."""
+        self._watch = watch
 
     async def hold(
         self, hold: Hold, budgets: Sequence[Budget], rate: RateLimit | None, *, client_rate: RateLimit | None = None
@@ -334,7 +342,8 @@ class DatabaseLedger:
             return await self._database.run(mode, script, brief=brief)
         except LedgerReplacedError:
             for one in tuple(self._recent):
-                await self._database.run("write", partial(_write_settlement, one), brief=True)
+                write = partial(_write_settlement, one, self._watch)
+                self._report(await self._database.run("write", write, brief=True))
             return await self._database.run(mode, script, brief=brief)
 
     async def _advise(self, script: Callable[[], Script[None]]) -> None:
@@ -347,8 +356,12 @@ class DatabaseLedger:
             _log.warning("not shared with other processes: %s", error)
 
     async def _settle(self, one: Settlement) -> None:
-        await self._run_in_database("write", partial(_write_settlement, one), brief=True)
+        self._report(await self._run_in_database("write", partial(_write_settlement, one, self._watch), brief=True))
         self._recent.append(one)
+
+    def _report(self, found: Sequence[BudgetAlert]) -> None:
+        if found and self._watch is not None:
+            self._watch.on_alerts(found)
 
     async def _settle_lost(self, now: float) -> None:
         await self.catch_up()  # a kept attempt is not lost
@@ -371,5 +384,5 @@ def _read_availability(now: float, counted: Sequence[str] | None) -> Script[Avai
     )
 
 
-def _write_settlement(one: Settlement) -> Script[None]:
-    return settlement.settle(one.hold_id, one.attempt, one.breakers, one.counts)
+def _write_settlement(one: Settlement, watch: BudgetWatch | None) -> Script[list[BudgetAlert]]:
+    return settlement.settle(one.hold_id, one.attempt, one.breakers, one.counts, watch)

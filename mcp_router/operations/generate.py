@@ -19,6 +19,7 @@ from mcp_router.files import (
     warn_of_execution,
 )
 from mcp_router.ledger.ledger import LedgerError
+from mcp_router.ledger.origin import CURRENT_ORIGIN
 from mcp_router.money import to_number
 from mcp_router.operations.arguments import GenerateArguments
 from mcp_router.operations.background.kept_answer import KeptAnswer
@@ -63,6 +64,7 @@ async def generate(
         return await _use_kept(kept, recorder, target, arguments)
     generation = await _generate(app, ready, arguments, client, on_text=on_text, recorder=recorder)
     warnings = [*generation.warnings, *_warnings_for(generation)]
+    warnings += app.alerter.take_warnings(client, CURRENT_ORIGIN.get().project)
     if ready.skipped:
         count = len(ready.skipped)
         warnings += [f"{count} file{'s' * (count > 1)} skipped", *ready.skipped[:3]]

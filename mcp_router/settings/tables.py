@@ -99,6 +99,16 @@ class CheckSettings(Table):
         return self
 
 
+class AlertSettings(Table):
+    """`[alerts]`: one message when a part of a budget is spent."""
+
+    at: tuple[Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)], ...] = ()
+    """Parts of a budget, for example 0.8."""
+    webhook_env: str | None = None
+    """The variable that holds the webhook's URL, which is a secret."""
+    format: Literal["all", "slack", "discord"] = "all"
+
+
 Routing = dict[str, dict[str, list[str | dict[str, str]]]]
 """`[routes.USE_CASE]`: a route's models, by tier."""
 
@@ -125,6 +135,7 @@ class Configuration(Table):
     routes: Routing = Field(default_factory=Routing)
     clients: dict[str, ClientSettings] = Field(default_factory=dict[str, ClientSettings])
     checks: dict[str, CheckSettings] = Field(default_factory=dict[str, CheckSettings])
+    alerts: AlertSettings = AlertSettings()
     projects: dict[str, ProjectSettings] = Field(default_factory=dict[str, ProjectSettings])
 
     @field_validator("checks")
@@ -149,6 +160,7 @@ def list_keys(kind: type[Table], location: tuple[str, ...]) -> tuple[str, ...]:
         "clients": ClientSettings,
         "checks": CheckSettings,
         "projects": ProjectSettings,
+        "alerts": AlertSettings,
     }
     table = tables.get(location[0], kind) if location else kind
     return tuple(table.model_fields)

@@ -129,6 +129,16 @@ def release(hold_id: str) -> Script[None]:
 def read_budgets(limits: Sequence[Budget], now: float) -> Script[list[BudgetStatus]]:
     """Return each budget's spent and held money."""
     (money,) = yield from end(_select_money(limits, now, but_not=""))
+    return _to_states(limits, money, now)
+
+
+def read_balances(limits: Sequence[Budget], now: float) -> Script[list[BudgetStatus]]:
+    """Return each budget's spent and held money. More statements can follow."""
+    (money,) = yield from tell(_select_money(limits, now, but_not=""))
+    return _to_states(limits, money, now)
+
+
+def _to_states(limits: Sequence[Budget], money: Rows, now: float) -> list[BudgetStatus]:
     return [
         BudgetStatus(
             budget=limit, spent_usd=usd_from_nano(spent), held_usd=usd_from_nano(held), resets_at=_resets_at(limit, now)

@@ -10,6 +10,7 @@ from mcp_router.app import App
 from mcp_router.errors import ConfigError
 from mcp_router.ledger.connect import list_files
 from mcp_router.ledger.ledger import LedgerError
+from mcp_router.operations.doctor.alerts import check_alerts
 from mcp_router.operations.doctor.companions import find_companions
 from mcp_router.operations.doctor.finding import Finding
 from mcp_router.operations.doctor.live import request_tokens
@@ -35,6 +36,7 @@ async def examine(app: App, *, live: bool) -> list[Finding]:
         *_check_routes(app),
         await _check_ledger(app),
         *await _check_degraded(app),
+        *await check_alerts(app),
         *await find_companions(app),
     ]
     if live:
