@@ -228,16 +228,26 @@ class App:
             ConfigError: The settings name what there is not; the former ones stay.
         """
         checked = App(settings, self.ledger)
-        _ = checked.catalog, checked.routes, checked.baseline, checked.rates
+        _ = checked.catalog, checked.routes, checked.baseline, checked.rates, checked.alerter
         former = self.__dict__.get("connections")
         self.settings = settings
         for name, value in vars(type(self)).items():
             if isinstance(value, cached_property):
                 self.__dict__.pop(name, None)
+        self.watch_budgets()
         if former is not None:
             closing = asyncio.create_task(_close_later(former))
             self._closing[closing] = former
             closing.add_done_callback(lambda done: self._closing.pop(done, None))
+
+    def watch_budgets(self) -> None:
+        """Report crossed parts of budgets from now on, as the settings say.
+
+        Raises:
+            ConfigError: The webhook's URL cannot be used.
+        """
+        at, report = self.settings.configuration.alerts.at, self.alerter.report
+        self.ledger.watch(BudgetWatch(budgets=self.settings.limits(), thresholds=at, on_alerts=report) if at else None)
 
     async def aclose(self) -> None:
         """Close what was opened."""
@@ -272,9 +282,7 @@ async def run_app(settings: Settings) -> AsyncGenerator[App]:
     except LedgerError as exc:
         raise ConfigError(f"{settings.locate('database_url')}: {exc}") from exc
     app = App(settings, ledger)
-    if thresholds := settings.configuration.alerts.at:
-        watch = BudgetWatch(budgets=settings.limits(), thresholds=thresholds, on_alerts=app.alerter.report)
-        ledger.watch(watch)
+    app.watch_budgets()
     async with tracing.export_spans(settings.environ):
         maintenance = asyncio.create_task(ledger.maintain())
         try:

@@ -195,8 +195,8 @@ class Ledger(HoldLedger, AttemptLedger, ReportLedger, Protocol):
         """Alerts that processes claimed and sent."""
         ...
 
-    def watch(self, watch: BudgetWatch) -> None:
-        """Report the thresholds that attempts cross from now on."""
+    def watch(self, watch: BudgetWatch | None) -> None:
+        """Report the thresholds that attempts cross from now on; None reports none."""
         ...
 
     async def maintain(self) -> None:

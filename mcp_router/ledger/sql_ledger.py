@@ -113,8 +113,8 @@ class DatabaseLedger:
         self.alerts = AlertLedger(self._run)
         self._watch: BudgetWatch | None = None
 
-    def watch(self, watch: BudgetWatch) -> None:
-        """Report the thresholds that attempts cross from now on."""
+    def watch(self, watch: BudgetWatch | None) -> None:
+        """Report the thresholds that attempts cross from now on; None reports none."""
         self._watch = watch
 
     async def hold(

@@ -83,7 +83,7 @@ async def summarize_costs(app: App, arguments: CostArguments, *, caller: Caller 
     since, until = compute_period_bounds(arguments.period, now)
     rollup = choose_rollup(app, arguments.period, caller)
     span = DateRange(arguments.period, since, until)
-    by = () if arguments.group_by is None else (arguments.group_by,)
+    by: tuple[GroupBy, ...] = () if arguments.group_by is None else (arguments.group_by,)
     return await _build_report(app, span, rollup, by, caller=caller, now=now)
 
 
@@ -123,7 +123,7 @@ async def _forecast(app: App, spent_usd: float, now: datetime) -> float | None:
 async def _build_report(
     app: App, span: DateRange, rollup: str | None, by: Sequence[GroupBy], *, caller: Caller, now: datetime
 ) -> CostReport:
-    group_by, then_by = (*by, None, None)[:2]
+    group_by, then_by = (by[0] if by else None), (by[1] if len(by) > 1 else None)
     summary = await app.ledger.summarize(
         since=span.since, until=span.until, session=rollup, group_by=group_by, then_by=then_by
     )

@@ -119,7 +119,7 @@ def create_server(app: App) -> Server[Any]:
         on_get_prompt=_get_prompt,
         on_completion=partial(_complete, app),
     )
-    server.middleware.extend((_parse_argument_text, OriginFinder(app.settings).attribute))
+    server.middleware.extend((_parse_argument_text, OriginFinder(lambda: app.settings).attribute))
     server.extensions = {resources.APPS_EXTENSION: {}, tasks.EXTENSION: {}}
     # Not `on_call_tool`: its type has no room for a task.
     server.add_request_handler(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -35,9 +35,14 @@ Context = ServerRequestContext[Any, Any]
 class OriginFinder:
     """Finds the origin of MCP calls. It asks a host for its roots at most once a minute."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Callable[[], Settings]) -> None:
+        """`settings` returns those of the moment."""
+        self._read_settings = settings
         self._roots: WeakKeyDictionary[object, tuple[float, Path | None]] = WeakKeyDictionary()
+
+    @property
+    def _settings(self) -> Settings:
+        return self._read_settings()
 
     async def attribute(self, ctx: Context, call_next: CallNext) -> HandlerResult:
         """Set the origin of a tool call before it runs."""
