@@ -36,7 +36,7 @@ class OriginFinder:
     """Finds the origin of MCP calls. It asks a host for its roots at most once a minute."""
 
     def __init__(self, settings: Callable[[], Settings]) -> None:
-        """`settings` returns those of the moment."""
+        """Take a function that returns the settings of the moment."""
         self._read_settings = settings
         self._roots: WeakKeyDictionary[object, tuple[float, Path | None]] = WeakKeyDictionary()
 

@@ -55,7 +55,7 @@ async def run(app: App, given: Namespace) -> int:
         return DONE
     parts = [part.strip() for part in given.group_by.split(",")] if given.group_by else []
     parsed = [parse_arguments(CostArguments, {"period": "session", "group_by": part}) for part in parts]
-    by = [one.group_by for one in parsed if one.group_by is not None]
+    by: list[GroupBy] = [one.group_by for one in parsed if one.group_by is not None]
     if len(parts) > _MAX_DIMENSIONS or len(set(by)) != len(parts):
         raise BadInputError(f"--group-by {given.group_by}: must be one name, or two different ones with a comma.")
     if given.period == "session":
