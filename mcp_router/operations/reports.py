@@ -131,7 +131,7 @@ def describe_call(attempts: Sequence[Attempt]) -> CallSummary:
 
 
 async def list_days(app: App, asked: DayArguments, *, caller: Caller) -> dict[str, object]:
-    """Return the sums of every UTC day of a range, also of days without calls."""
+    """Return the sums of every UTC day of a range that has calls."""
     until = asked.until or datetime.now(UTC).date()
     since = asked.since or until - timedelta(days=29)
     if not 0 <= (until - since).days < _MAX_DAYS:
