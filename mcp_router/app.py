@@ -32,6 +32,7 @@ from mcp_router.routing.access import Access, AccessRules
 from mcp_router.routing.baseline import Baseline
 from mcp_router.routing.catalog import Catalog, read_user_providers
 from mcp_router.routing.feedback import Feedback
+from mcp_router.routing.policy import read_policies
 from mcp_router.routing.routes import RoutingTable
 from mcp_router.settings import Settings
 from providers.catalog import Provider
@@ -169,6 +170,8 @@ class App:
             access=fixed.access,
             unlisted=self.unlisted,
             deadline_seconds=self.settings.configuration.deadline_s,
+            policies=read_policies(self.settings.configuration),
+            facts={name: self.rules.find_facts(provider) for name, provider in self.catalog.providers.items()},
             client_models={
                 name: client.models
                 for name, client in self.settings.configuration.clients.items()

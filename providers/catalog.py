@@ -34,6 +34,8 @@ ReportedCost = Literal["none", "usage_cost", "usage_cost_total", "usd_ticks", "c
 ResponsesSchema = Literal["text", "response_format"]
 ThinkingDefault = Literal["none", "off", "on", "always", "unknown"]
 SearchUnit = Literal["query", "prompt"]
+TrainsOnInput = Literal["yes", "no", "unknown"]
+PolicyField = Literal["none", "openrouter_provider"]
 CacheField = Literal["none", "options", "marks"]
 TemperatureRule = Literal["yes", "not_while_thinking", "no"]
 
@@ -207,6 +209,21 @@ class FlexTier:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class DataFacts:
+    """What a provider does with prompts, as its terms say on a day. What is not stated is unknown."""
+
+    trains_on_input: TrainsOnInput = "unknown"
+    retention_days: int | None = None
+    """Days for which prompts are kept, rounded up; 0: not kept; None: unknown."""
+    regions: tuple[str, ...] = ()
+    """Every region in which prompts can be processed; empty: unknown."""
+    jurisdiction: str = ""
+    """The law that its owner is under; empty: unknown. A region is not a jurisdiction."""
+    checked: date | None = None
+    source: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Provider:
     """A service with models and a key. If vendors differ in a name or a number, that is a field here;
     if they differ in behaviour, that is a wire.
@@ -255,6 +272,9 @@ class Provider:
     peak: PeakHours | None = None
     cache_write_multiple: Decimal = Decimal(1)
     """Price of a written cache token as a multiple of an input token, unless the model has its own price."""
+    data: DataFacts = DataFacts()
+    policy_field: PolicyField = "none"
+    """The field in which a request demands that prompts are not trained on or kept."""
     features: frozenset[Feature] = frozenset()
     """The features of models without their own, such as those that a local server lists."""
     price: Price | None = None

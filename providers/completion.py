@@ -145,6 +145,9 @@ class Prompt:
     native: NativeOptions | None = None
     service_tier: str = ""
     """The processing class to ask for, `flex`; empty for the standard one."""
+    denies_training: bool = False
+    """True if the request demands that it is not trained on, where the vendor has a field for that."""
+    denies_retention: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -14,12 +14,14 @@ from providers.catalog import (
     EFFORTS,
     SERVICE_TIERS,
     CacheField,
+    DataFacts,
     Feature,
     FlexTier,
     LocalServer,
     MaxTokensField,
     Model,
     PeakHours,
+    PolicyField,
     Price,
     PriceStep,
     Provider,
@@ -33,6 +35,7 @@ from providers.catalog import (
     ThinkingDefault,
     ThinkingField,
     ToolUse,
+    TrainsOnInput,
     Wire,
 )
 from providers.completion import Effort
@@ -54,6 +57,8 @@ _THINKING_FIELDS: tuple[ThinkingField, ...] = get_args(ThinkingField)
 _REPORTED_COSTS: tuple[ReportedCost, ...] = get_args(ReportedCost)
 _RESPONSES_SCHEMAS: tuple[ResponsesSchema, ...] = get_args(ResponsesSchema)
 _SEARCH_UNITS: tuple[SearchUnit, ...] = get_args(SearchUnit)
+_POLICY_FIELDS: tuple[PolicyField, ...] = get_args(PolicyField)
+_TRAINS_ON_INPUT: tuple[TrainsOnInput, ...] = get_args(TrainsOnInput)
 _CACHE_FIELDS: tuple[CacheField, ...] = get_args(CacheField)
 _THINKING_DEFAULTS: tuple[ThinkingDefault, ...] = get_args(ThinkingDefault)
 _TEMPERATURE_RULES: tuple[TemperatureRule, ...] = get_args(TemperatureRule)
@@ -131,6 +136,8 @@ def provider_from_table(name: str, table: Mapping[str, object]) -> Provider:
         search=_parse_search(row.table("search")),
         peak=_parse_peak_hours(row.table("peak")),
         cache_write_multiple=_or_one(row.number("cache_write_multiple")),
+        data=_parse_data_facts(row.table("data")),
+        policy_field=row.word("policy_field", _POLICY_FIELDS, "none"),
         features=features,
         price=_parse_dated_price(row.table("price")),
         retired=row.day("retired"),
@@ -163,6 +170,23 @@ def _parse_flex(row: Table | None) -> FlexTier | None:
     )
     row.reject_unknown_keys()
     return flex
+
+
+def _parse_data_facts(row: Table | None) -> DataFacts:
+    if row is None:
+        return DataFacts()
+    facts = DataFacts(
+        trains_on_input=row.word("trains_on_input", _TRAINS_ON_INPUT, "unknown"),
+        retention_days=row.count("retention_days"),
+        regions=row.texts("regions"),
+        jurisdiction=row.text("jurisdiction", ""),
+        checked=row.day("checked"),
+        source=row.text("source"),
+    )
+    row.reject_unknown_keys()
+    if facts.checked is None:
+        raise row.error("checked", None, "the day on which the source said so")
+    return facts
 
 
 def _parse_server(row: Table) -> LocalServer:

@@ -167,6 +167,8 @@ class AttemptRunner:
             shared_prefix=ask.shared_prefix,
             offer=ask.offer,
             native=ask.native,
+            denies_training=ask.policy.no_training,
+            denies_retention=ask.policy.max_retention_days is not None,
         )
         try:
             with anyio.fail_after(max(0.0, allowed)):

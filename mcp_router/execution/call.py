@@ -12,6 +12,7 @@ from mcp_router.ledger.origin import CURRENT_ORIGIN, Origin
 from mcp_router.ledger.records import Attempt, Breaker, BudgetRefusal, RateRefusal
 from mcp_router.routing.fit import Candidate
 from mcp_router.routing.plan import Plan, Rejection
+from mcp_router.routing.policy import Policy
 from mcp_router.routing.request import RoutingRequest
 from providers.completion import Completion, Message, NativeOptions, OnText, ToolOffer, Usage
 from providers.errors import ProviderError
@@ -62,6 +63,8 @@ class CallRequest:
     native: NativeOptions | None = None
     client: str = "local"
     origin: Origin = field(default_factory=CURRENT_ORIGIN.get)
+    policy: Policy = field(default_factory=Policy)
+    """The policy that it was planned under."""
     call_id: str | None = None
     """Given where one tool call makes many; made otherwise."""
     earlier_attempts: int = 0

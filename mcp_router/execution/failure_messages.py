@@ -19,6 +19,7 @@ _TO_DO: Mapping[RejectionKind, str] = {
     "unavailable": "set one of the keys named",
     "ceiling": "take a higher budget_tier or max_cost_usd, or a shorter prompt",
     "window": _SHORTER,
+    "policy": "pin a model of a provider that meets the policy, or ask the user to add facts as [providers.NAME.data]",
 }
 _AFTER_FAILURE: Mapping[str, str] = {
     "invalid_answer": "loosen response_schema, or use a higher budget_tier with stronger models",

@@ -18,12 +18,15 @@ from mcp_router.execution.breaker import CallBreakers
 from mcp_router.execution.call import Call, CallRequest, Generation, new_call_id, sum_costs_usd
 from mcp_router.execution.fallback import FallbackExecutor
 from mcp_router.ledger.ledger import Ledger
+from mcp_router.ledger.origin import CURRENT_ORIGIN
 from mcp_router.routing.access import Access
 from mcp_router.routing.catalog import Catalog
 from mcp_router.routing.fit import FLEX_TIMEOUT
 from mcp_router.routing.plan import Plan, plan
+from mcp_router.routing.policy import Policies
 from mcp_router.routing.request import RoutingRequest, RoutingState
 from mcp_router.routing.routes import RoutingTable
+from providers.catalog import DataFacts
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,6 +39,9 @@ class RouterConfig:
     access: Callable[[], Mapping[str, Access]]
     unlisted: frozenset[str]
     deadline_seconds: float
+    policies: Policies = field(default_factory=Policies)
+    facts: Mapping[str, DataFacts] = field(default_factory=dict[str, DataFacts])
+    """What is known of a provider's use of prompts, by provider."""
     client_models: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     """Patterns of the models that a client can use, by client; one that is not in it can use all."""
 
@@ -52,7 +58,9 @@ class Router:
         """Where it is all written down."""
         return self.runner.ledger
 
-    async def read_state(self, task: RoutingRequest | None = None) -> tuple[RoutingState, CallBreakers]:
+    async def read_state(
+        self, task: RoutingRequest | None = None, *, project: str = ""
+    ) -> tuple[RoutingState, CallBreakers]:
         """Return the state to plan in, and every breaker that still counts."""
         now = self.runner.clock()
         catalog = await self.config.catalog()
@@ -68,6 +76,8 @@ class Router:
             busy=rate_limits.find_rate_limited(standing, self.runner.rate_limits, now),
             unlisted=self.config.unlisted,
             baseline=self.runner.baseline,
+            policy=self.config.policies.find(task.client, project) if task else self.config.policies.everyone,
+            facts=self.config.facts,
             preferences=await self.runner.feedback.preferences(task) if self.runner.feedback and task else {},
         )
         return world, breakers
@@ -78,7 +88,7 @@ class Router:
         Raises:
             UnknownNameError: The pin names an unknown provider or model.
         """
-        world, _ = await self.read_state(task)
+        world, _ = await self.read_state(task, project=CURRENT_ORIGIN.get().project)
         return plan(task, world)
 
     async def generate(self, request: CallRequest) -> Generation:
@@ -94,12 +104,12 @@ class Router:
         deadline = anyio.current_time() + deadline_seconds
         allowed = self.config.client_models.get(request.client)
         request = replace(request, task=replace(request.task, client=request.client, client_models=allowed))
-        world, breakers = await self.read_state(request.task)
+        world, breakers = await self.read_state(request.task, project=request.origin.project)
         if request.ignores_breakers:
             world = replace(world, breakers={})
         planned = plan(request.task, world)
         # The plan may have chosen the tier.
-        request = replace(request, task=planned.task)
+        request = replace(request, task=planned.task, policy=world.policy)
         call = Call(request=request, id=request.call_id or new_call_id(), breakers=breakers, deadline=deadline)
         try:
             create_executor = partial(

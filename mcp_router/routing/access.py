@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 from mcp_router.routing.catalog import Catalog
 from mcp_router.settings import Settings
 from mcp_router.text import hide_password
-from providers.catalog import Provider
+from providers.catalog import DataFacts, Provider
 from providers.transport.urls import is_http_url
 
 
@@ -67,6 +67,13 @@ class AccessRules:
             for name, provider in self.catalog.providers.items()
             if self.settings.provider(name).allow_unlisted or (not provider.models and not budgeted)
         )
+
+    def find_facts(self, provider: Provider) -> DataFacts:
+        """Return the user's facts about a provider, else the shipped ones, which hold for the vendor's own address."""
+        said = self.settings.provider(provider.name).data
+        if said is not None:
+            return DataFacts(**said.model_dump())
+        return provider.data if self.base_url(provider) is None else DataFacts()
 
     def find_access(self, today: date) -> Mapping[str, Access]:
         """Return the access to every provider on a day (UTC), by name."""

@@ -18,7 +18,7 @@ from mcp_router.routing.fit import Candidate, Fit, MisfitKind, NoFit, fit
 from mcp_router.routing.order import order_fillers, order_route
 from mcp_router.routing.request import RoutingRequest, RoutingState
 from mcp_router.routing.routes import Tier
-from providers.catalog import Model
+from providers.catalog import DataFacts, Model
 from providers.completion import Effort
 
 ENOUGH = 2
@@ -26,7 +26,9 @@ ENOUGH = 2
 _MAX_REJECTED_FILLERS = 4
 """Fillers that do not fit are reported up to this number, and only if there is no candidate at all."""
 
-RejectionKind = Literal["unavailable", "retired", "unknown", "breaker_open", "rate_limited", "forbidden"] | MisfitKind
+RejectionKind = (
+    Literal["unavailable", "retired", "unknown", "breaker_open", "rate_limited", "forbidden", "policy"] | MisfitKind
+)
 """`unavailable`: available once the user follows the reason."""
 
 _RETIRES_SOON = timedelta(days=30)
@@ -148,6 +150,9 @@ class _PlanBuilder:
         if not is_allowed(model.id, self.request.client_models):
             reason = f"not in clients.{self.request.client}.models"
             return Rejection(model=model.id, kind="forbidden", reason=reason)
+        violation = self.state.policy.find_violation(self.state.facts.get(model.provider, DataFacts()))
+        if violation is not None:
+            return Rejection(model=model.id, kind="policy", reason=violation)
         return _closed(model, self.state)
 
     def fill(self) -> None:

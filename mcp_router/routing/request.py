@@ -12,7 +12,9 @@ from mcp_router.routing.access import Access
 from mcp_router.routing.baseline import Baseline
 from mcp_router.routing.catalog import Catalog
 from mcp_router.routing.fit import Requirements
+from mcp_router.routing.policy import Policy
 from mcp_router.routing.routes import Complexity, RoutingTable, Tier, UseCase
+from providers.catalog import DataFacts
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,5 +80,8 @@ class RoutingState:
     """Providers where a model that the catalog does not know may run, at an unknown price."""
     baseline: Baseline | None = None
     """What an inferred plan must undercut; None in a replay."""
+    policy: Policy = field(default_factory=Policy)
+    facts: Mapping[str, DataFacts] = field(default_factory=dict[str, DataFacts])
+    """What is known of a provider's use of prompts, by provider; nothing of those that are not in it."""
     preferences: Mapping[str, Preference] = field(default_factory=dict[str, Preference])
     """By model, if enough is known."""

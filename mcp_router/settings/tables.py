@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from typing import Annotated, Literal, Self
 
@@ -29,6 +30,26 @@ class BudgetSettings(Table):
     """Whether calls continue while the ledger's database is unreachable."""
 
 
+class PolicySettings(Table):
+    """`[policy]`: what providers must be known to do with prompts; an unknown fact excludes a provider."""
+
+    no_training: bool = False
+    regions: tuple[str, ...] | None = None
+    jurisdictions: tuple[str, ...] | None = None
+    max_retention_days: Annotated[int, Field(ge=0, le=36_500)] | None = None
+
+
+class DataSettings(Table):
+    """`[providers.NAME.data]`: what this user's contract with a provider says; it replaces the shipped facts."""
+
+    trains_on_input: Literal["yes", "no", "unknown"] = "unknown"
+    retention_days: Annotated[int, Field(ge=0, le=36_500)] | None = None
+    regions: tuple[str, ...] = ()
+    jurisdiction: str = ""
+    checked: date
+    source: Annotated[str, Field(min_length=1)]
+
+
 class ProviderSettings(Table):
     """`[providers.NAME]`: changes to a shipped provider, or a new one with its `wire`."""
 
@@ -45,6 +66,7 @@ class ProviderSettings(Table):
     model_path: str | None = None
     allow_unlisted: bool = False
     """Whether models without a known price can run here."""
+    data: DataSettings | None = None
     search_fee_usd: Usd | None = None
     """Price of a web search for this user, if a subscription includes some."""
 
@@ -66,6 +88,7 @@ class ClientSettings(Table):
     """Tokens a minute, of all its attempts."""
     models: tuple[str, ...] | None = None
     """Models it can use: `provider`, `provider:model`, with * and ?; all if absent."""
+    policy: PolicySettings = PolicySettings()
     project_header: bool = False
     """Whether its `X-Router-Project` header names the project of a call."""
 
@@ -75,6 +98,7 @@ class ProjectSettings(Table):
 
     daily_usd: Usd | None = None
     monthly_usd: Usd | None = None
+    policy: PolicySettings = PolicySettings()
 
 
 class CheckSettings(Table):
@@ -135,6 +159,7 @@ class Configuration(Table):
     routes: Routing = Field(default_factory=Routing)
     clients: dict[str, ClientSettings] = Field(default_factory=dict[str, ClientSettings])
     checks: dict[str, CheckSettings] = Field(default_factory=dict[str, CheckSettings])
+    policy: PolicySettings = PolicySettings()
     alerts: AlertSettings = AlertSettings()
     projects: dict[str, ProjectSettings] = Field(default_factory=dict[str, ProjectSettings])
 
@@ -161,6 +186,9 @@ def list_keys(kind: type[Table], location: tuple[str, ...]) -> tuple[str, ...]:
         "checks": CheckSettings,
         "projects": ProjectSettings,
         "alerts": AlertSettings,
+        "policy": PolicySettings,
     }
+    inner: dict[str, type[BaseModel]] = {"policy": PolicySettings, "data": DataSettings}
     table = tables.get(location[0], kind) if location else kind
+    table = inner.get(location[-1], table) if len(location) > 2 else table  # noqa: PLR2004 - [TABLE.NAME.policy]
     return tuple(table.model_fields)

@@ -96,6 +96,9 @@ def build_request(provider: Provider, model: Model, prompt: Prompt, stream: bool
     temperature = request_options.choose_temperature(model, prompt)
     if temperature is not None:
         body["temperature"] = temperature
+    if provider.policy_field == "openrouter_provider" and (prompt.denies_training or prompt.denies_retention):
+        # Both, also if one is demanded: an upstream that keeps prompts can train on them later.
+        body["provider"] = {"data_collection": "deny", "zdr": True}
     if prompt.service_tier or provider.names_standard_tier:
         body["service_tier"] = prompt.service_tier or STANDARD_TIER
     search = request_options.choose_search(provider, prompt, "openai_chat")

@@ -29,7 +29,7 @@ _THINKING_FIELDS = {
     "kimi": {"thinking", "reasoning_effort"},
     "glm": {"thinking", "reasoning_effort"},
     "qwen": {"enable_thinking", "reasoning_effort"},
-    "openrouter": {"reasoning"},
+    "openrouter": {"reasoning", "provider"},
 }
 _NO_SCHEMA = {"deepseek", "glm"}
 _RESPONSES_FIELDS = {
