@@ -237,7 +237,8 @@ class _Replay:
         return None
 
     def _list_limits(self, call: RecordedCall) -> list[Budget]:
-        return [limit for limit in self.limits if limit.client in (None, call.client)]
+        # Recorded calls are read without their project, so its budgets cannot be replayed.
+        return [limit for limit in self.limits if limit.project is None and limit.client in (None, call.client)]
 
     def _list_budget_keys(self, call: RecordedCall) -> list[tuple[str, int]]:
         return [(limit.name, find_period(limit.period, call.started_at)[0]) for limit in self._list_limits(call)]
