@@ -56,14 +56,16 @@ async def serve(
     with bind(address) if seat is None else socket.socket(fileno=seat.listener) as listener:
         site = create_http_app(app, address, tokens=known, limits=chosen, options=options or HttpOptions())
         server = _Server(_create_config(site.asgi, chosen, is_worker=seat is not None), site)
-        if seat is None:
-            on_listening(format_url(address, listener))
         server.seat = seat
-        await _serve_until_stopped(server, listener, partial(reload_configuration, app, known, address.host))
+        announce = partial(on_listening, format_url(address, listener)) if seat is None else None
+        await _serve_until_stopped(server, listener, partial(reload_configuration, app, known, address.host), announce)
 
 
 async def _serve_until_stopped(
-    server: _Server, listener: socket.socket, reload: Callable[[], Awaitable[object]]
+    server: _Server,
+    listener: socket.socket,
+    reload: Callable[[], Awaitable[object]],
+    announce: Callable[[], None] | None,
 ) -> None:
     """Serve until a signal comes or the caller is cancelled; in both cases calls in flight get time to end."""
 
@@ -74,7 +76,7 @@ async def _serve_until_stopped(
 
     async with anyio.create_task_group() as group:
         group.start_soon(serve_to_the_end)
-        group.start_soon(_handle_signals, server, reload)
+        group.start_soon(_handle_signals, server, reload, announce)
         if server.seat is not None:
             group.start_soon(_stop_with_supervisor, server, server.seat)
         try:
@@ -225,10 +227,14 @@ async def _stop_with_supervisor(server: uvicorn.Server, seat: WorkerSeat) -> Non
     server.should_exit = True
 
 
-async def _handle_signals(server: uvicorn.Server, reload: Callable[[], Awaitable[object]]) -> None:
+async def _handle_signals(
+    server: uvicorn.Server, reload: Callable[[], Awaitable[object]], announce: Callable[[], None] | None
+) -> None:
     """Stop on SIGINT and SIGTERM, at once on the second one; reload the configuration on SIGHUP."""
     hangup = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, *hangup) as signals:
+        if announce is not None:
+            announce()  # not before: a SIGHUP without this handler ends the process
         async for received in signals:
             if received in hangup:
                 await reload()

@@ -120,7 +120,7 @@ def test_a_ledger_whose_sums_disagree_with_its_rows_is_told_in_short_with_what_t
 
     shown = " ".join(capsys.readouterr().out.split())
     assert "2026-11-24, all: cost_nano is 0.1 USD in rows, 0.000000007 USD in rollups; " in shown
-    assert "; and 10 more. " in shown
+    assert "; and 13 more. " in shown
     assert "restore a backup" in shown
 
 
